@@ -1,0 +1,355 @@
+"""What the engine and the use cases need from outside, as protocols: Store, Clock, Listener; and the values that cross.
+
+Owns no behaviour. `store/` implements Store over SQL, `app/context.py` brings the implementations together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from backfill_cli.core.records import (
+    AttemptRow,
+    AuditRow,
+    BackfillDateRow,
+    BackfillRow,
+    Batch,
+    Claim,
+    DagRow,
+    DurationRow,
+    InstanceRow,
+    OwnerRow,
+    PlanRow,
+    RunRow,
+    VersionRow,
+)
+from backfill_cli.core.states import BackfillState, Outcome, RunState, TaskState
+
+T = TypeVar("T")
+
+
+class DagRef(NamedTuple):
+    """Where a worker process finds a DAG: what `--dag` resolves to, and which version it must be."""
+
+    target: str
+    dag_id: str
+    version: str
+
+
+class PreviousSuccess(NamedTuple):
+    """The latest earlier successful run: interval in epoch seconds, its start in epoch microseconds."""
+
+    data_interval_start: int
+    data_interval_end: int
+    started_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One try, as it goes to a worker: plain values that pickle, never a callable.
+
+    Args:
+        max_tries: Retries + 1.
+        xcoms: task_id → key → JSON text of this dag_run, as far as committed.
+        log_path: Where this try's log goes; the file is made at the first byte.
+    """
+
+    dag: DagRef
+    task_id: str
+    logical_date: int
+    data_interval_end: int
+    run_id: str
+    run_type: str
+    try_number: int
+    max_tries: int
+    backfill_id: str
+    conf: Mapping[str, Any] = field(default_factory=dict)
+    xcoms: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    previous_success: PreviousSuccess | None = None
+    log_path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptReport:
+    """How a try ended, as it comes back from a worker.
+
+    Args:
+        outcome: `retry` means "failed, and may be tried again"; the machine decides whether it is.
+        reason: One line: the exception and its message, the exit status, the timeout.
+        xcoms: key → JSON text.
+        delay_s: For RetryLater and RateLimited: seconds until the next try; None takes the policy's.
+        follow: For a branch: the ids among its direct downstreams to keep; the others are skipped.
+        skip_behind: For a short circuit: everything behind is skipped, or the direct downstreams alone.
+    """
+
+    logical_date: int
+    task_id: str
+    try_number: int
+    outcome: Outcome
+    started_at: int
+    ended_at: int
+    reason: str | None = None
+    xcoms: Mapping[str, str] = field(default_factory=dict)
+    delay_s: float | None = None
+    follow: tuple[str, ...] | None = None
+    skip_behind: str | None = None
+
+
+class Reader(Protocol):
+    """Queries over one consistent snapshot. Iterators stream and are valid only inside the `read` or `write` call."""
+
+    # DAGs
+    def dags(self) -> list[DagRow]: ...
+    def dag(self, dag_id: str) -> DagRow | None: ...
+    def versions(self, dag_id: str) -> list[VersionRow]:
+        """Every version seen, oldest first."""
+        ...
+
+    # the ledger: dag_runs, task instances, attempts
+    def runs(
+        self,
+        dag_id: str,
+        first: int,
+        last: int,
+        *,
+        states: Sequence[RunState] | None = None,
+        backwards: bool = False,
+    ) -> Iterator[RunRow]:
+        """dag_runs with first <= logical_date <= last, in order of logical date; streams."""
+        ...
+
+    def run(self, dag_id: str, logical_date: int) -> RunRow | None: ...
+    def run_before(
+        self, dag_id: str, logical_date: int, *, state: RunState | None = None, skip_manual: bool = False
+    ) -> RunRow | None:
+        """The latest dag_run strictly before the date, of that state if one is given."""
+        ...
+
+    def count_runs(self, dag_id: str, first: int, last: int) -> Mapping[RunState, int]: ...
+    def instances(
+        self, dag_id: str, first: int, last: int, *, states: Sequence[TaskState] | None = None
+    ) -> Iterator[InstanceRow]:
+        """Task instances of those dates, by date and task; streams."""
+        ...
+
+    def ever_ran(self, dag_id: str, task_id: str, before: int) -> bool:
+        """Whether any task instance of this task exists strictly before the date."""
+        ...
+
+    def attempts(
+        self,
+        dag_id: str,
+        first: int,
+        last: int,
+        *,
+        task_id: str | None = None,
+        backfill_id: str | None = None,
+    ) -> Iterator[AttemptRow]:
+        """Attempts of those dates, by date, task and try; streams."""
+        ...
+
+    def durations(self, dag_id: str, *, attempts: int = 2_000) -> list[DurationRow]:
+        """What successful tries took, over the latest `attempts` of the DAG by logical date."""
+        ...
+
+    def xcoms(self, dag_id: str, logical_date: int) -> Mapping[str, Mapping[str, str]]:
+        """task_id → key → JSON text of one date."""
+        ...
+
+    # backfills
+    def backfill(self, backfill_id: str) -> BackfillRow | None: ...
+    def backfills(
+        self,
+        *,
+        dag_id: str | None = None,
+        states: Sequence[BackfillState] | None = None,
+        identity: str | None = None,
+        limit: int = 20,
+    ) -> list[BackfillRow]:
+        """Latest first."""
+        ...
+
+    def pending(self, backfill_id: str, *, after: int | None, limit: int, backwards: bool = False) -> list[PlanRow]:
+        """The next dates to work on: no outcome yet and not `skip`; after that date in the given direction (keyset)."""
+        ...
+
+    def backfill_dates(
+        self, backfill_id: str, *, after: int | None = None, limit: int | None = None
+    ) -> Iterator[BackfillDateRow]:
+        """The dates of a backfill, ascending, each with what its dag_run says now; streams."""
+        ...
+
+    # owners and audit
+    def owners(self) -> list[OwnerRow]: ...
+    def owner(self, owner: str) -> OwnerRow | None: ...
+    def overlapping(self, dag_id: str, first: int, last: int, *, besides: str | None = None) -> list[BackfillRow]:
+        """Backfills of the DAG with a live owner (other than `besides`) that still have dates to do in the range.
+
+        Bounds alone are compared; `claims` decides about single dates.
+        """
+        ...
+
+    def claimed(self, backfill_id: str, first: int, last: int) -> Iterator[int]:
+        """Dates of that backfill in the range that it still has to finish, ascending; streams."""
+        ...
+
+    def audit_head(self) -> tuple[int, str]:
+        """(seq, hash) of the last entry; (0, "") for an empty chain."""
+        ...
+
+    def audit(
+        self,
+        *,
+        after: int = 0,
+        limit: int | None = None,
+        actor: str | None = None,
+        action: str | None = None,
+        target: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+    ) -> Iterator[AuditRow]:
+        """Entries with seq > after, ascending; since and until are epoch microseconds, both included; streams."""
+        ...
+
+    def pools(self) -> Mapping[str, int]:
+        """Pool name → slots, as stored; -1 is unlimited. `default_pool` is always there."""
+        ...
+
+
+class Writer(Reader, Protocol):
+    """One write transaction: everything is kept, or nothing. Reads see its own writes."""
+
+    def register_dag(
+        self,
+        dag_id: str,
+        *,
+        version: str,
+        tasks: Mapping[str, str],
+        path: str | None,
+        definition: str | None,
+        at: int,
+    ) -> None:
+        """Note a DAG and this version of it, with its tasks (id → digest, in DAG order)."""
+        ...
+
+    def add_backfill(self, row: BackfillRow, dates: Iterable[PlanRow]) -> None:
+        """Store a backfill and stream its dates in. Raises StoreError when the id exists."""
+        ...
+
+    def set_backfill(self, backfill_id: str, **changes: Any) -> None:
+        """Change named columns of one backfill (fields of BackfillRow)."""
+        ...
+
+    def drop_backfill(self, backfill_id: str) -> None:
+        """Remove a `planned` backfill and its dates: it was replaced."""
+        ...
+
+    def take_backfill(self, backfill_id: str, owner: str) -> bool:
+        """Make `owner` its owner if nobody alive owns it; one conditional update. False: somebody else does."""
+        ...
+
+    def save(self, claim: Claim, batch: Batch) -> None:
+        """Write a batch for the claim's dag_runs.
+
+        Opening a dag_run (`batch.opened`) claims it by one conditional update whose row count is looked at.
+
+        Raises:
+            ConflictError: The claim no longer holds, or a dag_run to open belongs to a live other owner.
+        """
+        ...
+
+    def set_runs(self, dag_id: str, runs: Iterable[RunRow]) -> None:
+        """Upsert dag_runs as given, owner included (None releases); for recovery, release and reset."""
+        ...
+
+    def set_instances(self, dag_id: str, rows: Iterable[InstanceRow]) -> None:
+        """Upsert task instances as given; for recovery and reset."""
+        ...
+
+    def add_attempts(self, dag_id: str, rows: Iterable[AttemptRow]) -> None:
+        """Append attempts; one that exists with the same key stays as it is."""
+        ...
+
+    def drop_xcoms(self, dag_id: str, pairs: Iterable[tuple[int, str]]) -> int:
+        """Remove the XComs of (logical_date, task_id) pairs; how many values went."""
+        ...
+
+    def add_owner(self, owner: str, *, pid: int, host: str, at: int) -> None: ...
+    def drop_owner(self, owner: str) -> None: ...
+    def runs_owned_by(self, owner: str) -> Iterator[tuple[str, RunRow]]:
+        """(dag_id, dag_run) pairs the owner still holds; over the partial index on what is owned."""
+        ...
+
+    def add_audit(self, row: AuditRow) -> None:
+        """Append one entry; its seq must follow the head. Raises StoreError otherwise."""
+        ...
+
+    def set_pool(self, name: str, slots: int) -> None: ...
+
+
+class Store(Protocol):
+    """Where state lives. Thread-safe for reading; one thread writes at a time."""
+
+    @property
+    def location(self) -> str:
+        """The path or URL, without secrets, as shown to people."""
+        ...
+
+    @property
+    def logs(self) -> str:
+        """The folder for logs beside the store: `<store folder>/logs`."""
+        ...
+
+    def read(self, work: Callable[[Reader], T]) -> T:
+        """Run `work` over one snapshot and return what it returns."""
+        ...
+
+    def write(self, work: Callable[[Writer], T]) -> T:
+        """Run `work` in one BEGIN IMMEDIATE transaction, all of it again when the store is busy.
+
+        Raises:
+            StoreError: Locked for too long, full, read-only or damaged. Nothing was written.
+        """
+        ...
+
+    def hold_owner(self, owner: str) -> None:
+        """Take the kernel lock that proves this process alive; before `add_owner`. Held until `release_owner`."""
+        ...
+
+    def release_owner(self, owner: str) -> None:
+        """Give the lock back and remove its file; after the owner's row is gone."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Clock(Protocol):
+    """Where time comes from. Wall time decides what is due; waits use the monotonic clock."""
+
+    def now_us(self) -> int:
+        """Epoch microseconds."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never jump."""
+        ...
+
+
+class Listener(Protocol):
+    """Who wants to see what happens: the live board, a log of lines, a test. Called after the commit."""
+
+    def on_batch(self, batch: Batch, counts: ProgressCounts) -> None: ...
+    def on_note(self, code: str, message: str) -> None: ...
+
+
+class ProgressCounts(NamedTuple):
+    """Where a running backfill stands. Dates, except `running_tasks` and `waiting_tasks`."""
+
+    total: int
+    completed: int
+    failed: int
+    blocked: int
+    open_runs: int
+    running_tasks: int
+    waiting_tasks: int
