@@ -63,6 +63,7 @@ class Callbacks:
 
 
 NO_CALLBACKS = Callbacks()
+NO_RETRIES = RetryPolicy()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,7 +86,7 @@ class Task:
     trigger_rule: TriggerRule = TriggerRule.ALL_SUCCESS
     depends_on_past: bool = False
     wait_for_downstream: bool = False
-    retry: RetryPolicy = RetryPolicy()
+    retry: RetryPolicy = NO_RETRIES
     execution_timeout_s: float | None = None
     pool: str = "default_pool"
     pool_slots: int = 1

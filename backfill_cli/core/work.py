@@ -51,8 +51,9 @@ class PythonWork:
 
 @dataclass(frozen=True, slots=True)
 class ShellWork:
-    """A command for the shell, in its own process group. `env` values are templates; `cwd` defaults to the DAG's folder.
+    """A command for the shell, in its own process group.
 
+    `env` values are templates; `cwd` defaults to the DAG's folder.
     `skip_on_exit_code` is the status that means "skipped" (Airflow's 99 by default).
     """
 
