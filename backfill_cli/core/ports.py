@@ -336,15 +336,8 @@ class Clock(Protocol):
         ...
 
 
-class Listener(Protocol):
-    """Who wants to see what happens: the live board, a log of lines, a test. Called after the commit."""
-
-    def on_batch(self, batch: Batch, counts: ProgressCounts) -> None: ...
-    def on_note(self, code: str, message: str) -> None: ...
-
-
 class ProgressCounts(NamedTuple):
-    """Where a running backfill stands. Dates, except `running_tasks` and `waiting_tasks`."""
+    """Where a running backfill stands. Dates, except `running_tasks`."""
 
     total: int
     completed: int
@@ -352,4 +345,38 @@ class ProgressCounts(NamedTuple):
     blocked: int
     open_runs: int
     running_tasks: int
-    waiting_tasks: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunStart:
+    """What a listener learns before the first batch; `total` counts the dates that will be worked on."""
+
+    backfill_id: str
+    dag_id: str
+    task_ids: tuple[str, ...]
+    timezone: str
+    first: int
+    last: int
+    total: int
+    parallel: int
+    started_at: int
+    max_tries: Mapping[str, int]
+
+
+class Listener(Protocol):
+    """Who wants to see what happens: the live board, a log of lines, a test. Called after the commit, in one thread."""
+
+    def on_start(self, start: RunStart) -> None: ...
+    def on_batch(self, batch: Batch, counts: ProgressCounts, at: int) -> None:
+        """What was just committed, at epoch microseconds `at`."""
+        ...
+
+    def on_waiting(self, waiting: Mapping[str, int], next_retry_at: int | None) -> None:
+        """Tasks that wait, by reason in words ("pool warehouse: 2 of 2 slots taken"), and when the next retry is due."""
+        ...
+
+    def on_stopping(self, signal: int, running: int) -> None:
+        """A stop was asked for; so many tasks are still running."""
+        ...
+
+    def on_end(self) -> None: ...
