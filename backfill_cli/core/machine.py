@@ -1,0 +1,551 @@
+"""The backfill machine: events in, rows and submissions out. Every scheduling decision of a run is made here.
+
+Owns a window of open dag_runs and the rules by which their task instances move: trigger rules, the past, retries,
+pools, limits, timeouts, stopping. It reads no clock and starts nothing. The coordinator feeds it what happened
+(`open`, `on_started`, `on_report`, `on_time`, `stop`), then calls `take`, commits the rows of the `Step`, and only
+then submits. So a whole backfill can be played with a fake clock and no database, and a crash between any two turns
+leaves a store that says what may have been running.
+
+Rows are made once a turn from what changed in it: the start and the end of an attempt that meet become one write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from heapq import heappop, heappush
+from typing import NamedTuple
+
+from backfill_cli.core.graph import Dag, Task
+from backfill_cli.core.pools import Pools, Ready
+from backfill_cli.core.ports import AttemptReport, PreviousSuccess, ProgressCounts
+from backfill_cli.core.progress import Instance, OpenRun, RunSpec
+from backfill_cli.core.records import AttemptRow, Batch, Counts, InstanceRow, OutcomeRow, RunRow, XComRow
+from backfill_cli.core.results import iso
+from backfill_cli.core.retries import classify
+from backfill_cli.core.rules import MET, Past, PastRun, Verdict, decide, past_of
+from backfill_cli.core.states import TRANSITIONS, Event, Outcome, RunState, TaskState, advance
+from backfill_cli.core.work import EmptyWork
+
+MICROSECONDS = 1_000_000
+
+
+class Limits(NamedTuple):
+    """How much at once: dag_runs open together, tasks in the executor, and the pools (name → slots, -1 unlimited)."""
+
+    parallel: int
+    capacity: int
+    pools: Mapping[str, int]
+
+
+class Submission(NamedTuple):
+    """One try to start: what the coordinator makes an Invocation of."""
+
+    run: OpenRun
+    task: Task
+    try_number: int
+    spent: int
+    previous_success: PreviousSuccess | None
+
+
+class Step(NamedTuple):
+    """What one turn leads to: rows to commit, then tries to submit and to cancel; when to look again, epoch µs."""
+
+    batch: Batch
+    submissions: list[Submission]
+    cancellations: list[tuple[int, str]]
+    wake_at: int | None
+
+
+class Flight(NamedTuple):
+    """A try that was submitted and holds slots until its report is in."""
+
+    try_number: int
+    pool: str
+    slots: int
+
+
+class BackfillMachine:
+    """The state of one backfill while it runs.
+
+    Args:
+        dag: What runs.
+        limits: How much at once.
+        backfill_id, owner: Written into every row.
+        total: Dates to be worked on.
+        backwards: Newest first; then no run waits for another one of this backfill.
+    """
+
+    def __init__(
+        self, dag: Dag, limits: Limits, *, backfill_id: str, owner: str, total: int, backwards: bool = False
+    ) -> None:
+        self.dag = dag
+        self.limits = limits
+        self.backfill_id = backfill_id
+        self.owner = owner
+        self.total = total
+        self.completed = self.failed = self.blocked = 0
+        self.stopping = self.aborting = False
+        self.runs: dict[int, OpenRun] = {}
+        self.flights: dict[tuple[int, str], Flight] = {}
+        self.pools = Pools(limits.pools)
+        self._backwards = backwards
+        self._latest: OpenRun | None = None
+        self._latest_success: PreviousSuccess | None = None
+        self._timers: list[tuple[int, int, str]] = []
+        self._batch = Batch()
+        self._opened: set[int] = set()
+        self._dirty_runs: dict[int, tuple[OpenRun, int | None]] = {}
+        self._dirty: dict[tuple[int, str], Instance] = {}
+        self._cancellations: list[tuple[int, str]] = []
+        self._counts_moved = False
+
+    # what the coordinator asks
+
+    @property
+    def room(self) -> int:
+        """How many more dag_runs may be opened now."""
+        return 0 if self.stopping else self.limits.parallel - len(self.runs)
+
+    @property
+    def is_drained(self) -> bool:
+        """Nothing is in flight, and nothing more will start by itself."""
+        return not self.flights and (self.stopping or not self.runs)
+
+    def counts(self) -> ProgressCounts:
+        return ProgressCounts(self.total, self.completed, self.failed, self.blocked, len(self.runs), len(self.flights))
+
+    # what happened
+
+    def open(self, spec: RunSpec, now: int) -> None:
+        """Take a date into the window: clear what is to be cleared, and let its tasks begin.
+
+        Args:
+            spec: The date and what the store knows of it.
+            now: Epoch microseconds.
+        """
+        run = OpenRun(self.dag, spec, self._previous_of(spec))
+        if isinstance(run.previous, OpenRun):
+            run.previous.followers.append(run)
+        if not self._backwards:
+            run.previous_success = _later(run.previous_success, self._latest_success)
+        self.runs[run.logical_date] = run
+        self._latest = run
+        self._opened.add(run.logical_date)
+        self._dirty_runs[run.logical_date] = (run, None)
+        self._restore(run, spec)
+        for task_id, one in run.instances.items():
+            if one.state is TaskState.UP_FOR_RETRY and one.retry_at is not None:
+                run.active += 1
+                heappush(self._timers, (one.retry_at, run.logical_date, task_id))
+        for task_id in self.dag.tasks:
+            self._consider(run, task_id, now)
+        self._settle(run, now)
+
+    def on_started(self, logical_date: int, task_id: str, try_number: int, at: int) -> None:
+        """A worker began a try."""
+        run = self.runs.get(logical_date)
+        one = run.instances[task_id] if run else None
+        if run and one and one.try_number == try_number and one.state is TaskState.QUEUED:
+            one.state = advance(one.state, Event.STARTED)
+            one.started_at = at
+            self._dirty[logical_date, task_id] = one
+
+    def on_report(self, report: AttemptReport, now: int) -> None:
+        """A try ended. A report for an older try, or for one that was given up, is recorded as late."""
+        key = report.logical_date, report.task_id
+        flight = self.flights.get(key)
+        run = self.runs.get(report.logical_date)
+        if flight is None or flight.try_number != report.try_number:
+            self._record(report, Outcome.LATE, report.reason)
+            return
+        del self.flights[key]
+        self.pools.give_back(flight.pool, flight.slots)
+        if run is None:
+            self._record(report, Outcome.LATE, report.reason)
+            return
+        run.in_flight -= 1
+        self._unpark(run)
+        one = run.instances[report.task_id]
+        if one.state not in (TaskState.QUEUED, TaskState.RUNNING):  # given up meanwhile: dagrun_timeout
+            self._record(report, Outcome.LATE, report.reason)
+            self._settle(run, now)
+            return
+        if one.state is TaskState.QUEUED:
+            one.state = advance(one.state, Event.STARTED)
+        run.active -= 1
+        if self.aborting and report.outcome is not Outcome.SUCCESS:
+            report = _as_lost(report)
+        self._end_try(run, report, one, now)
+        self._settle(run, now)
+
+    def on_time(self, now: int) -> None:
+        """Let what is due by `now` (epoch µs) happen: retries, and dag_runs whose time is up."""
+        while self._timers and self._timers[0][0] <= now:
+            _, logical_date, task_id = heappop(self._timers)
+            run = self.runs.get(logical_date)
+            if run is None:
+                continue
+            if not task_id:
+                self._time_out(run, now)
+            elif run.instances[task_id].state is TaskState.UP_FOR_RETRY:
+                one = run.instances[task_id]
+                one.state = advance(one.state, Event.RETRY_DUE)
+                one.retry_at = None
+                run.active -= 1
+                self._dirty[logical_date, task_id] = one
+                self._consider(run, task_id, now)
+                self._settle(run, now)
+
+    def stop(self, *, abort: bool = False) -> None:
+        """Start nothing new. With `abort`, a try that ends badly from now on counts as lost, not as failed."""
+        self.stopping = True
+        self.aborting = self.aborting or abort
+
+    def release(self) -> list[RunRow]:
+        """Return rows that give every open dag_run back: `queued`, nobody's, for the next command to resume."""
+        rows = []
+        for run in self.runs.values():
+            run.state = RunState.QUEUED
+            rows.append(run.row(self.dag.version, self.backfill_id, None, None))
+        return rows
+
+    # what follows
+
+    def take(self, now: int) -> Step:
+        """Return what changed since the last call and what may start now; an empty step when nothing did."""
+        submissions = [] if self.stopping else self._dispatch(now)
+        batch, self._batch = self._batch, Batch()
+        for logical_date, (run, ended_at) in self._dirty_runs.items():
+            owner = None if run.is_closed else self.owner
+            row = run.row(self.dag.version, self.backfill_id, owner, ended_at)
+            (batch.opened if logical_date in self._opened else batch.runs).append(row)
+        batch.instances = [one.row(date, task_id) for (date, task_id), one in self._dirty.items()]
+        if self._counts_moved:
+            batch.counts = Counts(self.completed, self.failed)
+        self._dirty_runs, self._dirty, self._opened, self._counts_moved = {}, {}, set(), False
+        cancellations, self._cancellations = self._cancellations, []
+        wake_at = self._timers[0][0] if self._timers and not self.stopping else None
+        return Step(batch, submissions, cancellations, wake_at)
+
+    def waiting(self) -> dict[str, int]:
+        """Return how many tasks wait, by the reason in words; for the progress line."""
+        reasons: dict[str, int] = {}
+        for pool, count in self.pools.waiting().items():
+            size, taken = self.pools.sizes[pool], self.pools.taken[pool]
+            if self.pools.free(pool) <= 0:
+                reasons[f"pool {pool}: {taken} of {size} slots taken"] = count
+        parked = sum(len(heap) for run in self.runs.values() for heap in run.parked.values())
+        if parked:
+            reasons[f"max_active_tasks: {self.dag.max_active_tasks} a dag_run"] = parked
+        past = sum(len(run.past_waiting) for run in self.runs.values())
+        if past:
+            reasons["the previous date"] = past
+        retries = sum(1 for _, _, task_id in self._timers if task_id)
+        if retries:
+            reasons["their next try"] = retries
+        return reasons
+
+    def _dispatch(self, now: int) -> list[Submission]:
+        submissions = []
+        for ready in self.pools.take(self.limits.capacity - len(self.flights), self._may_go):
+            run = self.runs[ready.logical_date]
+            task = self.dag.tasks[ready.task_id]
+            one = run.instances[ready.task_id]
+            self._begin_try(run, task, one, now)
+            key = ready.logical_date, ready.task_id
+            self.flights[key] = Flight(one.try_number, ready.pool, ready.slots)
+            run.in_flight += 1
+            submissions.append(Submission(run, task, one.try_number, one.spent, run.previous_success))
+        return submissions
+
+    def _unpark(self, run: OpenRun) -> None:
+        """A place under max_active_tasks is free: the best parked task of each pool waits for its pool again."""
+        for heap in run.parked.values():
+            if heap:
+                self.pools.add(heappop(heap))
+
+    def _may_go(self, ready: Ready) -> bool:
+        run = self.runs.get(ready.logical_date)
+        if run is None or run.instances[ready.task_id].state is not TaskState.SCHEDULED:
+            return False
+        if run.in_flight >= self.dag.max_active_tasks:
+            heappush(run.parked.setdefault(ready.pool, []), ready)
+            return False
+        return True
+
+    def _begin_try(self, run: OpenRun, task: Task, one: Instance, now: int) -> None:
+        one.state = advance(one.state, Event.DISPATCHED)
+        one.is_ready = False
+        one.try_number += 1
+        # Until the worker says when it began: a crash in between must leave a time to show.
+        one.started_at, one.ended_at, one.retry_at, one.reason = now, None, None, None
+        if one.try_number > 1:  # the XComs of a try are cleared when the next begins
+            self._batch.cleared.append((run.logical_date, task.task_id))
+            run.xcoms.pop(task.task_id, None)
+        self._dirty[run.logical_date, task.task_id] = one
+        self._mark_running(run, now)
+
+    def _mark_running(self, run: OpenRun, now: int) -> None:
+        if run.state is RunState.RUNNING:
+            return
+        run.state, run.started_at, run.reason = RunState.RUNNING, now, None
+        self._dirty_runs[run.logical_date] = (run, None)
+        if self.dag.dagrun_timeout_s is not None:
+            due = now + int(self.dag.dagrun_timeout_s * MICROSECONDS)
+            heappush(self._timers, (due, run.logical_date, ""))
+
+    def _end_try(self, run: OpenRun, report: AttemptReport, one: Instance, now: int) -> None:
+        task = self.dag.tasks[report.task_id]
+        lost = report.outcome is Outcome.LOST
+        if not self.aborting:  # being stopped by a person says nothing against the task
+            one.losses = one.losses + 1 if lost else 0
+        if report.outcome in (Outcome.RETRY, Outcome.FAILED, Outcome.SUCCESS, Outcome.SKIPPED):
+            one.spent += 1
+        event = classify(report, counted=one.spent, losses=one.losses, policy=task.retry)
+        outcome = Outcome.FAILED if event is Event.FAILED and not lost else report.outcome
+        one.started_at, one.ended_at, one.reason = report.started_at, report.ended_at, report.reason
+        self._record(report, outcome, report.reason)
+        for key, value in report.xcoms.items():
+            self._batch.xcoms.append(XComRow(run.logical_date, task.task_id, key, value))
+            run.xcoms.setdefault(task.task_id, {})[key] = value
+        if event is Event.SUCCEEDED:
+            self._skip_unfollowed(run, report, now)
+        self._move(run, task.task_id, event, now)
+        if one.state is TaskState.UP_FOR_RETRY:
+            delay = report.delay_s
+            if delay is None:
+                delay = task.retry.delay_after(one.spent, f"{self.dag.dag_id}/{run.logical_date}/{task.task_id}")
+            one.retry_at = report.ended_at + int(delay * MICROSECONDS)
+            run.active += 1
+            heappush(self._timers, (one.retry_at, run.logical_date, task.task_id))
+        elif one.state is TaskState.SCHEDULED:
+            self._consider(run, task.task_id, now)
+
+    def _record(self, report: AttemptReport, outcome: Outcome, reason: str | None) -> None:
+        self._batch.attempts.append(
+            AttemptRow(
+                report.logical_date,
+                report.task_id,
+                report.try_number,
+                report.started_at,
+                report.ended_at,
+                outcome,
+                reason,
+                self.dag.version,
+                self.backfill_id,
+            )
+        )
+
+    def _skip_unfollowed(self, run: OpenRun, report: AttemptReport, now: int) -> None:
+        """Skip what a branch did not choose, or what a short circuit cut off."""
+        behind = self.dag.downstream[report.task_id]
+        if report.follow is not None:
+            followed = set(report.follow)
+            for task_id in report.follow:
+                followed |= self.dag.descendants(task_id)
+            chosen = [task_id for task_id in behind if task_id not in followed]
+        elif report.skip_behind == "all":
+            chosen = sorted(self.dag.descendants(report.task_id), key=self.dag.position.__getitem__)
+        else:
+            chosen = list(behind) if report.skip_behind else []
+        for task_id in chosen:
+            one = run.instances[task_id]
+            if one.state is TaskState.SCHEDULED and not one.is_ready:
+                one.reason = f"skipped by {report.task_id}"
+                self._move(run, task_id, Event.SKIPPED, now)
+
+    def _move(self, run: OpenRun, task_id: str, event: Event, now: int) -> None:
+        """Take a task instance to its next state, and let that have its effects behind it."""
+        one = run.instances[task_id]
+        one.state = advance(one.state, event)
+        self._dirty[run.logical_date, task_id] = one
+        if not one.state.is_terminal:
+            return
+        if one.ended_at is None:
+            one.ended_at = now
+        run.unfinished -= 1
+        run.past_waiting.discard(task_id)
+        for behind in self.dag.downstream[task_id]:
+            run.instances[behind].count(one.state)
+        for behind in self.dag.downstream[task_id]:
+            self._consider(run, behind, now)
+        for follower in run.followers:
+            self._recheck_past(follower, now)
+
+    def _consider(self, run: OpenRun, task_id: str, now: int) -> None:
+        """Ask the rules about a task that has not begun, and do what they say."""
+        one = run.instances[task_id]
+        if one.state is not TaskState.SCHEDULED or one.is_ready or run.is_closed:
+            return
+        task = self.dag.tasks[task_id]
+        match decide(task.trigger_rule, one.upstream()):
+            case Verdict.WAIT:
+                return
+            case Verdict.SKIP:
+                one.reason = "an upstream was skipped" if one.skipped else f"trigger rule {task.trigger_rule}"
+                self._move(run, task_id, Event.SKIPPED, now)
+                return
+            case Verdict.UPSTREAM_FAILED:
+                one.reason = "an upstream failed"
+                self._move(run, task_id, Event.UPSTREAM_FAILED, now)
+                return
+        if not self._past_allows(run, task):
+            return
+        run.active += 1
+        one.is_ready = True
+        if isinstance(task.work, EmptyWork) and not self.stopping:
+            self._pass_through(run, task, one, now)
+            return
+        self.pools.add(
+            Ready(
+                -self.dag.weights[task_id],
+                run.logical_date,
+                self.dag.position[task_id],
+                task_id,
+                task.pool_slots,
+                task.pool,
+            )
+        )
+
+    def _pass_through(self, run: OpenRun, task: Task, one: Instance, now: int) -> None:
+        """Finish an empty task on the spot: it joins or forks, and needs neither a slot nor a worker."""
+        self._begin_try(run, task, one, now)
+        one.state = advance(one.state, Event.STARTED)
+        run.active -= 1
+        report = AttemptReport(run.logical_date, task.task_id, one.try_number, Outcome.SUCCESS, now, now)
+        self._end_try(run, report, one, now)
+
+    def _past_allows(self, run: OpenRun, task: Task) -> bool:
+        past = self._past(run, task)
+        was_waiting = task.task_id in run.past_waiting
+        run.stuck.pop(task.task_id, None)
+        if past.waits and not was_waiting:
+            run.past_waiting.add(task.task_id)
+            run.active += 1
+        elif not past.waits and was_waiting:
+            run.past_waiting.discard(task.task_id)
+            run.active -= 1
+        if not past.met and not past.waits:
+            run.stuck[task.task_id] = past
+        return past.met
+
+    def _past(self, run: OpenRun, task: Task) -> Past:
+        if not (task.depends_on_past or task.wait_for_downstream):
+            return MET
+        return past_of(task, self.dag.downstream[task.task_id], run.past(), ignore=run.ignore_past)
+
+    def _recheck_past(self, run: OpenRun, now: int) -> None:
+        for task_id in sorted(run.past_waiting, key=self.dag.position.__getitem__):
+            self._consider(run, task_id, now)
+        self._settle(run, now)
+
+    def _settle(self, run: OpenRun, now: int) -> None:
+        """Close a run that is finished, or that nothing in this backfill can move on."""
+        if run.is_closed or run.active:
+            return
+        if not run.unfinished:
+            self._mark_running(run, now)
+            run.state = run.fold(self.dag)
+            if run.state is RunState.SUCCESS:
+                self.completed += 1
+                self._note_success(run)
+            else:
+                self.failed += 1
+                run.reason = run.reason or self._why_failed(run)
+            self._batch.outcomes.append(OutcomeRow(run.logical_date, run.state))
+            self._counts_moved = True
+        else:
+            self.blocked += 1
+            run.state = RunState.QUEUED
+            run.reason = self._why_blocked(run)
+        run.is_closed = True
+        run.previous = None
+        del self.runs[run.logical_date]
+        self._dirty_runs[run.logical_date] = (run, now if run.state.is_terminal else None)
+        for follower in run.followers:
+            self._recheck_past(follower, now)
+        run.followers = []
+
+    def _note_success(self, run: OpenRun) -> None:
+        success = PreviousSuccess(run.logical_date, run.data_interval_end, run.started_at)
+        self._latest_success = _later(self._latest_success, success)
+        for other in self.runs.values():
+            if other.logical_date > run.logical_date:
+                other.previous_success = _later(other.previous_success, success)
+
+    def _why_failed(self, run: OpenRun) -> str:
+        for task_id, one in run.instances.items():
+            if one.state is TaskState.FAILED:
+                return f"{task_id}: {one.reason}" if one.reason else task_id
+        return "a task failed"
+
+    def _why_blocked(self, run: OpenRun) -> str:
+        task_id, past = min(run.stuck.items(), key=lambda pair: self.dag.position[pair[0]])
+        return f"{task_id} waits for {iso(past.logical_date)}: {past.task_id} is {past.state} there"
+
+    def _time_out(self, run: OpenRun, now: int) -> None:
+        """dagrun_timeout: the run fails, what is unfinished is skipped, what is running is asked to end."""
+        run.timed_out = True
+        run.reason = f"dagrun_timeout: not done after {self.dag.dagrun_timeout_s:g} s"
+        for task_id, one in run.instances.items():
+            if one.state.is_terminal:
+                continue
+            if (run.logical_date, task_id) in self.flights:
+                self._cancellations.append((run.logical_date, task_id))
+            one.reason, one.ended_at, one.retry_at = "dagrun_timeout", now, None
+            one.state = advance(one.state, Event.SKIPPED)
+            self._dirty[run.logical_date, task_id] = one
+        run.unfinished = run.active = 0
+        run.past_waiting.clear()
+        self._settle(run, now)
+
+    def _previous_of(self, spec: RunSpec) -> OpenRun | PastRun | None:
+        """The previous run: the one opened last, unless the store knows a later one."""
+        latest = self._latest
+        if not self.dag.waits_on_past:
+            return None
+        if latest is None or latest.logical_date >= spec.logical_date:
+            return spec.previous
+        if spec.previous is not None and spec.previous.logical_date > latest.logical_date:
+            return spec.previous
+        return latest
+
+    def _restore(self, run: OpenRun, spec: RunSpec) -> None:
+        """Bring back what the store knows of the run's task instances, and clear what is to run again."""
+        for row in spec.instances:
+            one = run.instances.get(row.task_id)
+            if one is None:
+                self._remove(row.logical_date, row)
+                continue
+            one.state, one.try_number, one.spent, one.losses = row.state, row.try_number, row.spent, row.losses
+            one.started_at, one.ended_at, one.retry_at, one.reason = row[6:]
+            if row.task_id in spec.clears and (row.state, Event.CLEARED) in TRANSITIONS:
+                one.state = advance(row.state, Event.CLEARED)
+                one.spent = one.losses = 0
+                one.started_at = one.ended_at = one.retry_at = one.reason = None
+                self._dirty[run.logical_date, row.task_id] = one
+                self._batch.cleared.append((run.logical_date, row.task_id))
+                run.xcoms.pop(row.task_id, None)
+        for task_id, one in run.instances.items():
+            if one.state.is_terminal:
+                run.unfinished -= 1
+                for behind in self.dag.downstream[task_id]:
+                    run.instances[behind].count(one.state)
+
+    def _remove(self, logical_date: int, row: InstanceRow) -> None:
+        """A task that left the DAG: `removed`, and not counted."""
+        if row.state.is_terminal:
+            return
+        gone = Instance(advance(row.state, Event.REMOVED), row.try_number, row.spent, reason="not in the DAG any more")
+        self._dirty[logical_date, row.task_id] = gone
+
+
+def _later(one: PreviousSuccess | None, other: PreviousSuccess | None) -> PreviousSuccess | None:
+    known = [success for success in (one, other) if success is not None]
+    return max(known, default=None)
+
+
+def _as_lost(report: AttemptReport) -> AttemptReport:
+    from dataclasses import replace
+
+    return replace(report, outcome=Outcome.LOST, reason=f"stopped ({report.reason})", xcoms={}, follow=None)

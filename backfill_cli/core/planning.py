@@ -1,0 +1,189 @@
+"""From a schedule, a selection and a history to a plan: an action and a reason for every date.
+
+Owns contract section 4, actions. Two ascending streams are merged, the intervals the schedule has and the dag_runs the
+store has, so a plan of a million dates is walked, never held. What summarises it (`summarise`) keeps counts, the first
+and the last few rows, and one group an action and reason.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from math import ceil
+
+from backfill_cli.core.graph import Dag
+from backfill_cli.core.intervals import Span
+from backfill_cli.core.records import Action, DurationRow, PlanRow, RunRow
+from backfill_cli.core.results import ActionGroup, Estimate
+from backfill_cli.core.states import RunState
+
+REPROCESS = frozenset({"failed", "success", "completed", "stale", "all"})
+NO_RUN = "no run yet"
+BLOCKED = "blocked"
+CLEARED = "cleared"
+INTERRUPTED = "interrupted"
+_SHOWN = 12
+_ENDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What to do with dates that already have a dag_run.
+
+    Args:
+        version: The DAG's version now; a success under another one is stale.
+        reprocess: Any of REPROCESS.
+        reset: Clear everything first, whatever the state.
+        only_failed: `rerun-failed`: failed dates, and those blocked behind them; all others stay out of the plan.
+        is_live: Whether an owner id belongs to a process that is alive.
+    """
+
+    version: str
+    reprocess: frozenset[str] = frozenset()
+    reset: bool = False
+    only_failed: bool = False
+    is_live: Callable[[str], bool] = field(default=lambda _owner: True)
+
+    def names(self, state: RunState, *, stale: bool) -> bool:
+        """Return whether `--reprocess` names a dag_run of that terminal state."""
+        if "all" in self.reprocess or "completed" in self.reprocess:
+            return True
+        if state is RunState.FAILED:
+            return "failed" in self.reprocess
+        return "success" in self.reprocess or (stale and "stale" in self.reprocess)
+
+
+def decide_action(run: RunRow | None, policy: Policy) -> tuple[Action, str] | None:
+    """Return the action for one date and the reason in words; None leaves the date out of the plan."""
+    if policy.only_failed:
+        return _decide_repair(run, policy)
+    if run is None:
+        return Action.CREATE, NO_RUN
+    if run.owner is not None and policy.is_live(run.owner):
+        return Action.SKIP, "being run by another process"
+    if policy.reset:
+        return Action.RESET, f"{_unfinished(run) if not run.state.is_terminal else run.state}, cleared first"
+    if not run.state.is_terminal:
+        return Action.RESUME, _unfinished(run)
+    stale = run.state is RunState.SUCCESS and run.version != policy.version
+    action = Action.RERUN if policy.names(run.state, stale=stale) else Action.SKIP
+    if run.state is RunState.FAILED:
+        return action, "failed"
+    return action, f"succeeded, version {run.version[:7]}" if stale else "succeeded, same version"
+
+
+def _decide_repair(run: RunRow | None, policy: Policy) -> tuple[Action, str] | None:
+    if run is None or run.state is RunState.SUCCESS:
+        return None
+    if run.owner is not None and policy.is_live(run.owner):
+        return Action.SKIP, "being run by another process"
+    if run.state is RunState.FAILED:
+        return Action.RERUN, "failed"
+    return (Action.RESUME, BLOCKED) if _unfinished(run) == BLOCKED else None
+
+
+def _unfinished(run: RunRow) -> str:
+    """Say why a dag_run is not terminal though nobody works on it."""
+    if run.reason == CLEARED:
+        return CLEARED
+    return BLOCKED if run.state is RunState.QUEUED and run.reason else INTERRUPTED
+
+
+def plan_rows(spans: Iterable[Span], history: Iterable[RunRow], policy: Policy) -> Iterator[PlanRow]:
+    """Merge intervals with dag_runs and yield one row a date, ascending; dates the policy leaves out are dropped.
+
+    Args:
+        spans: The selected intervals, ascending.
+        history: The dag_runs of at least the same bounds, ascending. Those on no interval are passed by.
+        policy: What to do with dates that have one.
+    """
+    runs = iter(history)
+    run = next(runs, None)
+    fresh = decide_action(None, policy)
+    for start, end in spans:
+        while run is not None and run.logical_date < start:
+            run = next(runs, None)
+        if run is None or run.logical_date > start:
+            if fresh is not None:
+                yield PlanRow(start, end, fresh[0], None, fresh[1])
+            continue
+        decided = decide_action(run, policy)
+        if decided is not None:
+            yield PlanRow(start, run.data_interval_end, decided[0], run.state, decided[1])
+
+
+@dataclass(slots=True)
+class PlanSummary:
+    """What a plan comes to. `first` and `last` bound its rows, epoch seconds, both included."""
+
+    counts: dict[Action, int] = field(default_factory=lambda: dict.fromkeys(Action, 0))
+    groups: list[ActionGroup] = field(default_factory=list)
+    head: list[PlanRow] = field(default_factory=list)
+    tail: list[PlanRow] = field(default_factory=list)
+    first: int | None = None
+    last: int | None = None
+
+    @property
+    def to_run(self) -> int:
+        return sum(self.counts.values()) - self.counts[Action.SKIP]
+
+
+def summarise(rows: Iterable[PlanRow]) -> PlanSummary:
+    """Walk a plan once and return what it comes to."""
+    summary = PlanSummary()
+    groups: dict[tuple[Action, str], list[int]] = {}
+    shown: dict[tuple[Action, str], list[int]] = {}
+    tail: deque[PlanRow] = deque(maxlen=_ENDS)
+    row: PlanRow | None = None
+    for row in rows:
+        if summary.first is None:
+            summary.first = row.logical_date
+        key = row.action, row.reason
+        group = groups.get(key)
+        if group is None:
+            group = groups[key] = [0, 0]
+            shown[key] = []
+        group[0] += 1
+        group[1] = row.logical_date
+        if group[0] <= _SHOWN:
+            shown[key].append(row.logical_date)
+        if row.action is not Action.SKIP:
+            if len(summary.head) < _ENDS:
+                summary.head.append(row)
+            else:
+                tail.append(row)
+    if row is not None:
+        summary.last = row.logical_date
+    summary.tail = list(tail)
+    order = list(Action)
+    for (action, reason), (count, last) in sorted(groups.items(), key=lambda item: order.index(item[0][0])):
+        summary.counts[action] += count
+        summary.groups.append(ActionGroup(action, reason, count, tuple(shown[action, reason]), last))
+    return summary
+
+
+def estimate(dag: Dag, runs: int, *, parallel: int, durations: Iterable[DurationRow]) -> Estimate:
+    """Return how long so many dag_runs may take, from what earlier tries took.
+
+    The low end is the critical path of the means, run in `parallel` lanes; the high end moves every task half-way to
+    the slowest of its middle tries. Tasks never seen count as the mean of those that were.
+    """
+    known = {row.task_id: row for row in durations if row.task_id in dag.tasks}
+    tries = sum(row.tries for row in known.values())
+    instances = runs * len(dag.tasks)
+    if not known or not runs:
+        return Estimate(instances, None, None, tries)
+    mean = sum(row.mean_s for row in known.values()) / len(known)
+    low = _critical_path(dag, {task_id: row.mean_s for task_id, row in known.items()}, mean)
+    high = _critical_path(dag, {task_id: (row.mean_s + row.high_s) / 2 for task_id, row in known.items()}, mean)
+    lanes = ceil(runs / max(1, min(parallel, runs)))
+    return Estimate(instances, round(lanes * low, 3), round(lanes * max(low, high), 3), tries)
+
+
+def _critical_path(dag: Dag, seconds: Mapping[str, float], otherwise: float) -> float:
+    done: dict[str, float] = {}
+    for task_id, task in dag.tasks.items():
+        begins = max((done[above] for above in task.upstream), default=0.0)
+        done[task_id] = begins + seconds.get(task_id, otherwise)
+    return max(done.values(), default=0.0)

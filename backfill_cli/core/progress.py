@@ -1,0 +1,186 @@
+"""What the machine knows of the dag_runs it has open: mutable, in memory, one window wide.
+
+Owns `OpenRun` and `Instance`, the bookkeeping behind `core/machine.py`: counts of how upstreams ended, what waits for
+the past, what is in flight. They turn into rows (`core/records.py`) when a turn is written, and into nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from backfill_cli.core.graph import Dag
+from backfill_cli.core.pools import Ready
+from backfill_cli.core.ports import PreviousSuccess
+from backfill_cli.core.records import Action, InstanceRow, RunRow, RunType
+from backfill_cli.core.rules import Past, PastRun, Upstream
+from backfill_cli.core.states import FAILURES, RunState, TaskState
+
+
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """A date to open, with what the store knows of it.
+
+    Args:
+        stored: Its dag_run, or None.
+        instances: Its stored task instances.
+        clears: Which of them go back to `scheduled` first.
+        previous: The previous dag_run, when the DAG waits on the past; None without one.
+        ignore_past: The backfill's first run, with `--ignore-first-depends-on-past`.
+        conf: For `dag_run.conf`; `conf_text` is the same as JSON.
+    """
+
+    logical_date: int
+    data_interval_end: int
+    action: Action
+    stored: RunRow | None = None
+    instances: tuple[InstanceRow, ...] = ()
+    xcoms: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    clears: frozenset[str] = frozenset()
+    previous: PastRun | None = None
+    previous_success: PreviousSuccess | None = None
+    ignore_past: bool = False
+    conf: Mapping[str, Any] = field(default_factory=dict)
+    conf_text: str = "{}"
+
+
+@dataclass(slots=True)
+class Instance:
+    """One task instance in an open run. Upstream counts move as upstreams end."""
+
+    state: TaskState = TaskState.SCHEDULED
+    try_number: int = 0
+    spent: int = 0
+    losses: int = 0
+    started_at: int | None = None
+    ended_at: int | None = None
+    retry_at: int | None = None
+    reason: str | None = None
+    total: int = 0
+    success: int = 0
+    failed: int = 0
+    upstream_failed: int = 0
+    skipped: int = 0
+    is_ready: bool = False
+
+    def upstream(self) -> Upstream:
+        return Upstream(self.total, self.success, self.failed, self.upstream_failed, self.skipped)
+
+    def count(self, ended: TaskState) -> None:
+        """Note how one of its upstreams ended."""
+        if ended is TaskState.SUCCESS:
+            self.success += 1
+        elif ended is TaskState.FAILED:
+            self.failed += 1
+        elif ended is TaskState.UPSTREAM_FAILED:
+            self.upstream_failed += 1
+        elif ended is TaskState.SKIPPED:
+            self.skipped += 1
+
+    def row(self, logical_date: int, task_id: str) -> InstanceRow:
+        return InstanceRow(
+            logical_date,
+            task_id,
+            self.state,
+            self.try_number,
+            self.spent,
+            self.losses,
+            self.started_at,
+            self.ended_at,
+            self.retry_at,
+            self.reason,
+        )
+
+
+class OpenRun:
+    """One dag_run in the window.
+
+    `active` counts its task instances that will move without help from outside: ready, in flight, waiting for a retry,
+    or waiting for an open previous run. With none of them and something unfinished, the run is blocked.
+    """
+
+    __slots__ = (
+        "active",
+        "conf",
+        "conf_text",
+        "data_interval_end",
+        "followers",
+        "ignore_past",
+        "in_flight",
+        "instances",
+        "is_closed",
+        "logical_date",
+        "parked",
+        "past_waiting",
+        "previous",
+        "previous_success",
+        "reason",
+        "run_type",
+        "started_at",
+        "state",
+        "stuck",
+        "timed_out",
+        "unfinished",
+        "xcoms",
+    )
+
+    def __init__(self, dag: Dag, spec: RunSpec, previous: OpenRun | PastRun | None) -> None:
+        stored = spec.stored
+        self.logical_date = spec.logical_date
+        self.data_interval_end = stored.data_interval_end if stored else spec.data_interval_end
+        self.run_type = stored.run_type if stored else RunType.BACKFILL
+        self.conf = spec.conf
+        self.conf_text = spec.conf_text
+        self.started_at: int | None = None
+        self.state = RunState.QUEUED
+        self.reason: str | None = None
+        self.previous = previous
+        self.previous_success = spec.previous_success
+        self.ignore_past = spec.ignore_past
+        self.followers: list[OpenRun] = []
+        self.past_waiting: set[str] = set()
+        self.stuck: dict[str, Past] = {}
+        self.parked: dict[str, list[Ready]] = {}
+        self.in_flight = 0
+        self.active = 0
+        self.is_closed = False
+        self.timed_out = False
+        self.xcoms: dict[str, dict[str, str]] = {task: dict(values) for task, values in spec.xcoms.items()}
+        self.instances: dict[str, Instance] = {
+            task_id: Instance(total=len(task.upstream)) for task_id, task in dag.tasks.items()
+        }
+        self.unfinished = len(self.instances)
+
+    def past(self) -> PastRun | None:
+        """Return the previous run as the past rules see it."""
+        if not isinstance(self.previous, OpenRun):
+            return self.previous
+        run = self.previous
+        return PastRun(
+            run.logical_date,
+            {task_id: one.state for task_id, one in run.instances.items()},
+            is_open=not run.is_closed,
+            is_finished=run.state.is_terminal,
+        )
+
+    def fold(self, dag: Dag) -> RunState:
+        """Return the state a finished run has: failed when a leaf failed, or when its time was up."""
+        if self.timed_out or any(self.instances[leaf].state in FAILURES for leaf in dag.leaves):
+            return RunState.FAILED
+        return RunState.SUCCESS
+
+    def row(self, version: str, backfill_id: str, owner: str | None, ended_at: int | None) -> RunRow:
+        return RunRow(
+            self.logical_date,
+            self.data_interval_end,
+            self.run_type,
+            self.state,
+            version,
+            self.conf_text,
+            self.started_at,
+            ended_at,
+            self.reason,
+            backfill_id,
+            owner,
+        )
