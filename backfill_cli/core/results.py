@@ -144,10 +144,11 @@ class PlanResult:
 
     Args:
         first, last: Bounds on logical dates, epoch seconds, both included; None when the plan is empty.
+        asked: The selection in words, without the count: "2024-03-01 … 2024-03-31, whole days, both included".
         counts: Dates by action, every action present.
         groups: One entry an action and reason, in the order of the actions.
         head, tail: The first and last few rows that will run.
-        command: The arguments that would run this plan.
+        next_command: The whole command that would run this plan, quoted for a shell.
     """
 
     dag: Dag
@@ -284,6 +285,7 @@ class BackfillResult:
         left_failed: Of the skipped ones, how many are failed or unfinished in the store: they make exit code 1.
         stopped_by: Signal number that ended it early, or None.
         audit_head: `seq:hash` after this command.
+        timezone: The DAG's zone; screens show dates in it.
     """
 
     backfill_id: str | None
@@ -308,6 +310,7 @@ class BackfillResult:
     stopped_by: int | None = None
     reason: str | None = None
     next_command: str = ""
+    timezone: str = "UTC"
 
     @property
     def duration_s(self) -> float | None:
@@ -361,6 +364,7 @@ class ResetResult:
     problems: tuple[Problem, ...] = ()
     next_command: str = ""
     exit_code: int = 0
+    timezone: str = "UTC"
 
     def data(self) -> dict[str, Any]:
         return {
@@ -432,7 +436,11 @@ class SlowTask(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BackfillView:
-    """A backfill with what is derived: whether its owner lives, how fast it goes, who repaired it."""
+    """A backfill with what is derived: whether its owner lives, how fast it goes, who repaired it.
+
+    Args:
+        timezone: The DAG's zone where it is known; screens show the range in it.
+    """
 
     row: BackfillRow
     state: str
@@ -441,6 +449,7 @@ class BackfillView:
     rate_per_min: float | None = None
     eta_s: float | None = None
     repaired_by: tuple[str, ...] = ()
+    timezone: str | None = None
 
     def data(self) -> dict[str, Any]:
         row = self.row
@@ -480,6 +489,9 @@ class StatusResult:
         counts: Dates by state: success, failed, running, queued, blocked, missing, stale…
         runs: A page of dates; `after` continues it.
         gaps: Spans (first, last, count) of missing logical dates.
+        gaps_only: Asked with `--gaps`: the screen lists every gap and nothing else.
+        stale_because: What changed in the DAG, in words, with the dates that succeeded under the older version.
+        next_command: The most useful thing to type now, quoted for a shell; empty when all is well.
     """
 
     dag_id: str | None
@@ -500,6 +512,8 @@ class StatusResult:
     stale_because: Mapping[str, Sequence[int]] = field(default_factory=dict)
     problems: Sequence[Problem] = ()
     exit_code: int = 0
+    next_command: str = ""
+    gaps_only: bool = False
 
     def data(self) -> dict[str, Any]:
         listing: dict[str, Any] = {

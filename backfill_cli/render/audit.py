@@ -1,0 +1,66 @@
+"""The audit screens: the chain as a list, and the verdict of its check."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.text import Text
+
+from backfill_cli.core.results import AuditResult, AuditVerdict
+from backfill_cli.render.run import short_head
+from backfill_cli.render.text import Part, columns, cut, line
+from backfill_cli.render.theme import BOLD, DIM, look
+from backfill_cli.render.words import count, moment
+
+_OUTCOME_STYLE = {"ok": "green", "success": "green", "failed": "red", "started": "cyan", "interrupted": "yellow"}
+
+
+def render(result: AuditResult, width: int) -> Iterator[Text]:
+    """Return one line an entry, oldest first, its reason and counts below, and the head of the chain."""
+    rows: list[list[Part]] = []
+    notes: list[str] = []
+    for row in result.events:
+        who = f"{row.actor}@{row.host}" if row.host else row.actor
+        rows.append(
+            [
+                (f"{row.seq:>4}", DIM),
+                moment(row.at),
+                cut(who, 24),
+                (cut(row.action, 16), BOLD),
+                cut(row.target, 30),
+                (cut(row.outcome, 16), _OUTCOME_STYLE.get(row.outcome, "")),
+            ]
+        )
+        notes.append("   ".join(one for one in (_details(row.details), f"“{row.reason}”" if row.reason else "") if one))
+    for made, note in zip(columns(rows), notes, strict=True):
+        yield made
+        if note:
+            yield line("      ", (cut(note, max(30, width - 8)), DIM))
+    if not rows:
+        yield line(" no entry matches")
+    if result.head:
+        yield line((" head ", DIM), short_head(result.head), f"   {count(len(rows), 'entry', 'entries')} shown")
+
+
+def _details(details: Any) -> str:
+    """Plain values of the details, the counts first of all; nested ones are for JSON."""
+    shown = [f"{key} {value}" for key, value in details.items() if isinstance(value, (int, float, str)) and value != ""]
+    return ", ".join(shown[:6])
+
+
+def render_verdict(verdict: AuditVerdict, width: int) -> Iterator[Text]:
+    """Return whether the chain holds and, if not, the first entry that does not."""
+    checked = f"{count(verdict.checked, 'entry', 'entries')} and {count(verdict.digests, 'digest')} of results checked"
+    if not verdict.finding:
+        seen = look("success")
+        yield line(" ", (f"{seen.symbol} the audit chain holds", seen.style), f"   {checked}")
+    else:
+        seen = look("failed")
+        place = f" at entry {verdict.first_bad}" if verdict.first_bad is not None else ""
+        yield line(" ", (f"{seen.symbol} the audit chain is broken{place}", seen.style), f"   {checked}")
+        yield line("   ", cut(verdict.finding, max(30, width - 4)))
+    if verdict.head:
+        yield line((" head ", DIM), verdict.head)
+        if not verdict.finding:
+            yield line((" keep it elsewhere and check it later: bfill audit verify --expect-head ", DIM), verdict.head)

@@ -1,0 +1,186 @@
+"""What the live board knows and how it draws it: pure state in, lines out. No terminal, no thread, no clock.
+
+Owns `Board`. It keeps one small entry an *open* dag_run and forgets a date when it is finished, so its size follows
+`--parallel`, not the length of the backfill. `live.py` feeds it and puts its lines on the terminal.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from shlex import quote
+from typing import NamedTuple
+
+from rich.text import Text
+
+from backfill_cli.core.ports import ProgressCounts, RunStart
+from backfill_cli.core.records import Batch
+from backfill_cli.core.states import TaskState
+from backfill_cli.render.dates import DateFormat
+from backfill_cli.render.pace import Pace
+from backfill_cli.render.text import cut, line, pad, wide
+from backfill_cli.render.theme import BOLD, COMMAND, DIM, WARN, look
+from backfill_cli.render.words import count, duration, span
+
+_FAILURES = 3
+_TASK_WIDTH = 14
+_BAR = 36
+
+
+class Failure(NamedTuple):
+    """A task instance that failed for good."""
+
+    logical_date: int
+    task_id: str
+    try_number: int
+    reason: str
+
+
+class Cell(NamedTuple):
+    """Where one task of an open date stands."""
+
+    state: TaskState
+    since: int | None
+    try_number: int
+
+
+class Board:
+    """The state of a running backfill as far as a person watching wants to know."""
+
+    def __init__(self, start: RunStart) -> None:
+        self.start = start
+        self.dates = DateFormat(start.timezone, (start.first, start.last))
+        self.counts = ProgressCounts(start.total, 0, 0, 0, 0, 0)
+        self.open: dict[int, dict[str, Cell]] = {}
+        self.failures: deque[Failure] = deque(maxlen=_FAILURES)
+        self.waiting: Mapping[str, int] = {}
+        self.next_retry_at: int | None = None
+        self.stopping = ""
+        self.pace = Pace()
+        self.pace.start(start.started_at, start.total)
+
+    def note(self, batch: Batch, counts: ProgressCounts, at: int) -> None:
+        """Take in what was committed at `at`."""
+        self.counts = counts
+        self.pace.note(at, counts.completed + counts.failed)
+        for run in batch.opened:
+            self.open.setdefault(run.logical_date, {})
+        for row in batch.instances:
+            if row.state is TaskState.FAILED:
+                self.failures.append(Failure(row.logical_date, row.task_id, row.try_number, row.reason or ""))
+            cells = self.open.get(row.logical_date)
+            if cells is not None:
+                cells[row.task_id] = Cell(row.state, row.started_at, row.try_number)
+        for done in batch.runs:
+            if done.state.is_terminal:
+                self.open.pop(done.logical_date, None)
+        for outcome in batch.outcomes:
+            self.open.pop(outcome.logical_date, None)
+
+    def lines(self, now: int, width: int, height: int) -> list[Text]:
+        """Return the board at `now` (epoch microseconds) in at most `height` lines of `width` cells."""
+        tail = [*self._waiting(now, width), *self._failures(width)]
+        if self.stopping:
+            tail.append(line(" ", (cut(self.stopping, width - 2), WARN)))
+        head = [self._title(width), self._progress(now, width)]
+        room = max(1, height - len(head) - len(tail) - 1)
+        return [*head, *self._open(now, width, room), *tail]
+
+    def _title(self, width: int) -> Text:
+        begin = line(" ", (self.start.backfill_id, BOLD), f"  {self.start.dag_id}  ")
+        begin.append(self.dates.span(self.start.first, self.start.last))
+        resume = line(("resume: ", DIM), (f"bfill run {quote(self.start.backfill_id)}", COMMAND))
+        gap = width - begin.cell_len - resume.cell_len - 1
+        if gap < 2:
+            begin.truncate(width - 1, overflow="ellipsis")
+            return begin
+        return line(begin, " " * min(gap, 6), resume)
+
+    def _progress(self, now: int, width: int) -> Text:
+        counts = self.counts
+        done = counts.completed + counts.failed
+        facts = line(f"  {done:,} of {counts.total:,}")
+        if counts.failed:
+            facts.append_text(line("   ", (f"{counts.failed:,} failed", look("failed").style)))
+        rate = self.pace.per_minute(now)
+        if rate is not None:
+            facts.append(f"   {rate * 1:.1f}/min" if rate < 600 else f"   {rate / 60:,.0f}/s")
+        left = self.pace.left(now)
+        if left is not None and done < counts.total:
+            facts.append(f"   {span(*left)} left")
+        bar = max(10, min(_BAR, width - facts.cell_len - 2))
+        ok = bar * counts.completed // max(1, counts.total)
+        bad = min(bar - ok, -(-bar * counts.failed // max(1, counts.total)))
+        made = line(" ", ("━" * ok, "green"), ("━" * bad, "red"), ("─" * (bar - ok - bad), DIM), facts)
+        made.truncate(width - 1)
+        return made
+
+    def _open(self, now: int, width: int, room: int) -> list[Text]:
+        dates = sorted(self.open)
+        shown = dates if len(dates) <= room else dates[: room - 1]
+        label = max((wide(self.dates.short(one)) for one in shown), default=0)
+        made = [self._date(one, now, width, label) for one in shown]
+        if len(shown) < len(dates):
+            made.append(line(("  " + count(len(dates) - len(shown), "more open date"), DIM)))
+        return made
+
+    def _date(self, logical_date: int, now: int, width: int, label: int) -> Text:
+        cells = self.open[logical_date]
+        tasks = self.start.task_ids
+        made = line(" ", (pad(self.dates.short(logical_date), label), BOLD), "  ")
+        column = max((min(wide(task_id), _TASK_WIDTH) for task_id in tasks), default=0) + 9
+        if made.cell_len + len(tasks) * column <= width:
+            for task_id in tasks:
+                made.append_text(self._task(task_id, cells.get(task_id), now, column))
+        else:
+            # Too many tasks for their names: a symbol each, and the names of those that run.
+            for task_id in tasks[: width // 2]:
+                seen = look(cells[task_id].state if task_id in cells else "scheduled")
+                made.append_text(line((seen.symbol, seen.style)))
+            busy = [task_id for task_id, cell in cells.items() if cell.state is TaskState.RUNNING]
+            made.append_text(line("  ", ", ".join(f"{one} {self._since(cells[one], now)}" for one in busy[:4])))
+        made.rstrip()
+        made.truncate(width - 1, overflow="ellipsis")
+        return made
+
+    def _task(self, task_id: str, cell: Cell | None, now: int, column: int) -> Text:
+        seen = look(cell.state if cell else "scheduled")
+        clock = f" {self._since(cell, now)}" if cell is not None and cell.state is TaskState.RUNNING else ""
+        made = line(f"{cut(task_id, _TASK_WIDTH)} ", (seen.symbol + clock, seen.style))
+        made.append(" " * max(1, column - made.cell_len))
+        return made
+
+    def _since(self, cell: Cell, now: int) -> str:
+        if cell.since is None:
+            return ""
+        tried = f" try {cell.try_number}" if cell.try_number > 1 else ""
+        return duration(max(0, (now - cell.since) // 1_000_000)) + tried
+
+    def _waiting(self, now: int, width: int) -> list[Text]:
+        made = [
+            line((" waiting  ", WARN), cut(f"{count(number, 'task')} for {why}", width - 12))
+            for why, number in sorted(self.waiting.items(), key=lambda one: -one[1])[:2]
+        ]
+        if self.next_retry_at is not None and self.next_retry_at > now:
+            made.append(line((" next try ", WARN), f"in {duration((self.next_retry_at - now) // 1_000_000)}"))
+        return made
+
+    def _failures(self, width: int) -> list[Text]:
+        made = []
+        seen = look(TaskState.FAILED)
+        for failure in self.failures:
+            tries = self.start.max_tries.get(failure.task_id, failure.try_number)
+            day = self.dates.argument(failure.logical_date)
+            logs = f"bfill logs {quote(self.start.backfill_id)} {day} {quote(failure.task_id)}"
+            where = f"{self.dates.short(failure.logical_date)} {failure.task_id}, try {failure.try_number} of {tries}: "
+            room = width - wide(where) - wide(logs) - 8
+            if room >= 16:
+                made.append(
+                    line(" ", (seen.symbol, seen.style), f" {where}{cut(failure.reason, room)}    ", (logs, COMMAND))
+                )
+            else:
+                # Narrow: the cause matters more than the command, which stands below for the last one only.
+                made.append(line(" ", (seen.symbol, seen.style), " ", cut(where + failure.reason, width - 5)))
+        if self.failures and made and COMMAND not in {str(one.style) for text in made for one in text.spans}:
+            made.append(line("   ", (cut(logs, width - 4), COMMAND)))
+        return made

@@ -1,0 +1,105 @@
+"""Progress without a terminal: a line a fact, no control bytes, fit for a log file and `grep`.
+
+Owns `LineListener` and the wording of its lines. It writes to stderr; a broken stderr never stops a backfill, so a
+write that fails silences it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import IO
+
+from backfill_cli.core.ports import ProgressCounts, RunStart
+from backfill_cli.core.records import Batch
+from backfill_cli.core.results import BackfillResult
+from backfill_cli.core.states import TaskState
+from backfill_cli.render.dates import DateFormat
+from backfill_cli.render.pace import Pace
+from backfill_cli.render.safe import safe_text
+from backfill_cli.render.words import stamp
+
+_EVERY_US = 10_000_000
+"""Microseconds between two progress lines, unless a tenth of the dates was finished in between…"""
+
+_AT_LEAST_US = 1_000_000
+"""…and even then no more than one a second."""
+
+_FAILURES_A_BATCH = 20
+"""Failures written one by one from one batch; when hundreds fail at once the rest is a number."""
+
+
+class LineListener:
+    """Writes what happens as lines: start, progress, failures at once, stopping."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file: IO[str] | None = file
+        self._start: RunStart | None = None
+        self._dates = DateFormat("UTC", ())
+        self._pace = Pace()
+        self._last_at = 0
+        self._last_tenth = 0
+        self._last_done = -1
+
+    def on_start(self, start: RunStart) -> None:
+        self._start = start
+        self._dates = DateFormat(start.timezone, (start.first, start.last))
+        self._last_at = start.started_at
+        self._pace.start(start.started_at, start.total)
+        self._say(
+            start.started_at,
+            f"backfill {start.backfill_id} {start.dag_id} {start.total} dates parallel {start.parallel}",
+        )
+
+    def on_batch(self, batch: Batch, counts: ProgressCounts, at: int) -> None:
+        if self._start is None or self._file is None:
+            return
+        self._failures(batch, at)
+        done = counts.completed + counts.failed
+        self._pace.note(at, done)
+        tenth = 10 * done // max(1, counts.total)
+        waited = at - self._last_at
+        due = waited >= _EVERY_US or (tenth > self._last_tenth and waited >= _AT_LEAST_US)
+        if due and done != self._last_done and done < counts.total:
+            self._last_at, self._last_tenth, self._last_done = at, tenth, done
+            left = self._pace.left(at)
+            eta = f" eta {left[1]:.0f}s" if left else ""
+            progress = f"progress {done}/{counts.total} failed {counts.failed}"
+            self._say(at, f"{progress} running {counts.running_tasks}{eta}")
+
+    def on_waiting(self, waiting: Mapping[str, int], next_retry_at: int | None) -> None:
+        """Waiting is not an event: the board shows it, a log would only repeat it."""
+
+    def on_stopping(self, signal: int, running: int) -> None:
+        self._say(None, f"stopping signal {signal} running {running}: nothing new starts, signal again to stop at once")
+
+    def on_end(self) -> None:
+        """The closing line needs the result: `finished` writes it."""
+
+    def finished(self, result: BackfillResult, at: int) -> None:
+        """Write the last line, all counts of the result in it."""
+        seconds = f" seconds {result.duration_s:.0f}" if result.duration_s is not None else ""
+        rest = f" remaining {result.remaining}" if result.remaining else ""
+        self._say(
+            at,
+            f"finished {result.state} ok {result.completed} failed {result.failed} blocked {result.blocked}"
+            f" skipped {result.skipped}{rest} total {result.total_dates}{seconds}",
+        )
+
+    def _failures(self, batch: Batch, at: int) -> None:
+        failed = [row for row in batch.instances if row.state == TaskState.FAILED]
+        for row in failed[:_FAILURES_A_BATCH]:
+            tries = self._start.max_tries.get(row.task_id, 0) if self._start else 0
+            of = f"/{tries}" if tries else ""
+            day = self._dates.argument(row.logical_date)
+            self._say(at, f"failed {day} {row.task_id} try {row.try_number}{of} {row.reason or ''}".rstrip())
+        if len(failed) > _FAILURES_A_BATCH:
+            self._say(at, f"failed {len(failed) - _FAILURES_A_BATCH} more at the same moment")
+
+    def _say(self, at: int | None, text: str) -> None:
+        if self._file is None:
+            return
+        try:
+            self._file.write(f"{stamp(at) if at is not None else '-'} {safe_text(text)}\n")
+            self._file.flush()
+        except (OSError, ValueError):
+            self._file = None

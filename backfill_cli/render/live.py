@@ -1,0 +1,87 @@
+"""The live board on a terminal: a `Listener` that draws on a timer, at most a few times a second, never per event.
+
+Owns the terminal side alone: Rich's `Live` on stderr, a lock between the coordinator's thread and the drawing one.
+What is drawn is `board.py`. Drawing never stops a backfill: a terminal that goes away silences the board.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from threading import Lock
+from typing import IO
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+
+from backfill_cli.core.ports import ProgressCounts, RunStart
+from backfill_cli.core.records import Batch
+from backfill_cli.render.board import Board
+from backfill_cli.render.text import line
+from backfill_cli.render.words import count
+
+_A_SECOND = 5
+"""Redraws a second: clocks tick smoothly, and a thousand events in between cost nothing."""
+
+
+class LiveListener:
+    """Draws the board while a backfill runs; it is gone when the run ends, and the closing screen takes its place."""
+
+    def __init__(self, file: IO[str], *, colour: bool) -> None:
+        self._console = Console(
+            file=file, highlight=False, markup=False, emoji=False, no_color=not colour, force_terminal=True
+        )
+        self._lock = Lock()
+        self._board: Board | None = None
+        self._live: Live | None = None
+
+    def on_start(self, start: RunStart) -> None:
+        self._board = Board(start)
+        self._live = Live(
+            get_renderable=self._draw,
+            console=self._console,
+            refresh_per_second=_A_SECOND,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._guarded(self._live.start)
+
+    def on_batch(self, batch: Batch, counts: ProgressCounts, at: int) -> None:
+        with self._lock:
+            if self._board is not None:
+                self._board.note(batch, counts, at)
+
+    def on_waiting(self, waiting: Mapping[str, int], next_retry_at: int | None) -> None:
+        with self._lock:
+            if self._board is not None:
+                self._board.waiting, self._board.next_retry_at = dict(waiting), next_retry_at
+
+    def on_stopping(self, signal: int, running: int) -> None:
+        with self._lock:
+            if self._board is not None:
+                tasks = count(running, "running task")
+                self._board.stopping = f"finishing {tasks}, nothing new starts; press again to stop them"
+
+    def on_end(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the board off the terminal and give the cursor back; again does nothing."""
+        live, self._live = self._live, None
+        if live is not None:
+            self._guarded(live.stop)
+
+    def _draw(self) -> RenderableType:
+        with self._lock:
+            if self._board is None:
+                return line()
+            size = self._console.size
+            lines = self._board.lines(time.time_ns() // 1000, size.width, size.height)
+        return Group(*lines)
+
+    def _guarded(self, act: object) -> None:
+        try:
+            act()  # type: ignore[operator]
+        except (OSError, ValueError):
+            self._live = None

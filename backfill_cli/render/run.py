@@ -1,0 +1,109 @@
+"""The end of a run: how it ended, what failed and why, where the audit chain stands, what to type next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.text import Text
+
+from backfill_cli.core.results import EPOCH, BackfillResult, DateResult
+from backfill_cli.core.states import BackfillState
+from backfill_cli.render.dates import DateFormat
+from backfill_cli.render.parts import closing, failures
+from backfill_cli.render.text import columns, cut, line
+from backfill_cli.render.theme import DIM, look
+from backfill_cli.render.words import count, duration
+
+_SHOWN = 8
+"""Blocked or interrupted dates listed one by one; the rest is a number."""
+
+
+def render(result: BackfillResult, width: int) -> Iterator[Text]:
+    """Return the lines of the closing screen of run and rerun-failed."""
+    dates = _dates(result)
+    yield _headline(result)
+    yield from failures(result.failures, dates, width)
+    yield from _unfinished(result, dates, width)
+    if result.reexecuted:
+        yield line("   ", (f"{count(len(result.reexecuted), 'task')} ran again after an interruption", DIM))
+    if result.reason:
+        yield line("   ", (cut(result.reason, width - 4), DIM))
+    if result.backfill_id:
+        parent = f", repeats {result.parent_id}" if result.parent_id else ""
+        yield line((" backfill ", DIM), result.backfill_id + parent)
+    if result.audit_head:
+        yield line((" audit head ", DIM), short_head(result.audit_head))
+    yield from closing(result.next_command)
+
+
+def short_head(head: str) -> str:
+    """Return `1042:9f3c81d2`: enough of the hash to compare by eye; JSON has all of it."""
+    seq, _, digest = head.partition(":")
+    return f"{seq}:{digest[:8]}"
+
+
+def _headline(result: BackfillResult) -> Text:
+    state, style = _verdict(result)
+    took = f" in {duration(result.duration_s)}" if result.duration_s is not None else ""
+    counts: list[tuple[int, str, str]] = [
+        (result.completed, "ok", "success"),
+        (result.failed, "failed", "failed"),
+        (result.blocked, "blocked", "blocked"),
+        (result.skipped, "skipped", "skipped"),
+    ]
+    if result.remaining:
+        counts.append((result.remaining, "remaining", "remaining"))
+    made = line(" ", (state + took, style + " bold"), "    ")
+    for number, word, key in counts:
+        made.append_text(line(" ", (f"{number:,} {word}", look(key).style if number else DIM), "  "))
+    made.append_text(line(f" {result.total_dates:,} total"))
+    return made
+
+
+def _verdict(result: BackfillResult) -> tuple[str, str]:
+    if not result.total_dates:
+        return "nothing to do", "green"
+    if result.stopped_by is not None:
+        return "interrupted", "yellow"
+    if result.state == BackfillState.CANCELLED:
+        return "cancelled", "yellow"
+    if result.exit_code == 0:
+        if result.skipped == result.total_dates:
+            return "nothing to do", "green"
+        return "finished", "green"
+    if result.remaining:
+        return "stopped early", "yellow"
+    if result.failed:
+        return "finished with failures", "red"
+    return ("finished, some dates blocked", "magenta") if result.blocked else ("finished, failures left alone", "red")
+
+
+def _dates(result: BackfillResult) -> DateFormat:
+    ends = [result.results[0], result.results[-1]] if result.results else []
+    return DateFormat(
+        result.timezone, [*map(_seconds, ends), *(one for group in result.failures for one in group.dates)]
+    )
+
+
+def _unfinished(result: BackfillResult, dates: DateFormat, width: int) -> Iterator[Text]:
+    """Dates that wait, and failures the filter left alone, each with its reason: they are why the exit code is 1."""
+    blocked = [one for one in result.results if one.state == "blocked"]
+    # The failure groups already name what failed in this backfill; failures that were left alone show only here.
+    left = [one for one in result.results if one.state == "failed"] if result.left_failed and not result.failed else []
+    for word, state, rows in (("blocked", "blocked", blocked), ("left alone", "failed", left)):
+        seen = look(state)
+        shown = [
+            (
+                (f"{seen.symbol} {word}", seen.style),
+                dates.short(_seconds(one)),
+                cut(one.reason or "", max(20, width - 32)),
+            )
+            for one in rows[:_SHOWN]
+        ]
+        yield from columns(shown, indent=3)
+        if len(rows) > _SHOWN:
+            yield line("   ", (f"… and {len(rows) - _SHOWN:,} more {word}", DIM))
+
+
+def _seconds(one: DateResult) -> int:
+    return int((one.logical_date - EPOCH).total_seconds())

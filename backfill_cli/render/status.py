@@ -1,0 +1,206 @@
+"""The status screens: one backfill or range with its grid, or the list of the latest backfills."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from shlex import quote
+
+from rich.text import Text
+
+from backfill_cli.core.results import BackfillView, RunView, StatusResult, TaskView
+from backfill_cli.core.states import BackfillState
+from backfill_cli.render.dates import DateFormat
+from backfill_cli.render.grids import grid, shown_state
+from backfill_cli.render.parts import closing, failures, tally
+from backfill_cli.render.text import Part, columns, cut, line, wide
+from backfill_cli.render.theme import BOLD, COMMAND, DIM, look
+from backfill_cli.render.words import count, duration, moment
+
+_FEW_GAPS = 4
+_FEW_DATES = 15
+"""Up to this many dates of one backfill are shown task by task; more become a grid."""
+
+
+def render(result: StatusResult, width: int) -> Iterator[Text]:
+    """Return the lines of the status screen."""
+    if result.dag_id is None:
+        yield from latest(result.backfills, width)
+        return
+    dates = DateFormat(
+        result.timezone,
+        [result.first, result.last, *(run.logical_date for run in result.runs[:500])],
+    )
+    yield from _head(result, dates)
+    if result.gaps_only:
+        yield from _gaps(result, dates, len(result.gaps))
+        yield from closing(result.next_command)
+        return
+    if 0 < len(result.runs) <= _FEW_DATES and result.task_ids:
+        yield line()
+        yield from task_table(result.runs, result.task_ids, dates, width)
+    elif result.runs:
+        yield line()
+        yield from grid(result.runs, dates, width)
+    if result.more and result.after is not None:
+        yield line(("   … more dates: --after ", DIM), (dates.argument(result.after), COMMAND))
+    facts = list(_facts(result, dates, width))
+    if facts:
+        yield line()
+        yield from facts
+    yield from closing(result.next_command)
+
+
+def _head(result: StatusResult, dates: DateFormat) -> Iterator[Text]:
+    span = ""
+    if result.first is not None and result.last is not None:
+        span = f"{dates.full(result.first)} … {dates.full(result.last)}"
+    facts = " · ".join(one for one in (result.schedule, result.timezone) if one)
+    yield line(" ", (result.dag_id or "", BOLD), "   ", span or "no date", "   ", (facts, DIM))
+    view = result.backfill
+    if view is not None:
+        seen = look(view.state)
+        made = line(" ", (view.row.backfill_id, BOLD), "   ", (f"{seen.symbol} {view.state}", seen.style))
+        for extra in _progress(view):
+            made.append(f"   {extra}")
+        yield made
+        if view.row.reason:
+            yield line(("   ", DIM), (view.row.reason, DIM))
+        if view.repaired_by:
+            yield line((" repaired by ", DIM), ", ".join(view.repaired_by))
+    counts = tally(result.counts, ("success", "failed", "blocked", "running", "queued", "stale", "missing"))
+    yield line(" ", counts if counts.plain else ("no date in this range", DIM))
+
+
+def _progress(view: BackfillView) -> Iterator[str]:
+    row = view.row
+    to_do = row.total - row.skipped
+    done = row.completed + row.failed + row.blocked
+    if view.state == BackfillState.RUNNING:
+        yield f"{done:,} of {to_do:,}"
+        if view.rate_per_min:
+            yield f"{view.rate_per_min:.1f}/min"
+        if view.eta_s is not None:
+            yield f"{duration(view.eta_s)} left"
+        if view.pid is not None:
+            yield f"pid {view.pid}" + (f" on {view.host}" if view.host else "")
+    else:
+        yield f"{done:,} of {to_do:,}"
+        yield moment(row.ended_at or row.started_at or row.created_at)
+
+
+def _facts(result: StatusResult, dates: DateFormat, width: int) -> Iterator[Text]:
+    failed = failures(result.failures, dates, width)
+    if failed:
+        yield line((" failures", DIM))
+        yield from failed
+    for slow in result.slowest[:3]:
+        took = f"{duration(slow.seconds)} (median {duration(slow.median_s)})"
+        yield line((" slowest   ", DIM), f"{slow.task_id} {took} on {dates.short(slow.logical_date)}")
+    yield from _gaps(result, dates, _FEW_GAPS)
+    for because, stale in result.stale_because.items():
+        if stale:
+            text = f"{dates.listing(list(stale), len(stale), stale[-1], room=width // 2)}: {because}"
+            yield line((" stale     ", DIM), text, "   ", ("--reprocess stale", COMMAND))
+
+
+def _gaps(result: StatusResult, dates: DateFormat, limit: int) -> Iterator[Text]:
+    rows: list[list[Part]] = []
+    for first, last, number in result.gaps[:limit]:
+        start, end = dates.argument(first), dates.argument(last)
+        fill = f"bfill run --dag {quote(result.dag_id or '')} --start {start} --end {end}"
+        rows.append([("missing ", DIM), f"{dates.span(first, last)}: {count(number, 'date')}", (fill, COMMAND)])
+    yield from columns(rows)
+    if len(result.gaps) > limit:
+        yield line(("          ", DIM), (f"… and {count(len(result.gaps) - limit, 'more gap')}; --gaps lists all", DIM))
+
+
+def task_table(runs: Sequence[RunView], task_ids: Sequence[str], dates: DateFormat, width: int) -> Iterator[Text]:
+    """Dates × tasks with symbols and durations; symbols alone when the terminal is too narrow."""
+    full = columns([["", *((one, DIM) for one in task_ids)], *(_row(run, task_ids, dates, True) for run in runs)])
+    if max(one.cell_len for one in full) <= width:
+        yield from full
+    else:
+        yield from columns([_row(run, task_ids, dates, False) for run in runs])
+        names = ", ".join(f"{number} {task_id}" for number, task_id in enumerate(task_ids, 1))
+        yield line((f"   tasks in order: {cut(names, width - 20)}", DIM))
+    for run in runs:
+        if run.reason and run.state != "success":
+            seen = look(run.state)
+            reason = cut(run.reason, max(20, width - 14 - wide(dates.short(run.logical_date))))
+            yield line("   ", (seen.symbol, seen.style), f" {dates.short(run.logical_date)}  {reason}")
+
+
+def _row(run: RunView, task_ids: Sequence[str], dates: DateFormat, seconds: bool) -> list[Part]:
+    seen = look(shown_state(run))
+    cells: list[Part] = [line((f"{seen.symbol} ", seen.style), dates.short(run.logical_date))]
+    if seconds:
+        return [*cells, *(_task(run.tasks.get(task_id)) for task_id in task_ids)]
+    symbols = line()
+    for task_id in task_ids:
+        view = run.tasks.get(task_id)
+        task_look = look(view.state if view else "scheduled")
+        symbols.append_text(line((task_look.symbol, task_look.style)))
+    return [*cells, symbols]
+
+
+def _task(view: TaskView | None) -> Text:
+    if view is None:
+        return line((look("scheduled").symbol, DIM))
+    seen = look(view.state)
+    made = line((seen.symbol, seen.style))
+    if view.started_at is not None and view.ended_at is not None:
+        made.append_text(line(f" {duration((view.ended_at - view.started_at) / 1_000_000)}"))
+    if view.try_number > 1:
+        made.append_text(line((f" try {view.try_number}", DIM)))
+    return made
+
+
+_BAR = 12
+
+
+def latest(views: Sequence[BackfillView], width: int) -> Iterator[Text]:
+    """The latest backfills, newest first: id, DAG, range, progress, state, when, who runs it."""
+    if not views:
+        yield line(" no backfill in this store yet")
+        yield from closing("bfill plan --dag DAG --start DATE --end DATE --dry-run")
+        return
+    rows: list[list[Part]] = []
+    for view in views:
+        row = view.row
+        dates = DateFormat("UTC" if view.timezone is None else view.timezone, [row.first, row.last])
+        span = "–" if row.first is None or row.last is None else dates.span(row.first, row.last)
+        if row.first is not None and not dates.with_year:
+            span = f"{dates.local(row.first).year}  {span}"
+        seen = look(view.state)
+        by = f"pid {view.pid}" if view.pid is not None and view.state == BackfillState.RUNNING else ""
+        when = moment(row.started_at or row.created_at)[5:]
+        state = line((f"{seen.symbol} {view.state}", seen.style))
+        rows.append([(row.backfill_id, BOLD), cut(row.dag_id, 18), span, _bar(view), state, (when, DIM), (by, DIM)])
+    # What is least missed goes first when the terminal is narrow: the owner, the time, then the bar.
+    for dropped in ((), (6,), (6, 5), (6, 5, 3), (6, 5, 3, 2)):
+        lines = columns([[part for number, part in enumerate(row) if number not in dropped] for row in rows])
+        if max(one.cell_len for one in lines) <= width or dropped == (6, 5, 3, 2):
+            yield from lines
+            break
+    counts = [view for view in views if view.state in (BackfillState.INTERRUPTED, BackfillState.PLANNED)]
+    failed = [view for view in views if view.state == BackfillState.FAILED and not view.repaired_by]
+    if counts:
+        yield from closing(f"bfill run {quote(counts[0].row.backfill_id)}")
+    elif failed:
+        yield from closing(f"bfill rerun-failed {quote(failed[0].row.backfill_id)}")
+
+
+def _bar(view: BackfillView) -> Text:
+    row = view.row
+    to_do = row.total - row.skipped
+    bad = row.failed + row.blocked
+    ok_cells = round(_BAR * row.completed / to_do) if to_do else _BAR
+    bad_cells = min(max(1, round(_BAR * bad / to_do)) if bad else 0, _BAR)
+    ok_cells = min(ok_cells, _BAR - bad_cells)
+    rest = _BAR - ok_cells - bad_cells
+    return line(
+        ("━" * ok_cells, look("success").style),
+        ("╳" * bad_cells, look("failed").style),
+        ("─" * rest, DIM),
+        f" {row.completed + bad:,}/{to_do:,}",
+    )
