@@ -1,0 +1,486 @@
+"""The Jinja environment of templates: which expressions exist, and how much work one may do.
+
+Owns the sandbox: attributes by allow-list, curated filters, bounds on work and size, and code generation that keeps
+each `{{ … }}` apart. `core/templates.py` decides what happens with the values. Imports Jinja at its top, so only
+`templates.py` imports it, inside a function.
+
+The idea: a template may touch JSON values, dates and our views, and of each only the methods named here. What can grow
+(`*`, `**`, `+`, `~`, `join`, `replace`, `center`, `format`, literals, loops) is measured before or while it grows, and
+every step is paid for from one budget a rendering (`FieldContext.spend`): the one place where a time limit would hook in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime, time, timedelta, tzinfo
+from functools import partial, wraps
+from typing import Any, ClassVar, Final
+
+import jinja2
+from jinja2 import nodes
+from jinja2.compiler import CodeGenerator, Frame
+from jinja2.filters import FILTERS
+from jinja2.nodes import EvalContext
+from jinja2.runtime import Context as JinjaContext
+from jinja2.runtime import LoopContext, missing
+from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedFormatter, SecurityError
+from jinja2.utils import Namespace, _PassArg
+
+from backfill_cli.core.macros import DATE_FILTERS
+from backfill_cli.core.views import View
+from backfill_cli.core.xcoms import MISSING, TaskInstanceView
+
+MAX_TEXT: Final = 1_048_576
+"""Characters one value or a whole rendered field may have: 1 MiB, as an XCom."""
+
+WORK: Final = 20_000_000
+"""What one rendering may spend: 50 a step, and one a character or item made on the way. About half a second at most."""
+
+STEP: Final = 50
+MAX_ARGUMENT: Final = 10_000
+MAX_BITS: Final = 16_384
+
+_STR_METHODS = frozenset(
+    "capitalize casefold center count endswith find format index isalnum isalpha isascii isdecimal isdigit isidentifier "
+    "islower isnumeric isspace istitle isupper join ljust lower lstrip partition removeprefix removesuffix replace rfind "
+    "rindex rjust rpartition rsplit rstrip split splitlines startswith strip swapcase title upper zfill".split()
+)
+_MAPPING_METHODS = frozenset({"get", "items", "keys", "values"})
+_SEQUENCE_METHODS = frozenset({"count", "index"})
+# Those that ask the clock, and a generator without end. A backfill run again must see the same values.
+_DATE_DENIED = frozenset({"now", "utcnow", "today", "tomorrow", "yesterday", "local", "range", "age"})
+_CLASS_METHODS = frozenset({"strptime", "fromisoformat", "combine", "min", "max"})
+_KEPT_FILTERS = (
+    "abs batch capitalize center count d default dictsort filesizeformat first float format groupby indent int items join "
+    "last length list lower map max min reject rejectattr replace reverse round select selectattr slice sort string sum "
+    "title tojson trim truncate unique upper urlencode wordcount".split()
+)
+_GLOBALS: dict[str, Any] = {"dict": dict, "namespace": Namespace}
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*){0,2}")
+
+
+class ExpressionError(Exception):
+    """Carries the number of the `{{ … }}` that raised; the cause says what."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__(index)
+        self.index = index
+
+
+class FieldContext(JinjaContext):
+    """One rendering: names from our mapping, without copying it, and the budget."""
+
+    def __init__(self, environment: FieldEnvironment, names: Mapping[str, Any]) -> None:
+        # not super().__init__: that copies every name, which would compute every macro
+        self.parent = names  # type: ignore[assignment]
+        self.vars = {}
+        self.environment = environment
+        self.eval_ctx = environment.eval_ctx
+        self.exported_vars = set()
+        self.name = None
+        self.globals_keys = set()
+        self.blocks = {}
+        self.left = WORK
+
+    def resolve_or_missing(self, key: str) -> Any:
+        try:
+            return self.parent[key]
+        except KeyError:
+            return self.environment.globals.get(key, missing)
+
+    def spend(self, amount: int) -> None:
+        """Pays for work about to be done or just done.
+
+        Raises:
+            SecurityError: The budget of this rendering is used up.
+        """
+        self.left -= amount
+        if self.left < 0:
+            raise SecurityError("the template does more work than a field may")
+
+    def items_of(self, iterable: Iterable[Any]) -> Iterator[Any]:
+        """The same items, each paid for."""
+        for item in iterable:
+            self.spend(STEP)
+            yield item
+
+    def weigh(self, value: Any) -> Any:
+        """`value` itself, after paying for all it holds: lists that hold each other grow exponentially when printed."""
+        if isinstance(value, str | bytes):
+            if len(value) > MAX_TEXT:
+                raise SecurityError(f"a text of {len(value):,} characters is over the limit of {MAX_TEXT:,}")
+            self.spend(len(value))
+        elif isinstance(value, list | tuple):
+            self.spend(STEP)
+            for item in value:
+                self.weigh(item)
+        elif isinstance(value, dict):
+            self.spend(STEP)
+            for key, item in value.items():
+                self.weigh(key)
+                self.weigh(item)
+        else:
+            self.spend(1)
+        return value
+
+
+class FieldCodeGenerator(CodeGenerator):
+    """Yields literal text as `str` and each `{{ … }}` as `(number, value)`, so that one undefined name stays its own."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.outputs = 0
+
+    def visit_Output(self, node: nodes.Output, frame: Frame) -> None:  # noqa: N802 - Jinja's visitor naming
+        for child in node.nodes:
+            if isinstance(child, nodes.TemplateData):
+                text = repr(child.data)
+                self.writeline(f"yield {text}" if frame.buffer is None else f"{frame.buffer}.append({text})", child)
+            elif frame.buffer is None:
+                self._guarded(child, frame)
+                self.outputs += 1
+            else:  # inside {% set x %}…{% endset %}: an undefined name is an error there, as in any {% %}
+                self.writeline(f"{frame.buffer}.append(environment.join_text(context, (", child)
+                self.visit(child, frame)
+                self.write(",)))")
+                self.outputs += 1
+
+    def _guarded(self, child: nodes.Expr, frame: Frame) -> None:
+        number = self.outputs
+        self.writeline("try:", child)
+        self.indent()
+        self.writeline(f"yield ({number}, ")
+        self.visit(child, frame)
+        self.write(")")
+        self.outdent()
+        self.writeline("except environment.undefined_error:")
+        self.indent()
+        self.writeline(f"yield ({number}, environment.left_alone)")
+        self.outdent()
+        self.writeline("except Exception as error:")
+        self.indent()
+        self.writeline(f"raise environment.expression_error({number}) from error")
+        self.outdent()
+
+    def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:  # noqa: N802
+        self.write("environment.join_text(context, (")
+        for arg in node.nodes:
+            self.visit(arg, frame)
+            self.write(", ")
+        self.write("))")
+
+    def visit_List(self, node: nodes.List, frame: Frame) -> None:  # noqa: N802
+        self.write("context.weigh(")
+        super().visit_List(node, frame)
+        self.write(")")
+
+    def visit_Dict(self, node: nodes.Dict, frame: Frame) -> None:  # noqa: N802
+        self.write("context.weigh(")
+        super().visit_Dict(node, frame)
+        self.write(")")
+
+    def visit_Tuple(self, node: nodes.Tuple, frame: Frame) -> None:  # noqa: N802
+        if node.ctx == "store":
+            super().visit_Tuple(node, frame)
+            return
+        self.write("context.weigh(")
+        super().visit_Tuple(node, frame)
+        self.write(")")
+
+
+class FieldEnvironment(ImmutableSandboxedEnvironment):
+    """The sandbox. One instance serves every field; it holds no state of a rendering."""
+
+    code_generator_class = FieldCodeGenerator
+    intercepted_binops = frozenset({"*", "**", "%", "+"})
+    undefined_error = jinja2.UndefinedError
+    expression_error = ExpressionError
+    left_alone = jinja2.StrictUndefined(name="")
+    globals: dict[str, Any]
+
+    def __init__(self) -> None:
+        # optimized=False: constant folding would run filters at compile time, outside of any budget
+        super().__init__(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, optimized=False)
+        self.filters = {name: _metered(name, FILTERS[name]) for name in _KEPT_FILTERS}
+        self.filters.update({name: _metered(name, function) for name, function in DATE_FILTERS.items()})
+        self.filters["identifier"] = identifier
+        self.filters["_items"] = _items
+        self.globals.clear()
+        self.globals.update(_GLOBALS, range=_range)
+        self.eval_ctx = EvalContext(self)
+
+    # -- names of things ---------------------------------------------------------------------------------------------
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if attribute.startswith("_"):
+            raise SecurityError(f"'{attribute}' is private")
+        if isinstance(obj, Mapping):  # keys before methods: conf.items is the key, if there is one
+            if attribute in obj:
+                return obj[attribute]
+            if attribute in _MAPPING_METHODS:
+                return getattr(obj, attribute)
+            return self.undefined(obj=obj, name=attribute)
+        if isinstance(obj, View | Namespace):
+            return self._of_view(obj, attribute)
+        if isinstance(obj, str) and attribute == "format":
+            return partial(self._format, obj)
+        try:
+            value = getattr(obj, attribute)
+        except AttributeError:
+            return self.undefined(obj=obj, name=attribute)
+        if not _is_allowed(obj, attribute):
+            raise SecurityError(f"'{attribute}' of a {type(obj).__name__} is not available in templates")
+        return value
+
+    def _of_view(self, obj: View | Namespace, attribute: str) -> Any:
+        if isinstance(obj, View) and attribute not in obj.template_names:
+            return self.undefined(obj=obj, name=attribute)
+        try:
+            return getattr(obj, attribute)
+        except AttributeError:
+            return self.undefined(obj=obj, name=attribute)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        if isinstance(obj, str | Sequence | Mapping):
+            try:
+                return obj[argument]
+            except (LookupError, TypeError):
+                if not isinstance(argument, str):
+                    return self.undefined(obj=obj, name=argument)
+        return self.getattr(obj, str(argument))
+
+    # -- calls and operators -----------------------------------------------------------------------------------------
+
+    def call(__self, __context: Any, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805 - kwargs may be "self"
+        __context.spend(STEP)
+        kwargs.pop("_loop_vars", None)  # Jinja's own, for callables that take the context; none of ours does
+        kwargs.pop("_block_vars", None)
+        owner = getattr(__obj, "__self__", None)
+        if isinstance(owner, str):
+            __context.spend(len(owner))
+            _check_growth(__obj.__name__, owner, args)
+        elif isinstance(owner, TaskInstanceView) and __obj.__name__ == "xcom_pull":
+            return __self._pull(owner, args, kwargs)
+        elif isinstance(__obj, jinja2.Undefined):
+            return __obj()  # raises, naming it
+        elif not callable(__obj):
+            raise SecurityError(f"a {type(__obj).__name__} cannot be called")
+        return __context.weigh(__obj(*args, **kwargs))
+
+    def _pull(self, ti: TaskInstanceView, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """An XCom; a missing one counts as undefined, so that `{{ … }}` stays as written and `default(…)` works."""
+        if "default" in kwargs or len(args) > 2:
+            return ti.xcom_pull(*args, **kwargs)
+        found = ti.find_xcom(*args, **kwargs)
+        if found is MISSING:
+            task_ids = kwargs.get("task_ids", args[0] if args else None)
+            return self.undefined(f"no XCom of task {task_ids!r}")
+        return [None if item is MISSING else item for item in found] if isinstance(found, list) else found
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        context.spend(STEP)
+        _check_binop(operator, left, right)
+        return context.weigh(self.binop_table[operator](left, right))
+
+    def join_text(self, context: FieldContext, values: tuple[Any, ...]) -> str:
+        """`a ~ b`, and the text collected by a set block."""
+        texts = [str(value) for value in values]
+        return str(context.weigh("".join(texts)))
+
+    def _format(self, template: str, /, *args: Any, **kwargs: Any) -> str:
+        _check_format(template, (*args, *kwargs.values()), "{")
+        return SandboxedFormatter(self).vformat(template, args, kwargs)
+
+
+# --- what may be touched --------------------------------------------------------------------------------------------
+
+
+def _is_allowed(obj: Any, attribute: str) -> bool:
+    if isinstance(obj, str):
+        return attribute in _STR_METHODS
+    if isinstance(obj, list | tuple):
+        return attribute in _SEQUENCE_METHODS
+    if isinstance(obj, date | time | timedelta | tzinfo):
+        return attribute not in _DATE_DENIED
+    if isinstance(obj, LoopContext):
+        return True
+    if isinstance(obj, type):
+        return issubclass(obj, datetime | timedelta) and attribute in _CLASS_METHODS
+    return False
+
+
+# --- what may grow ----------------------------------------------------------------------------------------------------
+
+
+def _size(value: Any) -> int:
+    """Upper bound of the value's text, near enough for growth checks."""
+    return len(value) if isinstance(value, str | bytes) else len(str(value))
+
+
+def _refuse_growth(size: int) -> None:
+    if size > MAX_TEXT:
+        raise SecurityError(f"the result would have {size:,} characters, the limit is {MAX_TEXT:,}")
+
+
+def _check_growth(method: str, owner: str, args: tuple[Any, ...]) -> None:
+    if method == "replace" and len(args) >= 2:
+        _refuse_growth(len(owner) + owner.count(args[0]) * len(args[1]))
+    elif method == "join" and args:
+        if not isinstance(args[0], str | list | tuple | dict):
+            raise SecurityError("join takes a list")
+        _refuse_growth(sum(_size(item) + len(owner) for item in args[0]))
+    elif method in ("center", "ljust", "rjust", "zfill") and args:
+        _refuse_growth(int(args[0]))
+
+
+def _check_binop(operator: str, left: Any, right: Any) -> None:
+    if operator == "*":
+        for one, other in ((left, right), (right, left)):
+            if isinstance(one, str | bytes | list | tuple) and isinstance(other, int):
+                _refuse_growth(len(one) * other)
+        if isinstance(left, int) and isinstance(right, int) and left.bit_length() + right.bit_length() > MAX_BITS:
+            raise SecurityError(f"the product would have more than {MAX_BITS:,} bits")
+    elif operator == "**":
+        if isinstance(left, int) and isinstance(right, int) and left.bit_length() * abs(right) > MAX_BITS:
+            raise SecurityError(f"the power would have more than {MAX_BITS:,} bits")
+    elif operator == "%" and isinstance(left, str):
+        values = right if isinstance(right, tuple) else tuple(right.values()) if isinstance(right, dict) else (right,)
+        _check_format(left, values, "%")
+
+
+def _check_format(template: str, values: tuple[Any, ...], marker: str) -> None:
+    # a width is the only thing in a format that makes text out of nothing
+    if re.search(r"\d{5}", template) or (marker == "%" and re.search(r"%[^a-zA-Z%]*\*", template)):
+        raise SecurityError("the format asks for a width over 9,999")
+    if marker == "{" and re.search(r":[^{}]*\{", template):
+        raise SecurityError("the format takes its width from an argument")
+    longest = max(map(_size, values), default=0)
+    _refuse_growth(len(template) + template.count(marker) * (longest + MAX_ARGUMENT // 100))
+
+
+def _check_filter(name: str, value: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    given = (*args, *kwargs.values())
+    if name in ("center", "batch", "slice", "tojson", "round", "indent"):
+        limit = 300 if name == "round" else MAX_ARGUMENT
+        if any(isinstance(item, int) and abs(item) > limit for item in given):
+            raise SecurityError(f"an argument of the filter {name} is over {limit:,}")
+    if name == "indent":
+        width = max(
+            (item if isinstance(item, int) else len(item) for item in given if not isinstance(item, bool)), default=4
+        )
+        text = str(value)
+        _refuse_growth(len(text) + (text.count("\n") + 1) * width)
+    elif name == "replace" and len(given) >= 2:
+        text = str(value)
+        _refuse_growth(len(text) + text.count(str(given[0])) * _size(given[1]))
+    elif name == "format":
+        _check_format(str(value), given, "%")
+    elif name == "join" and isinstance(value, list | tuple | str | dict):
+        _refuse_growth(sum(map(_size, value)) + len(value) * max(map(_size, given), default=0))
+
+
+def _metered(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The filter with its growth checked first and its result paid for."""
+    wants = _PassArg.from_obj(function)
+
+    @jinja2.pass_context
+    @wraps(function, updated=())
+    def metered(context: FieldContext, value: Any, *args: Any, **kwargs: Any) -> Any:
+        context.spend(STEP)
+        if isinstance(value, Iterable) and not isinstance(value, str | list | tuple | dict | jinja2.Undefined):
+            value = list(context.items_of(value))
+        _check_filter(name, value, args, kwargs)
+        first = {
+            None: (),
+            _PassArg.context: (context,),
+            _PassArg.eval_context: (context.eval_ctx,),
+            _PassArg.environment: (context.environment,),
+        }[wants]
+        result = function(*first, value, *args, **kwargs)
+        # Markup would escape what is later joined to it; a field is no HTML
+        return context.weigh(str(result) if isinstance(result, str) and type(result) is not str else result)
+
+    return metered
+
+
+@jinja2.pass_context
+def _items(context: FieldContext, value: Any) -> Iterator[Any]:
+    """What every `{% for %}` runs over: each round is paid for."""
+    return context.items_of(value)
+
+
+def _range(*args: int) -> range:
+    found = range(*args)
+    if len(found) > MAX_TEXT:
+        raise SecurityError(f"range of {len(found):,} items is over the limit of {MAX_TEXT:,}")
+    return found
+
+
+def identifier(value: object) -> str:
+    """The value, if it is a plain name like `sales` or `mart.sales`: the one way data may become a name in SQL.
+
+    Raises:
+        SecurityError: It is anything else.
+    """
+    text = str(value)
+    if not _IDENTIFIER.fullmatch(text):
+        raise SecurityError(f"{text[:60]!r} is no plain name (letters, digits, _, at most two dots)")
+    return text
+
+
+# --- compiling ------------------------------------------------------------------------------------------------------
+
+_STATEMENTS = (nodes.Output, nodes.For, nodes.If, nodes.Assign, nodes.AssignBlock, nodes.With)
+
+
+class Sandbox:
+    """Parses and compiles fields. `shared()` gives the one of this process."""
+
+    _shared: ClassVar[Sandbox | None] = None
+
+    def __init__(self) -> None:
+        self.environment = FieldEnvironment()
+
+    @classmethod
+    def shared(cls) -> Sandbox:
+        """The one instance; making a second one in a race is harmless."""
+        if cls._shared is None:
+            cls._shared = cls()
+        return cls._shared
+
+    def parse(self, text: str) -> nodes.Template:
+        """The syntax tree, after refusing what a field has no use for.
+
+        Raises:
+            jinja2.TemplateSyntaxError: It does not parse, or uses a statement or attribute that is not available.
+        """
+        tree = self.environment.parse(text)
+        for node in tree.find_all(nodes.Node):
+            self._refuse(node)
+        for loop in list(tree.find_all(nodes.For)):
+            loop.iter = nodes.Filter(loop.iter, "_items", [], [], None, None, lineno=loop.lineno)
+        return tree
+
+    @staticmethod
+    def _refuse(node: nodes.Node) -> None:
+        problem = ""
+        if isinstance(node, nodes.Stmt) and not isinstance(node, _STATEMENTS):
+            problem = f"the statement {type(node).__name__.lower()} is not available in a field"
+        elif isinstance(node, nodes.For) and node.recursive:
+            problem = "a recursive loop is not available in a field"
+        elif isinstance(node, nodes.Getattr) and node.attr.startswith("_"):
+            problem = f"'{node.attr}' is private"
+        elif isinstance(node, nodes.Name) and (node.name == "self" or node.name.startswith("__")):
+            problem = f"'{node.name}' is not available in a field"
+        elif isinstance(node, nodes.Call | nodes.Filter | nodes.Test) and (node.dyn_args or node.dyn_kwargs):
+            problem = "arguments with * or ** are not available in a field"
+        if problem:
+            raise jinja2.TemplateSyntaxError(problem, node.lineno)
+
+    def compile(self, tree: nodes.Template) -> Callable[[FieldContext], Iterator[Any]]:
+        """The function that yields `str` for literal text and `(number, value)` for each `{{ … }}`."""
+        code = self.environment.compile(tree)
+        template = jinja2.Template.from_code(self.environment, code, {})
+        root: Callable[[FieldContext], Iterator[Any]] = template.root_render_func  # type: ignore[assignment]
+        return root
