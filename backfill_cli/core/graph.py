@@ -136,6 +136,8 @@ class Dag:
     """Names of the connections its tasks use, as far as the definition tells."""
     variables: frozenset[str] = frozenset()
     """Names of the variables its templates use."""
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Task groups: id → the tasks it begins with, so that a branch may follow a group."""
 
     @cached_property
     def downstream(self) -> Mapping[str, tuple[str, ...]]:

@@ -1,0 +1,1 @@
+"""Users' DAG files and settings: what people write, turned into the frozen values of `core/`."""

@@ -1,0 +1,232 @@
+"""The options a task can have: names as in Airflow, one row each, and how a user's value becomes a checked one.
+
+Owns the table and the converters. Which value counts (operator, task group or DAG `default_args`) is decided in
+`loader/operators.py`; what an option does, in the core and the engine.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any, NamedTuple, TypeVar
+
+from backfill_cli.core.graph import TriggerRule, WeightRule, near_hint
+from backfill_cli.errors import DefinitionError
+
+E = TypeVar("E", bound=StrEnum)
+
+_ID = re.compile(r"[\w.-]+")
+LONGEST_ID = 250
+
+
+def check_id(kind: str, value: Any, where: str) -> str:
+    """Return a dag_id, task_id or group_id that is fit for file names, URLs and tables.
+
+    Source: Airflow's `validate_key`; `.` and `..` are refused besides, because log folders carry the id.
+    """
+    if not isinstance(value, str) or not _ID.fullmatch(value) or value in (".", ".."):
+        raise DefinitionError(
+            f"{kind} {value!r} cannot be used",
+            hint="use letters, digits, dashes, dots and underscores",
+            code="bad-id",
+            where=where,
+        )
+    if len(value) > LONGEST_ID:
+        raise DefinitionError(
+            f"{kind} '{value[:40]}…' has {len(value)} characters",
+            hint=f"use at most {LONGEST_ID}",
+            code="bad-id",
+            where=where,
+        )
+    return value
+
+
+class BadValue(ValueError):
+    """A value no option of that name can have; the text says which would do. Becomes a DefinitionError."""
+
+
+def flag(value: Any) -> bool:
+    """A bool and nothing that merely looks like one: `"False"` would be true."""
+    if isinstance(value, bool):
+        return value
+    raise BadValue("True or False")
+
+
+def whole(least: int | None = None) -> Callable[[Any], int]:
+    """A converter for whole numbers, from `least` on."""
+
+    def convert(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or (least is not None and value < least):
+            raise BadValue("a whole number" + (f" from {least}" if least is not None else ""))
+        return value
+
+    return convert
+
+
+def seconds(value: Any) -> float:
+    """Seconds of a timedelta or a number; never negative, never infinite."""
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
+        raise BadValue("a timedelta or a number of seconds, not negative")
+    return float(value)
+
+
+def limit(value: Any) -> float:
+    """Seconds of a time limit: more than none."""
+    found = seconds(value)
+    if found == 0:
+        raise BadValue("more than 0 seconds")
+    return found
+
+
+def or_none(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The same converter, letting None through."""
+    return lambda value: None if value is None else convert(value)
+
+
+def text(value: Any) -> str:
+    """A string with something in it."""
+    if isinstance(value, str) and value:
+        return value
+    raise BadValue("a text")
+
+
+def one_of(words: type[E]) -> Callable[[Any], E]:
+    """A converter for the words of an enumeration."""
+
+    def convert(value: Any) -> E:
+        try:
+            return words(value)
+        except ValueError:
+            names = [str(word) for word in words]
+            raise BadValue(near_hint(str(value), names, otherwise="one of " + ", ".join(names))) from None
+
+    return convert
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """A dict with texts as keys; None is an empty one."""
+    if value is None:
+        return {}
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return dict(value)
+    raise BadValue("a dict with texts as keys")
+
+
+def callbacks(value: Any) -> tuple[Callable[[Any], None], ...]:
+    """One callable or a list of them; None is none."""
+    if value is None:
+        return ()
+    found = tuple(value) if isinstance(value, (list, tuple)) else (value,)
+    if all(callable(one) for one in found):
+        return found
+    raise BadValue("a function that takes the context, or a list of them")
+
+
+class Option(NamedTuple):
+    """One option: what it is without being given, and how a given value is checked."""
+
+    default: Any
+    convert: Callable[[Any], Any]
+
+
+TASK_OPTIONS: dict[str, Option] = {
+    "depends_on_past": Option(False, flag),
+    "wait_for_downstream": Option(False, flag),
+    "retries": Option(0, or_none(whole(0))),
+    "retry_delay": Option(300.0, seconds),
+    "retry_exponential_backoff": Option(False, flag),
+    "max_retry_delay": Option(None, or_none(limit)),
+    "execution_timeout": Option(None, or_none(limit)),
+    "trigger_rule": Option(TriggerRule.ALL_SUCCESS, one_of(TriggerRule)),
+    "pool": Option("default_pool", text),
+    "pool_slots": Option(1, whole(1)),
+    "priority_weight": Option(1, whole()),
+    "weight_rule": Option(WeightRule.DOWNSTREAM, one_of(WeightRule)),
+    "executor": Option(None, or_none(text)),
+    "do_xcom_push": Option(True, flag),
+    "params": Option({}, mapping),
+    "on_execute_callback": Option((), callbacks),
+    "on_success_callback": Option((), callbacks),
+    "on_failure_callback": Option((), callbacks),
+    "on_retry_callback": Option((), callbacks),
+    "on_skipped_callback": Option((), callbacks),
+}
+
+INERT_TASK_OPTIONS = frozenset(
+    {
+        "doc", "doc_json", "doc_md", "doc_rst", "doc_yaml", "email", "email_on_failure", "email_on_retry", "inlets",
+        "logger_name", "outlets", "owner", "queue", "run_as_user", "sla", "start_date", "end_date",
+        "show_return_value_in_logs", "task_display_name", "ui_color", "ui_fgcolor",
+    }
+)  # fmt: skip
+"""Airflow's options about mail, its user interface and its clusters: accepted, because DAG files carry over, and unused.
+
+`start_date` and `end_date` in `default_args` bound the DAG; on a single task they are refused in `checked_options`.
+"""
+
+NOT_SUPPORTED = {
+    "start_date": "a task has the dates of its DAG: write start_date there",
+    "end_date": "a task has the dates of its DAG: write end_date there",
+    "provide_context": "leave it out: a function gets the context by naming its parameters, or with **context",
+    "max_active_tis_per_dag": "use a pool: pool='NAME' with a slot each",
+    "task_concurrency": "use a pool: pool='NAME' with a slot each",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """What an option belongs to, for messages: `task 'load'` and its place."""
+
+    label: str
+    where: str
+
+
+def convert_option(owner: Owner, name: str, value: Any, option: Option) -> Any:
+    """Return the checked value of one option. Raises DefinitionError with the value in it."""
+    try:
+        return option.convert(value)
+    except BadValue as error:
+        raise DefinitionError(
+            f"{owner.label}: {name}={value!r} is not possible",
+            hint=str(error) if str(error).startswith("did you mean") else f"{name} takes {error}",
+            code="bad-option",
+            where=owner.where,
+        ) from None
+
+
+def unknown_option(owner: Owner, name: str, known: Iterable[str]) -> DefinitionError:
+    """Return the error for an argument nobody knows, with the nearest name or what to do instead."""
+    if name in NOT_SUPPORTED:
+        return DefinitionError(
+            f"{owner.label} does not take {name}", hint=NOT_SUPPORTED[name], code="unknown-option", where=owner.where
+        )
+    return DefinitionError(
+        f"{owner.label} has no option '{name}'",
+        hint=near_hint(name, known),
+        code="unknown-option",
+        where=owner.where,
+    )
+
+
+def checked_options(owner: Owner, given: Mapping[str, Any], also: Iterable[str] = ()) -> dict[str, Any]:
+    """Return every task option with its checked value; what was not given has its default.
+
+    Args:
+        given: Arguments by name; options that mean nothing here are passed over.
+        also: Further names to suggest for a misspelt one: the operator's own parameters.
+
+    Raises:
+        DefinitionError: A name is unknown, or a value impossible.
+    """
+    for name in given:
+        if name not in TASK_OPTIONS and (name not in INERT_TASK_OPTIONS or name in NOT_SUPPORTED):
+            raise unknown_option(owner, name, [*TASK_OPTIONS, *also])
+    return {
+        name: convert_option(owner, name, given[name], option) if name in given else option.default
+        for name, option in TASK_OPTIONS.items()
+    }
