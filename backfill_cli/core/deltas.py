@@ -81,6 +81,9 @@ class DeltaSchedule:
         return Span(start, start + self.step) if inside else None
 
 
+_AVERAGE_MONTH = 146_097 * DAY // 4800  # 400 Gregorian years, to the second
+
+
 class CalendarStep(NamedTuple):
     """One step on the wall: whole months, then whole days and seconds. None is negative."""
 
@@ -138,8 +141,20 @@ class CalendarSchedule:
         return Span(max(min(start, at), EARLIEST), at)
 
     def count(self, first: int, last: int) -> int:
-        """How many intervals `spans(first, last)` yields."""
-        return sum(1 for _ in self.spans(first, last))
+        """How many intervals `spans(first, last)` yields: the steps, less those in days the zone skipped."""
+        first, last = max(first, EARLIEST), min(last, LATEST)
+        if first > last:
+            return 0
+        low, high = self._index_at_or_after(first), self._index_at_or_after(last + 1)
+        while high > low and self._span(high - 1) is None:
+            high -= 1
+        skipped = 0
+        for change in self.clock.changes(first, last + 1):
+            if change.after - change.before >= DAY:
+                k = self._index_at_or_after(change.at)
+                while k < high and self._boundary(k) == self._boundary(k + 1):
+                    skipped, k = skipped + 1, k + 1
+        return high - low - skipped
 
     def describe(self) -> str:
         """`every 1 month`, `every 1 year 2 months`."""
@@ -170,21 +185,17 @@ class CalendarSchedule:
         return self.clock.resolve(wall, second=True)
 
     def _index_at_or_after(self, instant: int) -> int:
-        """The least k whose boundary is at or after an instant, by halving: boundaries never descend."""
-        reach = 1
-        while self._boundary(-reach) >= instant and self._boundary(-reach) >= EARLIEST:
-            reach *= 2
-        low = -reach
-        while self._boundary(reach) < instant and self._boundary(reach) <= LATEST:
-            reach *= 2
-        high = reach
-        while low < high:
-            middle = (low + high) // 2
-            if self._boundary(middle) < instant:
-                low = middle + 1
-            else:
-                high = middle
-        return low
+        """The least k whose boundary is at or after an instant, which lies from EARLIEST to a second after LATEST.
+
+        The average length of a step lands within some days of it, and boundaries never descend.
+        """
+        months, days, seconds = self.step
+        k = (instant - self.anchor) // (months * _AVERAGE_MONTH + days * DAY + seconds)
+        while self._boundary(k) < instant:
+            k += 1
+        while self._boundary(k - 1) >= instant:
+            k -= 1
+        return k
 
 
 def absolute_step(delta: timedelta) -> int:

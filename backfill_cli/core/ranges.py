@@ -20,9 +20,10 @@ from zoneinfo import ZoneInfo
 
 from backfill_cli.core.intervals import Span
 from backfill_cli.core.notes import Note
+from backfill_cli.core.range_notes import Setting, empty_note, left_out_note, limit_note
 from backfill_cli.core.schedules import Schedule
 from backfill_cli.core.when import When, first_second, is_whole_day, last_second, parse_when, seconds_meant
-from backfill_cli.core.zones import EARLIEST, LATEST, ZoneClock, clock_of
+from backfill_cli.core.zones import EARLIEST, LATEST, clock_of
 from backfill_cli.errors import NotFoundError, UsageProblem
 
 __all__ = ["Note", "RangeRequest", "Selection", "When", "last_complete", "parse_when", "resolve_range"]
@@ -89,17 +90,6 @@ class Selection:
         return total if self.limit is None else min(total, self.limit)
 
 
-@dataclass(frozen=True, slots=True)
-class _Setting:
-    """What a request is resolved against."""
-
-    schedule: Schedule
-    clock: ZoneClock
-    dag_start: int | None
-    dag_end: int | None
-    now: int
-
-
 def resolve_range(
     request: RangeRequest,
     *,
@@ -124,7 +114,7 @@ def resolve_range(
         NotFoundError: A given date has no logical date; the hint names its neighbours.
     """
     _check_combination(request, schedule)
-    setting = _Setting(schedule, clock_of(zone), dag_start, dag_end, now)
+    setting = Setting(schedule, clock_of(zone), dag_start, dag_end, now)
     if request.dates:
         return _single_dates(request, setting)
     first, last = _bounds(request, setting)
@@ -167,7 +157,7 @@ def _check_combination(request: RangeRequest, schedule: Schedule) -> None:
         )
 
 
-def _bounds(request: RangeRequest, setting: _Setting) -> tuple[int, int]:
+def _bounds(request: RangeRequest, setting: Setting) -> tuple[int, int]:
     """The inclusive bounds as asked for, before anything is left out."""
     clock, now = setting.clock, setting.now
     if request.last is not None:
@@ -200,7 +190,7 @@ _LAST = re.compile(r"(?P<count>\d{1,6})(?P<unit>[mhdw])", re.ASCII)
 _UNIT_S = {"m": 60, "h": 3600}
 
 
-def _last_bounds(text: str, end: When | None, setting: _Setting) -> tuple[int, int]:
+def _last_bounds(text: str, end: When | None, setting: Setting) -> tuple[int, int]:
     """`--last`: whole days that are over at the end, or hours and minutes back from it; the end is now, or `--end`."""
     match = _LAST.fullmatch(text.strip().lower())
     if match is None or not int(match["count"]):
@@ -223,7 +213,7 @@ def _last_bounds(text: str, end: When | None, setting: _Setting) -> tuple[int, i
     return clock.day_bounds(first_day)[0], clock.day_bounds(final_day)[1] - 1
 
 
-def _trimmed(request: RangeRequest, setting: _Setting, first: int, last: int) -> Selection:
+def _trimmed(request: RangeRequest, setting: Setting, first: int, last: int) -> Selection:
     """Leave out what lies outside the DAG's bounds and what is not over, and say so."""
     schedule = setting.schedule
     taken_first, taken_last = first, last
@@ -239,17 +229,10 @@ def _trimmed(request: RangeRequest, setting: _Setting, first: int, last: int) ->
         over = EARLIEST - 1 if complete is None else complete.start
         left_out["incomplete"] = schedule.count(max(taken_first, over + 1), taken_last)
         taken_last = min(taken_last, over)
-    selection = Selection(
-        taken_first,
-        taken_last,
-        limit=request.limit,
-        backwards=request.backwards,
-        left_out={code: count for code, count in left_out.items() if count},
-    )
-    return _with_notes(selection, setting, (first, last))
+    return _finished(request, setting, Selection(taken_first, taken_last), left_out, (first, last))
 
 
-def _single_dates(request: RangeRequest, setting: _Setting) -> Selection:
+def _single_dates(request: RangeRequest, setting: Setting) -> Selection:
     """`--dates`: every logical date of each given day, or exactly the given instants."""
     found = sorted({date for when in request.dates for date in _dates_of(when, setting)})
     left_out = {"outside-dag-bounds": 0, "incomplete": 0}
@@ -261,18 +244,11 @@ def _single_dates(request: RangeRequest, setting: _Setting) -> Selection:
             left_out["incomplete"] += 1
         else:
             taken.append(date)
-    selection = Selection(
-        taken[0] if taken else found[0],
-        taken[-1] if taken else found[0] - 1,
-        tuple(taken),
-        limit=request.limit,
-        backwards=request.backwards,
-        left_out={code: count for code, count in left_out.items() if count},
-    )
-    return _with_notes(selection, setting, (found[0], found[-1]))
+    first, last = (taken[0], taken[-1]) if taken else (found[0], found[0] - 1)
+    return _finished(request, setting, Selection(first, last, tuple(taken)), left_out, (found[0], found[-1]))
 
 
-def _dates_of(when: When, setting: _Setting) -> list[int]:
+def _dates_of(when: When, setting: Setting) -> list[int]:
     schedule, clock = setting.schedule, setting.clock
     first, last = first_second(when, clock), last_second(when, clock)
     if schedule.kind == "none":
@@ -293,7 +269,7 @@ def _dates_of(when: When, setting: _Setting) -> list[int]:
     )
 
 
-def _within(date: int, setting: _Setting) -> bool:
+def _within(date: int, setting: Setting) -> bool:
     after_start = setting.dag_start is None or setting.dag_start <= date
     return after_start and (setting.dag_end is None or date <= setting.dag_end)
 
@@ -303,45 +279,19 @@ def _span_of(date: int, schedule: Schedule) -> Span:
     return next(schedule.spans(date, date), Span(date, date))
 
 
-def _with_notes(selection: Selection, setting: _Setting, asked: tuple[int, int]) -> Selection:
-    notes = [_left_out_note(code, count, setting) for code, count in selection.left_out.items()]
-    total = replace(selection, limit=None).count(setting.schedule)
+def _finished(
+    request: RangeRequest,
+    setting: Setting,
+    selection: Selection,
+    left_out: dict[str, int],
+    asked: tuple[int, int],
+) -> Selection:
+    """The selection with its order, its limit, and a note on everything that is not as asked."""
+    left_out = {code: count for code, count in left_out.items() if count}
+    notes = [left_out_note(code, count, setting) for code, count in left_out.items()]
+    total = selection.count(setting.schedule)
     if not total:
-        notes.append(_empty_note(selection, setting, asked))
-    elif selection.limit is not None and selection.limit < total:
-        which = "last" if selection.backwards else "first"
-        notes.append(Note("limited", f"the {which} {selection.limit} of {total} dates are taken", ""))
-    return replace(selection, notes=tuple(notes))
-
-
-def _left_out_note(code: str, count: int, setting: _Setting) -> Note:
-    dates = "1 date" if count == 1 else f"{count} dates"
-    left = "is left out" if count == 1 else "are left out"
-    if code == "incomplete":
-        now = setting.clock.show(setting.now)
-        return Note(code, f"{dates} {left}: not over at {now}", "--include-incomplete takes what is not over")
-    bounds = [
-        f"{word} {setting.clock.show(bound)}"
-        for word, bound in (("starts", setting.dag_start), ("ends", setting.dag_end))
-        if bound is not None
-    ]
-    return Note(code, f"{dates} {left}: the DAG {' and '.join(bounds)}", "--ignore-dag-bounds takes them as well")
-
-
-def _empty_note(selection: Selection, setting: _Setting, asked: tuple[int, int]) -> Note:
-    """Why nothing is taken, and the next date there is."""
-    show, schedule = setting.clock.show, setting.schedule
-    first = max(asked[0], setting.dag_start) if setting.dag_start is not None else asked[0]
-    following = schedule.first_at_or_after(first)
-    if following is None or (setting.dag_end is not None and following.start > setting.dag_end):
-        before = schedule.previous(asked[1] + 1)
-        hint = f"the last date there is: {show(before.start)}" if before is not None else ""
-    else:
-        hint = f"the next date is {show(following.start)}, over at {show(following.end)}"
-    if "incomplete" in selection.left_out:
-        why = "its interval is not over" if selection.left_out["incomplete"] == 1 else "no interval of it is over"
-    elif "outside-dag-bounds" in selection.left_out:
-        why = "all of it lies outside the DAG's start_date and end_date"
-    else:
-        why = f"no logical date of {schedule.describe()} lies in it"
-    return Note("empty", f"nothing is selected: {why}", hint)
+        notes.append(empty_note(left_out, asked, setting, open_end=request.end is None and not request.dates))
+    elif request.limit is not None and request.limit < total:
+        notes.append(limit_note(request.limit, total, backwards=request.backwards))
+    return replace(selection, notes=tuple(notes), limit=request.limit, backwards=request.backwards, left_out=left_out)

@@ -18,10 +18,10 @@ gives the same ticks, and no change of clocks, however odd, can stop the walk or
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, pairwise
 
-from backfill_cli.core.cron import CronTable
+from backfill_cli.core.crontable import CronTable
 from backfill_cli.core.intervals import Span, make_span
 from backfill_cli.core.zones import DAY, EARLIEST, LATEST, Period, ZoneClock
 
@@ -82,7 +82,7 @@ class CronSchedule:
         for change in changes:
             low, high = max(start, change.at - _REACH), min(stop, change.at + _REACH)
             if low < high:
-                total += self._count_steady(start, low) + len(self._window(low, high))
+                total += self._count_steady(start, low) + sum(map(len, self._pieces(low, high)))
                 start = high
         total += self._count_steady(start, stop)
         # The very last tick of the calendar opens no interval.
@@ -104,7 +104,7 @@ class CronSchedule:
         """Chunks of the ticks from first to last, and the one tick that ends the last interval."""
         first, last = max(first, EARLIEST), min(last, LATEST)
         for start in range(first, last + 1, self._chunk):
-            yield self._window(start, min(start + self._chunk, last + 1))
+            yield from self._pieces(start, min(start + self._chunk, last + 1))
         if first <= last and (end := self._after(last)) is not None:
             yield (end,)
 
@@ -113,14 +113,14 @@ class CronSchedule:
         if first <= last and (end := self._after(last)) is not None:
             yield (end,)
         for stop in range(last + 1, first, -self._chunk):
-            yield reversed(self._window(max(stop - self._chunk, first), stop))
+            yield from map(reversed, reversed(self._pieces(max(stop - self._chunk, first), stop)))
 
     def _after(self, instant: int) -> int | None:
         """The first tick after an instant. Windows begin small, as the next tick is mostly near, and double."""
         start, size = max(instant + 1, EARLIEST), DAY
         while start <= LATEST:
-            if ticks := self._window(start, min(start + size, LATEST + 1)):
-                return ticks[0]
+            if pieces := self._pieces(start, min(start + size, LATEST + 1)):
+                return pieces[0][0]
             start += size
             size = min(2 * size, self._chunk)
         return None
@@ -129,19 +129,23 @@ class CronSchedule:
         """The last tick before an instant."""
         stop, size = min(instant, LATEST + 1), DAY
         while stop > EARLIEST:
-            if ticks := self._window(max(stop - size, EARLIEST), stop):
-                return ticks[-1]
+            if pieces := self._pieces(max(stop - size, EARLIEST), stop):
+                return pieces[-1][-1]
             stop -= size
             size = min(2 * size, self._chunk)
         return None
 
-    def _window(self, start: int, stop: int) -> list[int]:
-        """The ticks in `[start, stop)`, ascending, each once."""
-        pieces = self.clock.periods(start, stop) if self.table.every_hour else self._walls(start, stop)
-        if len(pieces) == 1:
-            return self._steady(*pieces[0])
-        ticks = [tick for piece in pieces for tick in self._steady(*piece)]
-        return ticks if self.table.every_hour else sorted(set(ticks))
+    def _pieces(self, start: int, stop: int) -> list[Sequence[int]]:
+        """The ticks in `[start, stop)` in non-empty pieces: ascending throughout, each tick once."""
+        periods = self.clock.periods(start, stop) if self.table.every_hour else self._walls(start, stop)
+        pieces: list[Sequence[int]] = []
+        for period in periods:
+            ticks = self._steady(*period)
+            if ticks and pieces and ticks[0] <= pieces[-1][-1]:
+                ticks = sorted({*pieces.pop(), *ticks})  # a gap moved some forward, among the next ones
+            if ticks:
+                pieces.append(ticks)
+        return pieces
 
     def _walls(self, start: int, stop: int) -> list[Period]:
         """The instants in `[start, stop)` that wall times become, by the offset each wall time belongs to.
@@ -161,17 +165,14 @@ class CronSchedule:
         pieces.reverse()
         return pieces
 
-    def _steady(self, start: int, stop: int, offset: int) -> list[int]:
-        """The ticks in `[start, stop)` when one offset holds."""
+    def _steady(self, start: int, stop: int, offset: int) -> Sequence[int]:
+        """The ticks in `[start, stop)` as far as one offset goes."""
         seconds = self.table.seconds
-        days = self.table.days((start + offset) // DAY, (stop - 1 + offset) // DAY)
-        if len(seconds) == 1:
-            shift = seconds[0] - offset
-            ticks = [day * DAY + shift for day in days]
-        else:
-            ticks = [base + second for base in [day * DAY - offset for day in days] for second in seconds]
-        low = bisect_left(ticks, start)
-        high = bisect_left(ticks, stop)
+        if step := self.table.step:
+            return range(start + (seconds[0] - start - offset) % step, stop, step)
+        midnights = [day * DAY - offset for day in self.table.days((start + offset) // DAY, (stop - 1 + offset) // DAY)]
+        ticks = [midnight + second for midnight in midnights for second in seconds]
+        low, high = bisect_left(ticks, start), bisect_left(ticks, stop)
         return ticks[low:high] if high - low < len(ticks) else ticks
 
     def _count_steady(self, start: int, stop: int) -> int:
