@@ -16,8 +16,10 @@ from heapq import heappop, heappush
 from typing import NamedTuple
 
 from backfill_cli.core.graph import Dag, Task
+from backfill_cli.core.planning import INTERRUPTED
 from backfill_cli.core.pools import Pools, Ready
-from backfill_cli.core.ports import AttemptReport, PreviousSuccess, ProgressCounts
+from backfill_cli.core.context import PreviousSuccess
+from backfill_cli.core.ports import AttemptReport, ProgressCounts
 from backfill_cli.core.progress import Instance, OpenRun, RunSpec
 from backfill_cli.core.records import AttemptRow, Batch, Counts, InstanceRow, OutcomeRow, RunRow, XComRow
 from backfill_cli.core.results import iso
@@ -178,6 +180,14 @@ class BackfillMachine:
         self._end_try(run, report, one, now)
         self._settle(run, now)
 
+    def on_overdue(self, logical_date: int, task_id: str, try_number: int) -> None:
+        """A Python task's time is over, but its thread has not returned: it holds its slot until it does."""
+        run = self.runs.get(logical_date)
+        one = run.instances[task_id] if run else None
+        if one and one.try_number == try_number and one.state in (TaskState.QUEUED, TaskState.RUNNING):
+            one.reason = "timed out, still running"
+            self._dirty[logical_date, task_id] = one
+
     def on_time(self, now: int) -> None:
         """Let what is due by `now` (epoch µs) happen: retries, and dag_runs whose time is up."""
         while self._timers and self._timers[0][0] <= now:
@@ -205,7 +215,7 @@ class BackfillMachine:
         """Return rows that give every open dag_run back: `queued`, nobody's, for the next command to resume."""
         rows = []
         for run in self.runs.values():
-            run.state = RunState.QUEUED
+            run.state, run.reason = RunState.QUEUED, INTERRUPTED
             rows.append(run.row(self.dag.version, self.backfill_id, None, None))
         return rows
 

@@ -85,26 +85,28 @@ def _decide_repair(run: RunRow | None, policy: Policy) -> tuple[Action, str] | N
 
 def _unfinished(run: RunRow) -> str:
     """Say why a dag_run is not terminal though nobody works on it."""
-    if run.reason == CLEARED:
-        return CLEARED
+    if run.reason in (CLEARED, INTERRUPTED):
+        return run.reason
     return BLOCKED if run.state is RunState.QUEUED and run.reason else INTERRUPTED
 
 
-def plan_rows(spans: Iterable[Span], history: Iterable[RunRow], policy: Policy) -> Iterator[PlanRow]:
-    """Merge intervals with dag_runs and yield one row a date, ascending; dates the policy leaves out are dropped.
+def plan_rows(
+    spans: Iterable[Span], history: Iterable[RunRow], policy: Policy, *, backwards: bool = False
+) -> Iterator[PlanRow]:
+    """Merge intervals with dag_runs and yield one row a date; dates the policy leaves out are dropped.
 
     Args:
-        spans: The selected intervals, ascending.
-        history: The dag_runs of at least the same bounds, ascending. Those on no interval are passed by.
+        spans: The selected intervals, ascending, or descending when `backwards`.
+        history: The dag_runs of at least the same bounds, in the same order. Those on no interval are passed by.
         policy: What to do with dates that have one.
     """
     runs = iter(history)
     run = next(runs, None)
     fresh = decide_action(None, policy)
     for start, end in spans:
-        while run is not None and run.logical_date < start:
+        while run is not None and (run.logical_date > start if backwards else run.logical_date < start):
             run = next(runs, None)
-        if run is None or run.logical_date > start:
+        if run is None or run.logical_date != start:
             if fresh is not None:
                 yield PlanRow(start, end, fresh[0], None, fresh[1])
             continue

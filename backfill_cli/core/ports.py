@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from backfill_cli.core.context import PreviousSuccess
 from backfill_cli.core.records import (
     AttemptRow,
     AuditRow,
@@ -37,20 +38,12 @@ class DagRef(NamedTuple):
     version: str
 
 
-class PreviousSuccess(NamedTuple):
-    """The latest earlier successful run: interval in epoch seconds, its start in epoch microseconds."""
-
-    data_interval_start: int
-    data_interval_end: int
-    started_at: int | None
-
-
 @dataclass(frozen=True, slots=True)
 class Invocation:
     """One try, as it goes to a worker: plain values that pickle, never a callable.
 
     Args:
-        max_tries: Retries + 1.
+        spent: Tries since the last clear that used up the retry budget: with the task's retries it tells the last try.
         xcoms: task_id → key → JSON text of this dag_run, as far as committed.
         log_path: Where this try's log goes; the file is made at the first byte.
     """
@@ -62,7 +55,7 @@ class Invocation:
     run_id: str
     run_type: str
     try_number: int
-    max_tries: int
+    spent: int
     backfill_id: str
     conf: Mapping[str, Any] = field(default_factory=dict)
     xcoms: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from typing import Any
 
 from backfill_cli.core.graph import Dag
 from backfill_cli.core.pools import Ready
-from backfill_cli.core.ports import PreviousSuccess
+from backfill_cli.core.context import PreviousSuccess
 from backfill_cli.core.records import Action, InstanceRow, RunRow, RunType
 from backfill_cli.core.rules import Past, PastRun, Upstream
 from backfill_cli.core.states import FAILURES, RunState, TaskState

@@ -1,0 +1,1 @@
+"""Doing: one coordinator that decides and writes, workers that only run attempts."""

@@ -1,0 +1,277 @@
+"""The one loop that owns a running backfill: it feeds the machine, commits what follows, and submits.
+
+Owns the inbox, the order of things, and the clock's place in them. A turn takes all that waits in the inbox, opens the
+dates there is room for, and asks the machine for a step; the step's rows are committed in one transaction, and only then
+do its tries leave for the executor. So whatever a worker may be doing, the store already says so.
+
+It says nothing about SQL, flags or colours, and nothing about which executor it has: `concurrent.futures.Executor` is
+all it knows. A worker that vanishes surfaces as the future's exception and becomes a `lost` report.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError, Executor, Future
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import NamedTuple, Protocol
+
+from backfill_cli.core.machine import BackfillMachine, Step, Submission
+from backfill_cli.core.ports import AttemptReport, Clock, DagRef, Invocation, Listener, Store
+from backfill_cli.core.progress import RunSpec
+from backfill_cli.core.records import Claim
+from backfill_cli.core.results import run_id
+from backfill_cli.core.states import Outcome
+from backfill_cli.engine.attempt import Bench, run_attempt
+from backfill_cli.engine.cancelling import Key
+
+TURN = 2_000
+"""Events taken in one turn, at most: bounds a transaction, and how long a stop request can wait behind reports."""
+
+OPENED_A_TURN = 500
+"""Dates opened in one turn, at most: a DAG of empty tasks finishes them as fast as they open."""
+
+ABORT_WAIT_S = 7.0
+"""Seconds a stop at once waits for tries to end: process groups get SIGKILL within 5, threads may never return."""
+
+LOOK_EVERY_S = 0.5
+"""Seconds between two words to the listener about what waits."""
+
+
+class Feed(Protocol):
+    """Where the dates to open come from, in the order they are to be opened."""
+
+    def take(self, most: int) -> Sequence[RunSpec]:
+        """Return up to `most` dates; fewer, or none, only when there are no more."""
+        ...
+
+
+class Started(NamedTuple):
+    key: Key
+    try_number: int
+    at: int
+
+
+class Overdue(NamedTuple):
+    key: Key
+    try_number: int
+
+
+class StopAsked(NamedTuple):
+    signal: int
+
+
+Message = AttemptReport | Started | Overdue | StopAsked
+
+
+class Stopped(NamedTuple):
+    """Why a run ended early: the signal, and the tries whose threads had not returned when it did."""
+
+    signal: int
+    left_running: int
+
+
+class Coordinator:
+    """Runs one backfill to its end, or to a stop.
+
+    Args:
+        machine: The backfill's state.
+        claim: In whose name batches are written.
+        feed: The dates.
+        executor: Runs attempts.
+        dag_ref: What a worker finds the DAG by.
+        logs: The folder for logs.
+        grace_s: After TERM or HUP, seconds that running tasks have to end by themselves.
+    """
+
+    def __init__(
+        self,
+        machine: BackfillMachine,
+        *,
+        store: Store,
+        claim: Claim,
+        feed: Feed,
+        executor: Executor,
+        bench: Bench,
+        dag_ref: DagRef,
+        logs: str,
+        clock: Clock,
+        grace_s: float,
+        listeners: Sequence[Listener] = (),
+    ) -> None:
+        self.machine = machine
+        self.inbox: SimpleQueue[Message] = SimpleQueue()
+        self.stopped_by: int | None = None
+        self._store = store
+        self._claim = claim
+        self._feed = feed
+        self._fed = False
+        self._executor = executor
+        self._bench = bench
+        self._dag_ref = dag_ref
+        self._logs = logs
+        self._clock = clock
+        self._grace_s = grace_s
+        self._listeners = listeners
+        self._abort_at: float | None = None
+        self._leave_at: float | None = None
+        self._look_at = 0.0
+
+    def ask_to_stop(self, signal: int) -> None:
+        """Ask from a signal handler: the first drains, the second stops at once."""
+        self.inbox.put(StopAsked(signal))
+
+    def run(self) -> Stopped | None:
+        """Loop until nothing is left to do, or a stop has been carried out; then says which signal it was."""
+        while True:
+            now = self._clock.now_us()
+            self.machine.on_time(now)
+            self._open_dates(now)
+            step = self.machine.take(now)
+            self._commit(step, now)
+            self._submit(step)
+            for key in step.cancellations:
+                self._bench.register.cancel(key)
+            if self._is_over():
+                break
+            self._listen(step.wake_at)
+            self._mind_the_stop()
+        if self.stopped_by is None:
+            return None
+        return Stopped(self.stopped_by, len(self.machine.flights))
+
+    # one turn
+
+    def _open_dates(self, now: int) -> None:
+        opened = 0
+        while not self._fed and opened < OPENED_A_TURN and (room := self.machine.room) > 0:
+            specs = self._feed.take(room)
+            self._fed = not specs
+            for spec in specs:
+                self.machine.open(spec, now)
+            opened += len(specs)
+
+    def _commit(self, step: Step, now: int) -> None:
+        if not step.batch:
+            return
+        self._store.write(lambda writer: writer.save(self._claim, step.batch))
+        counts = self.machine.counts()
+        for listener in self._listeners:
+            listener.on_batch(step.batch, counts, now)
+
+    def _submit(self, step: Step) -> None:
+        for submission in step.submissions:
+            invocation = self._invocation(submission)
+            key = invocation.logical_date, invocation.task_id
+            try:
+                future = self._executor.submit(_work, invocation, self._bench, self.inbox.put)
+            except RuntimeError as error:  # the pool is broken or shut down: this try was never begun
+                self.inbox.put(_lost(key, invocation.try_number, self._clock.now_us(), error))
+                continue
+            future.add_done_callback(partial(self._take_report, key, invocation.try_number))
+
+    def _take_report(self, key: Key, try_number: int, future: Future[AttemptReport]) -> None:
+        try:
+            self.inbox.put(future.result())
+        except (Exception, CancelledError) as error:  # noqa: BLE001  (a worker vanished, however it did)
+            self.inbox.put(_lost(key, try_number, self._clock.now_us(), error))
+
+    def _invocation(self, submission: Submission) -> Invocation:
+        run = submission.run
+        name = run_id(run.run_type, run.logical_date)
+        task_id, try_number = submission.task.task_id, submission.try_number
+        return Invocation(
+            self._dag_ref,
+            task_id,
+            run.logical_date,
+            run.data_interval_end,
+            name,
+            run.run_type,
+            try_number,
+            submission.spent,
+            self._claim.backfill_id,
+            run.conf,
+            # A copy: the coordinator goes on filling its own while the worker reads.
+            {other: dict(values) for other, values in run.xcoms.items()},
+            submission.previous_success,
+            f"{self._logs}/{self._dag_ref.dag_id}/{name}/{task_id}.{try_number}.log",
+        )
+
+    def _listen(self, wake_at: int | None) -> None:
+        """Wait for something to happen, then take all that has happened by now."""
+        now = self._clock.now_us()
+        try:
+            message = self.inbox.get(timeout=self._pause(wake_at, now)) if self._may_wait() else self.inbox.get_nowait()
+            for _ in range(TURN):
+                self._hear(message)
+                message = self.inbox.get_nowait()
+        except Empty:
+            pass
+        if self._listeners and self._clock.monotonic() >= self._look_at:
+            self._look_at = self._clock.monotonic() + LOOK_EVERY_S
+            waiting = self.machine.waiting()
+            for listener in self._listeners:
+                listener.on_waiting(waiting, wake_at)
+
+    def _may_wait(self) -> bool:
+        return self._fed or self.machine.room <= 0
+
+    def _pause(self, wake_at: int | None, now: int) -> float | None:
+        pauses = [LOOK_EVERY_S] if self._listeners else []
+        if wake_at is not None:
+            pauses.append(max(0.0, (wake_at - now) / 1_000_000))
+        pauses += [max(0.0, at - self._clock.monotonic()) for at in (self._abort_at, self._leave_at) if at is not None]
+        return min(pauses, default=None)
+
+    def _hear(self, message: Message) -> None:
+        match message:
+            case Started(key, try_number, at):
+                self.machine.on_started(*key, try_number, at)
+            case AttemptReport():
+                self.machine.on_report(message, self._clock.now_us())
+            case Overdue(key, try_number):
+                self.machine.on_overdue(*key, try_number)
+            case StopAsked(signal):
+                self._on_stop(signal)
+
+    # stopping
+
+    def _on_stop(self, signal: int) -> None:
+        from signal import SIGINT
+
+        if self.stopped_by is not None:
+            self._abort()
+            return
+        self.stopped_by = signal
+        self.machine.stop()
+        if signal != SIGINT:
+            self._abort_at = self._clock.monotonic() + self._grace_s
+        for listener in self._listeners:
+            listener.on_stopping(signal, len(self.machine.flights))
+
+    def _abort(self) -> None:
+        self._abort_at = None
+        if self._leave_at is None:
+            self._leave_at = self._clock.monotonic() + ABORT_WAIT_S
+            self.machine.stop(abort=True)
+            self._bench.register.cancel_all()
+
+    def _mind_the_stop(self) -> None:
+        if self._abort_at is not None and self._clock.monotonic() >= self._abort_at:
+            self._abort()
+
+    def _is_over(self) -> bool:
+        if self._leave_at is not None and self._clock.monotonic() >= self._leave_at:
+            return True
+        return self.machine.is_drained and (self._fed or self.machine.stopping)
+
+
+def _work(invocation: Invocation, bench: Bench, tell: Callable[[Message], None]) -> AttemptReport:
+    """What a worker thread runs: it says that it began, then runs the try."""
+    tell(Started((invocation.logical_date, invocation.task_id), invocation.try_number, time.time_ns() // 1_000))
+    return run_attempt(invocation, bench)
+
+
+def _lost(key: Key, try_number: int, at: int, error: BaseException) -> AttemptReport:
+    return AttemptReport(*key, try_number, Outcome.LOST, at, at, f"lost: {error or type(error).__name__}")

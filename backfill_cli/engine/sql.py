@@ -1,0 +1,90 @@
+"""Running SQL work: the statements of one task, in one transaction, over a named connection.
+
+Owns SQLAlchemy for tasks. Data values arrive as bind parameters; the first result set is the task's result, at most
+1,000 rows (contract section 2).
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import Engine, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from backfill_cli.core.graph import near_hint
+from backfill_cli.core.templates import Place, compile_field
+from backfill_cli.core.work import SqlWork
+from backfill_cli.engine.attempt import Attempt, Result, ShellFailed
+from backfill_cli.engine.runners import resolve_argument
+from backfill_cli.errors import InputError
+
+MAX_ROWS = 1_000
+"""Rows of a result set that become the task's XCom."""
+
+
+def run_sql_task(attempt: Attempt) -> Result:
+    """Run the statements in one transaction and return the first result set as a list of rows."""
+    work = attempt.task.work
+    assert isinstance(work, SqlWork)
+    engine = engine_for(connection_url(work.connection, attempt))
+    given = {name: resolve_argument(value, attempt) for name, value in work.parameters.items()}
+    rows: list[list[Any]] | None = None
+    try:
+        with engine.begin() as connection:
+            for statement in work.sql:
+                field = compile_field(statement, Place.SQL).render(attempt.context, strict=attempt.dag.strict_templates)
+                result = connection.execute(text(field.text), {**given, **dict(field.binds)})
+                if result.returns_rows and rows is None:
+                    rows = [[_plain(value) for value in row] for row in result.fetchmany(MAX_ROWS)]
+                    if result.fetchone() is not None:
+                        attempt.log.line(f"the result set has more than {MAX_ROWS:,} rows; the first are kept")
+                elif not result.returns_rows and result.rowcount >= 0:
+                    attempt.log.line(f"{result.rowcount} rows affected")
+    except SQLAlchemyError as error:
+        raise ShellFailed(f"SQL: {getattr(error, 'orig', None) or error}") from error
+    return Result(rows)
+
+
+def connection_url(name: str, attempt: Attempt) -> str:
+    """Return the URL of a connection. Raises InputError when nobody has set it."""
+    try:
+        return attempt.bench.connections[name]
+    except KeyError:
+        raise InputError(
+            f"connection '{name}' is not set",
+            hint=near_hint(
+                name,
+                attempt.bench.connections,
+                otherwise=f"set BFILL_CONN_{name.upper()} or [connections] in bfill.toml",
+            ),
+            code="unknown-connection",
+        ) from None
+
+
+@cache
+def engine_for(url: str) -> Engine:
+    """Return an engine for a URL, one a process; every task opens a connection of its own."""
+    try:
+        return create_engine(make_url(url), poolclass=NullPool)
+    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+        raise InputError(
+            f"a connection is not a SQLAlchemy URL, or its driver is not installed: {error}",
+            hint="write sqlite:////folder/file.db or postgresql+psycopg://user@host/name",
+            code="bad-connection",
+        ) from error
+
+
+def _plain(value: Any) -> Any:
+    """Return a column value as JSON can hold it; instants as ISO 8601, exact numbers and bytes as text."""
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, bytes | memoryview):
+        return bytes(value).hex()
+    return value
