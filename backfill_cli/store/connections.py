@@ -1,0 +1,76 @@
+"""One database connection, reduced to the four things the store asks of it.
+
+Owns the shape every dialect must offer: rows, one row, run, many; and the placeholders (`?`; a PostgreSQL connection
+translates them here, in one place). Knows nothing about tables and turns no error into another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+Row = tuple[Any, ...]
+
+CHUNK = 5_000
+"""Rows an executemany gets at once: enough to be as fast as one call, little enough to keep memory flat."""
+
+
+class Connection:
+    """A DBAPI connection in autocommit mode; transactions are begun and ended by `sql.py`."""
+
+    __slots__ = ("_raw", "_streams")
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+        self._streams: list[Any] = []
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Row]:
+        """Stream a query's rows; the stream ends with the transaction."""
+        cursor = self._raw.execute(sql, parameters)
+        self._streams.append(cursor)
+        return iter(cursor)
+
+    def one(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
+        """Return a query's first row, or None."""
+        row: Row | None = self._raw.execute(sql, parameters).fetchone()
+        return row
+
+    def run(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        """Execute one statement; how many rows it changed."""
+        changed: int = self._raw.execute(sql, parameters).rowcount
+        return changed
+
+    def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> int:
+        """Execute one statement for every row, in chunks; how many rows were changed."""
+        changed = 0
+        stream = iter(rows)
+        while chunk := list(islice(stream, CHUNK)):
+            changed += self._raw.executemany(sql, chunk).rowcount
+        return changed
+
+    @property
+    def in_transaction(self) -> bool:
+        return bool(self._raw.in_transaction)
+
+    @property
+    def streams(self) -> int:
+        """How many streams were opened and not ended yet."""
+        return len(self._streams)
+
+    def end_streams(self, since: int = 0) -> None:
+        """Close the streams opened after there were `since` of them.
+
+        One left half read would keep its old snapshot open into the next transaction.
+        """
+        for cursor in self._streams[since:]:
+            cursor.close()
+        del self._streams[since:]
+
+    def copy_into(self, other: Connection) -> None:
+        """Copy the whole database, page by page."""
+        self._raw.backup(other._raw)
+
+    def close(self) -> None:
+        self.end_streams()
+        self._raw.close()

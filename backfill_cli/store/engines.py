@@ -1,0 +1,134 @@
+"""Which database library, and how a connection to it is set up: everything that depends on the dialect.
+
+Owns the choice of SQLite library, connect settings and journal mode; PostgreSQL joins here. Leaves SQL to `reading.py`
+and `writing.py`, which keep to forms both databases share.
+
+Source: sqlite.org/wal.html, section 11, "the WAL-reset bug": before 3.51.3 (back-ports 3.50.7, 3.44.6) two connections
+that checkpoint at once can corrupt a WAL database. Where the linked library is older, pysqlite3 brings a sound one;
+without it the store keeps a rollback journal, which is slower and lets readers wait for the writer, but is safe.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from backfill_cli.store.connections import Connection
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+BUSY_MS = 100
+"""How long SQLite itself waits for a lock; the patience beyond that is in sql.py, around the whole transaction."""
+
+
+def has_sound_wal(version: tuple[int, ...]) -> bool:
+    """Return whether this SQLite version can checkpoint from two connections without corrupting the store."""
+    return version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)
+
+
+@cache
+def driver() -> ModuleType:
+    """Return the DBAPI module for SQLite: the linked one where it is sound, else pysqlite3, else the linked one."""
+    import sqlite3
+
+    if has_sound_wal(sqlite3.sqlite_version_info):
+        return sqlite3
+    try:
+        import pysqlite3.dbapi2 as newer
+    except ImportError:
+        return sqlite3
+    return newer if newer.sqlite_version_info > sqlite3.sqlite_version_info else sqlite3
+
+
+def connect(path: str, *, write: bool) -> Connection:
+    """Return a connection to an existing SQLite file; without `write` it can change nothing.
+
+    Raises:
+        The driver's own error, for the caller to translate: it knows the location as people see it.
+    """
+    raw = driver().connect(
+        f"file:{quote(path)}?mode={'rw' if write else 'ro'}",
+        uri=True,
+        # Explicit BEGIN everywhere: the driver's own idea of when a transaction starts is a legacy trap.
+        isolation_level=None,
+        # Connections go from thread to thread through a pool, one thread at a time.
+        check_same_thread=False,
+    )
+    connection = Connection(raw)
+    _settle(connection)
+    if not write:
+        connection.run("PRAGMA query_only = ON")
+    return connection
+
+
+def connect_memory() -> Connection:
+    """Return a connection to a new, private, empty database in memory."""
+    connection = Connection(driver().connect(":memory:", isolation_level=None, check_same_thread=False))
+    _settle(connection)
+    return connection
+
+
+def _settle(connection: Connection) -> None:
+    for setting in (
+        f"busy_timeout = {BUSY_MS}",
+        # FULL syncs the WAL at every commit. EXTRA is FULL plus, under a rollback journal, a sync of the folder:
+        # without it a power cut can bring the journal back and undo a commit that was already printed.
+        "synchronous = EXTRA",
+        "foreign_keys = ON",
+        # A store from elsewhere may hold views and defaults that call functions: only harmless ones may run.
+        "trusted_schema = OFF",
+        "cell_size_check = ON",
+        "cache_size = -8000",
+    ):
+        connection.run(f"PRAGMA {setting}")
+
+
+def raise_journal(connection: Connection) -> None:
+    """Switch to a write-ahead log for as long as somebody writes, where the library is sound.
+
+    A reader at this very moment makes the switch impossible; the rollback journal then serves, only slower.
+    """
+    module = driver()
+    if has_sound_wal(module.sqlite_version_info):
+        _try_journal(connection, "WAL")
+        return
+    _try_journal(connection, "DELETE")
+    # A process with a sound library has the store open in WAL mode: leave all checkpoints to it.
+    connection.run("PRAGMA wal_autocheckpoint = 0")
+
+
+def rest_journal(connection: Connection) -> None:
+    """Switch back to a rollback journal when the last writer leaves.
+
+    A store at rest is then one file, and a reader finds all it needs in it: opening a file in WAL mode makes -wal and
+    -shm files beside it even for mode=ro, and immutable=1, which does not, reads garbage when a writer comes along.
+    With other connections open SQLite refuses, and the last of those that write does it.
+    """
+    connection.run("PRAGMA busy_timeout = 0")
+    _try_journal(connection, "DELETE")
+
+
+def _try_journal(connection: Connection, mode: str) -> None:
+    try:
+        connection.run(f"PRAGMA journal_mode = {mode}")
+    except driver().OperationalError as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF != driver().SQLITE_BUSY:
+            raise
+
+
+def sqlalchemy_engine(path: str) -> Engine:
+    """Return an SQLAlchemy engine for a SQLite file, for SQLModel sessions: tests, tools, one-off questions.
+
+    The store itself does not go through it: importing SQLAlchemy takes longer than most commands do.
+    """
+    from sqlalchemy import create_engine
+
+    return create_engine(f"sqlite:///{path}", module=driver())
+
+
+def driver_errors() -> Any:
+    """Return the base class of all errors of the driver."""
+    return driver().Error

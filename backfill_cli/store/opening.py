@@ -1,0 +1,142 @@
+"""From a location to an open store.
+
+Owns paths, permissions and what may be opened at all: a file that is no bfill store, a newer one, a link or a folder is
+refused before anything is written. For reading, a store that does not exist is an empty one in memory and is not made;
+one of an older schema is copied into memory and brought up to date there.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from backfill_cli.errors import StoreError
+from backfill_cli.store import engines, migrations
+from backfill_cli.store.connections import Connection
+from backfill_cli.store.locks import make_private_folder
+from backfill_cli.store.memory import MemoryStore
+from backfill_cli.store.patience import PATIENCE_S, patiently
+from backfill_cli.store.problems import IO, one_line, problem, translate
+from backfill_cli.store.sql import SqlStore
+
+MEMORY = ":memory:"
+
+
+def open_store(location: str, *, write: bool, patience_s: float = PATIENCE_S) -> SqlStore:
+    """Return the store at a path or URL (`sqlite:///relative`, `sqlite:////absolute`, `:memory:`).
+
+    Args:
+        location: Folders on the way are made when `write` is set: 0700, the file 0600, whatever the umask.
+        write: False opens read-only: the file keeps its bytes and its folder its listing.
+        patience_s: Seconds that a transaction waits for other processes.
+
+    Raises:
+        StoreError: It cannot be opened, is damaged, foreign, newer, or of a kind this bfill does not know.
+    """
+    path = _path(location)
+    if path is None:
+        return memory_store(writable=write)
+    shown = str(path)
+    try:
+        exists = _is_store_file(path)
+        if write and not exists:
+            _create(path)
+    except OSError as error:
+        raise problem(IO, shown, error.strerror or str(error)) from error
+    if not exists and not write:
+        return _stand_in(path)
+    older = patiently(lambda: _prepare(path, write=write), patience_s)
+    if older is not None:
+        return older
+
+    def connect(for_writing: bool) -> Connection:
+        connection = engines.connect(shown, write=for_writing)
+        if for_writing:
+            engines.raise_journal(connection)
+        return connection
+
+    folder = path.parent
+    return SqlStore(shown, folder=folder, logs=folder / "logs", connect=connect, writable=write, patience_s=patience_s)
+
+
+def memory_store(*, writable: bool = True, logs: str | Path = "logs") -> MemoryStore:
+    """Return an empty store in memory; `logs` is where its log files would go."""
+    connection = engines.connect_memory()
+    migrations.migrate(connection, MEMORY)
+    return MemoryStore(connection, location=MEMORY, logs=Path(logs), writable=writable)
+
+
+def _path(location: str) -> Path | None:
+    """Return the absolute path of a SQLite location, None for one in memory."""
+    if location in (MEMORY, "sqlite://", "sqlite:///:memory:"):
+        return None
+    scheme, separator, rest = location.partition("://")
+    if not separator:
+        return Path(location).expanduser().absolute()
+    if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1 and "?" not in rest:
+        return Path(rest[1:]).absolute()
+    if scheme.partition("+")[0] in ("postgresql", "postgres"):
+        raise StoreError(
+            "a store on PostgreSQL is not supported yet", hint="name a file with --store, such as .bfill/bfill.db"
+        )
+    # Only the scheme is shown: the rest of a URL may hold a password.
+    raise StoreError(
+        f"'{one_line(scheme)}://…' is no location of a store", hint="a path, or sqlite:///PATH without parameters"
+    )
+
+
+def _is_store_file(path: Path) -> bool:
+    """Return whether there is a file to open. Raises StoreError for anything but a plain file."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return False
+    if stat.S_ISLNK(mode):
+        # Followed, it would let whoever planted it choose the file that is written.
+        raise StoreError(
+            f"store {path} is a symbolic link", hint=f"name the file itself: --store {path.resolve()}", code=IO.code
+        )
+    if not stat.S_ISREG(mode):
+        raise StoreError(f"store {path} is no plain file", hint="name a file with --store", code=IO.code)
+    return True
+
+
+def _create(path: Path) -> None:
+    """Make an empty file that only this user can read. SQLite gives its companions the same mode."""
+    make_private_folder(path.parent)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        # Another process was quicker. Opening the file again here would put SQLite's own locks on it at risk.
+        return
+    try:
+        os.fchmod(descriptor, 0o600)
+    finally:
+        os.close(descriptor)
+
+
+def _prepare(path: Path, *, write: bool) -> MemoryStore | None:
+    """Check what the file is, and migrate it if it may be written; return the stand-in for an older one."""
+    try:
+        connection = engines.connect(str(path), write=write)
+        try:
+            if migrations.version(connection, str(path)) == migrations.latest():
+                return None
+            if not write:
+                return _stand_in(path, connection)
+            migrations.migrate(connection, str(path))
+            return None
+        finally:
+            connection.close()
+    except engines.driver_errors() as error:
+        raise translate(error, str(path)) from error
+
+
+def _stand_in(path: Path, older: Connection | None = None) -> MemoryStore:
+    """Return a read-only store in memory, empty or with the content of one that is not migrated yet."""
+    connection = engines.connect_memory()
+    if older is not None:
+        older.copy_into(connection)
+    migrations.migrate(connection, str(path))
+    return MemoryStore(connection, location=str(path), logs=path.parent / "logs", writable=False)

@@ -1,0 +1,194 @@
+"""Queries over the ledger: DAGs, dag_runs, task instances, attempts, XComs.
+
+Owns half of `Reader` (core/ports.py); `reading_backfills.py` has the other. Plain SQL in the forms SQLite and
+PostgreSQL share; every row passes a `Shape` of rows.py on its way out. Names behind a key come by LEFT JOIN: a row
+whose name is missing is damage to report, not a row to lose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
+from statistics import fmean, quantiles
+
+from backfill_cli.core.records import AttemptRow, DagRow, DurationRow, InstanceRow, RunRow, VersionRow
+from backfill_cli.core.states import RunState, TaskState
+from backfill_cli.store import counting
+from backfill_cli.store.connections import Connection
+from backfill_cli.store.keys import Keys
+from backfill_cli.store.rows import ATTEMPT, DAG, DURATION, INSTANCE, RUN, VERSION, XCOM
+
+RUN_COLUMNS = (
+    "r.logical_date, r.data_interval_end, r.run_type, r.state, v.digest, r.conf, r.started_at, r.ended_at, r.reason, "
+    "b.backfill_id, r.owner"
+)
+RUN_NAMES = "LEFT JOIN dag_versions v ON v.version = r.version LEFT JOIN backfills b ON b.backfill = r.backfill"
+_RUNS = f"SELECT {RUN_COLUMNS} FROM dag_runs r {RUN_NAMES}"
+_DAGS = "SELECT d.dag_id, d.path, v.digest, d.definition FROM dags d LEFT JOIN dag_versions v ON v.version = d.version"
+_OPEN = frozenset({RunState.QUEUED, RunState.RUNNING})
+
+
+class LedgerReader:
+    """What has been stored about DAGs and their dates, over one snapshot."""
+
+    def __init__(self, connection: Connection, keys: Keys) -> None:
+        self._connection = connection
+        self._keys = keys
+
+    def dags(self) -> list[DagRow]:
+        """Return every DAG, by name."""
+        return list(DAG.records(self._connection.rows(f"{_DAGS} ORDER BY d.dag_id")))
+
+    def dag(self, dag_id: str) -> DagRow | None:
+        """Return one DAG, None when the store has never seen it."""
+        return DAG.maybe(self._connection.one(f"{_DAGS} WHERE d.dag_id = ?", (dag_id,)))
+
+    def versions(self, dag_id: str) -> list[VersionRow]:
+        """Return every version seen, oldest first."""
+        rows = self._connection.rows(
+            "SELECT digest, first_seen_at, tasks FROM dag_versions WHERE dag = ? ORDER BY version",
+            (self._keys.find_dag(dag_id),),
+        )
+        return list(VERSION.records(rows))
+
+    def runs(
+        self,
+        dag_id: str,
+        first: int,
+        last: int,
+        *,
+        states: Sequence[RunState] | None = None,
+        backwards: bool = False,
+    ) -> Iterator[RunRow]:
+        """Stream the dag_runs with first <= logical_date <= last, by logical date."""
+        wanted, words = one_of("r.state", states)
+        if states and _OPEN.issuperset(states):
+            # Said in the words of the partial index, so that the few open runs are found without walking history.
+            wanted += " AND r.state IN ('queued', 'running')"
+        rows = self._connection.rows(
+            f"{_RUNS} WHERE r.dag = ? AND r.logical_date BETWEEN ? AND ?{wanted} "
+            f"ORDER BY r.logical_date {'DESC' if backwards else 'ASC'}",
+            (self._keys.find_dag(dag_id), first, last, *words),
+        )
+        return RUN.records(rows)
+
+    def run(self, dag_id: str, logical_date: int) -> RunRow | None:
+        """Return one dag_run, None when the date was never opened."""
+        dag = self._keys.find_dag(dag_id)
+        return RUN.maybe(self._connection.one(f"{_RUNS} WHERE r.dag = ? AND r.logical_date = ?", (dag, logical_date)))
+
+    def run_before(
+        self, dag_id: str, logical_date: int, *, state: RunState | None = None, skip_manual: bool = False
+    ) -> RunRow | None:
+        """Return the latest dag_run strictly before the date, of that state if one is given."""
+        dag = self._keys.find_dag(dag_id)
+        if dag is None:
+            return None
+        manual = " AND r.run_type <> 'manual'" if skip_manual else ""
+        latest = "ORDER BY r.logical_date DESC LIMIT 1"
+        if state is None:
+            query = f"{_RUNS} WHERE r.dag = ? AND r.logical_date < ?{manual} {latest}"
+            return RUN.maybe(self._connection.one(query, (dag, logical_date)))
+        query = f"{_RUNS} WHERE r.dag = ? AND r.logical_date BETWEEN ? AND ? AND r.state = ?{manual} {latest}"
+        for first, last in counting.stretches_before(self._connection, dag, logical_date, state):
+            row = self._connection.one(query, (dag, first, last, state.value))
+            if row is not None:
+                return RUN.record(row)
+        return None
+
+    def count_runs(self, dag_id: str, first: int, last: int) -> Mapping[RunState, int]:
+        """Return the dag_runs of a range by state; states without any are left out."""
+        dag = self._keys.find_dag(dag_id)
+        return {} if dag is None else counting.count_runs(self._connection, dag, first, last)
+
+    def instances(
+        self, dag_id: str, first: int, last: int, *, states: Sequence[TaskState] | None = None
+    ) -> Iterator[InstanceRow]:
+        """Stream the task instances of those dates, by date and task (in DAG order)."""
+        wanted, words = one_of("i.state", states)
+        rows = self._connection.rows(
+            "SELECT i.logical_date, t.task_id, i.state, i.try_number, i.spent, i.losses, i.started_at, i.ended_at, "
+            "i.retry_at, i.reason FROM task_instances i LEFT JOIN tasks t ON t.task = i.task "
+            f"WHERE i.dag = ? AND i.logical_date BETWEEN ? AND ?{wanted} ORDER BY i.logical_date, i.task",
+            (self._keys.find_dag(dag_id), first, last, *words),
+        )
+        return INSTANCE.records(rows)
+
+    def ever_ran(self, dag_id: str, task_id: str, before: int) -> bool:
+        """Return whether any task instance of this task exists strictly before the date."""
+        row = self._connection.one(
+            "SELECT 1 FROM tasks WHERE dag = ? AND task_id = ? AND first_date < ?",
+            (self._keys.find_dag(dag_id), task_id, before),
+        )
+        return row is not None
+
+    def attempts(
+        self,
+        dag_id: str,
+        first: int,
+        last: int,
+        *,
+        task_id: str | None = None,
+        backfill_id: str | None = None,
+    ) -> Iterator[AttemptRow]:
+        """Stream the attempts of those dates, by date, task and try."""
+        dag = self._keys.find_dag(dag_id)
+        narrowed, values = "", []
+        if task_id is not None:
+            narrowed += " AND a.task = ?"
+            values.append(None if dag is None else self._keys.task(dag, task_id))
+        if backfill_id is not None:
+            narrowed += " AND a.backfill = ?"
+            values.append(self._keys.backfill(backfill_id))
+        rows = self._connection.rows(
+            "SELECT a.logical_date, t.task_id, a.try_number, a.started_at, a.ended_at, a.outcome, a.reason, v.digest, "
+            "b.backfill_id FROM attempts a LEFT JOIN tasks t ON t.task = a.task "
+            "LEFT JOIN dag_versions v ON v.version = a.version LEFT JOIN backfills b ON b.backfill = a.backfill "
+            f"WHERE a.dag = ? AND a.logical_date BETWEEN ? AND ?{narrowed} "
+            "ORDER BY a.logical_date, a.task, a.try_number",
+            (dag, first, last, *values),
+        )
+        return ATTEMPT.records(rows)
+
+    def durations(self, dag_id: str, *, attempts: int = 2_000) -> list[DurationRow]:
+        """Return what successful tries took, among the latest `attempts` by logical date, in DAG order.
+
+        `low_s` and `high_s` are the first and the ninth decile: an estimate should survive a few odd tries.
+        """
+        rows = self._connection.rows(
+            "SELECT t.task_id, a.ended_at - a.started_at FROM (SELECT task, outcome, started_at, ended_at "
+            "FROM attempts WHERE dag = ? ORDER BY logical_date DESC LIMIT ?) a LEFT JOIN tasks t ON t.task = a.task "
+            "WHERE a.outcome = 'success' ORDER BY a.task",
+            (self._keys.find_dag(dag_id), attempts),
+        )
+        taken: dict[str, list[float]] = {}
+        for task_id, microseconds in DURATION.records(rows):
+            # The wall clock may have been set back during a try.
+            taken.setdefault(task_id, []).append(max(0, microseconds) / 1e6)
+        return [_duration(task_id, seconds) for task_id, seconds in taken.items()]
+
+    def xcoms(self, dag_id: str, logical_date: int) -> Mapping[str, Mapping[str, str]]:
+        """Return task_id → key → JSON text of one date."""
+        rows = self._connection.rows(
+            "SELECT t.task_id, x.name, x.value FROM xcoms x LEFT JOIN tasks t ON t.task = x.task "
+            "WHERE x.dag = ? AND x.logical_date = ? ORDER BY x.task, x.name",
+            (self._keys.find_dag(dag_id), logical_date),
+        )
+        values: dict[str, dict[str, str]] = {}
+        for task_id, name, value in XCOM.records(rows):
+            values.setdefault(task_id, {})[name] = value
+        return values
+
+
+def one_of(column: str, words: Sequence[StrEnum] | None) -> tuple[str, list[str]]:
+    """Return the condition that a column holds one of these words, and its parameters; None asks for nothing."""
+    if words is None:
+        return "", []
+    if not words:
+        return " AND 1 = 0", []
+    return f" AND {column} IN ({', '.join('?' * len(words))})", [word.value for word in words]
+
+
+def _duration(task_id: str, seconds: list[float]) -> DurationRow:
+    deciles = quantiles(seconds, n=10, method="inclusive") if len(seconds) > 1 else seconds
+    return DurationRow(task_id, len(seconds), fmean(seconds), deciles[0], deciles[-1])

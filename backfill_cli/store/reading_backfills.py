@@ -1,0 +1,163 @@
+"""Queries over requests and proof: backfills and their dates, owners, pools, the audit chain.
+
+Owns the other half of `Reader` (core/ports.py). Pages are keysets, counters are columns: nothing here walks history to
+answer a short question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from backfill_cli.core.records import AuditRow, BackfillDateRow, BackfillRow, OwnerRow, PlanRow
+from backfill_cli.core.states import BackfillState
+from backfill_cli.store.connections import Connection
+from backfill_cli.store.keys import Keys
+from backfill_cli.store.locks import OwnerLocks
+from backfill_cli.store.reading import LedgerReader, one_of
+from backfill_cli.store.rows import AUDIT, BACKFILL, BACKFILL_DATE, DATE, HEAD, OWNER, PLAN, POOL
+
+_BACKFILLS = (
+    "SELECT f.backfill_id, d.dag_id, f.state, v.digest, f.identity, f.request, f.created_at, f.first_date, "
+    "f.last_date, f.planned, f.parent_id, f.started_at, f.ended_at, f.completed, f.failed, f.blocked, f.interrupted, f.reason, "
+    "f.owner FROM backfills f LEFT JOIN dags d ON d.dag = f.dag LEFT JOIN dag_versions v ON v.version = f.version"
+)
+_OWNERS = "SELECT owner, pid, host, started_at FROM owners"
+_TO_DO = "outcome IS NULL AND action <> 'skip'"
+DEFAULT_POOL, DEFAULT_SLOTS = "default_pool", 128
+
+
+class SqlReader(LedgerReader):
+    """All of `Reader`, over one snapshot."""
+
+    def __init__(self, connection: Connection, keys: Keys, locks: OwnerLocks) -> None:
+        super().__init__(connection, keys)
+        self._locks = locks
+
+    def backfill(self, backfill_id: str) -> BackfillRow | None:
+        """Return one backfill, None when there is none of that id."""
+        return BACKFILL.maybe(self._connection.one(f"{_BACKFILLS} WHERE f.backfill_id = ?", (backfill_id,)))
+
+    def backfills(
+        self,
+        *,
+        dag_id: str | None = None,
+        states: Sequence[BackfillState] | None = None,
+        identity: str | None = None,
+        limit: int = 20,
+    ) -> list[BackfillRow]:
+        """Return the latest backfills, in reverse order of creation."""
+        wanted, values = one_of("f.state", states)
+        parameters: list[str | int | None] = [*values]
+        if dag_id is not None:
+            wanted += " AND f.dag = ?"
+            parameters.append(self._keys.find_dag(dag_id))
+        if identity is not None:
+            wanted += " AND f.identity = ?"
+            parameters.append(identity)
+        query = f"{_BACKFILLS} WHERE 1 = 1{wanted} ORDER BY f.backfill DESC LIMIT ?"
+        return list(BACKFILL.records(self._connection.rows(query, (*parameters, limit))))
+
+    def pending(self, backfill_id: str, *, after: int | None, limit: int, backwards: bool = False) -> list[PlanRow]:
+        """Return the next dates to work on: without outcome, not `skip`, beyond `after` in the given direction."""
+        beyond = "" if after is None else f" AND p.logical_date {'<' if backwards else '>'} ?"
+        rows = self._connection.rows(
+            "SELECT p.logical_date, p.data_interval_end, p.action, p.state, s.sentence FROM backfill_dates p "
+            f"LEFT JOIN reasons s ON s.reason = p.reason WHERE p.backfill = ? AND {_TO_DO}{beyond} "
+            f"ORDER BY p.logical_date {'DESC' if backwards else 'ASC'} LIMIT ?",
+            (self._keys.backfill(backfill_id), *(() if after is None else (after,)), limit),
+        )
+        return list(PLAN.records(rows))
+
+    def backfill_dates(
+        self, backfill_id: str, *, after: int | None = None, limit: int | None = None
+    ) -> Iterator[BackfillDateRow]:
+        """Stream the dates of a backfill, ascending, each with what its dag_run says now."""
+        parameters: list[int | None] = [self._keys.backfill(backfill_id)]
+        query = (
+            "SELECT p.logical_date, p.data_interval_end, p.action, p.outcome, s.sentence, r.state, r.started_at, "
+            "r.ended_at, r.reason FROM backfill_dates p JOIN backfills f ON f.backfill = p.backfill "
+            "LEFT JOIN reasons s ON s.reason = p.reason "
+            "LEFT JOIN dag_runs r ON r.dag = f.dag AND r.logical_date = p.logical_date WHERE p.backfill = ?"
+        )
+        if after is not None:
+            query += " AND p.logical_date > ?"
+            parameters.append(after)
+        query += " ORDER BY p.logical_date"
+        if limit is not None:
+            query += " LIMIT ?"
+            parameters.append(limit)
+        return BACKFILL_DATE.records(self._connection.rows(query, parameters))
+
+    def owners(self) -> list[OwnerRow]:
+        """Return every process that coordinates or was killed while it did, oldest first."""
+        rows = self._connection.rows(f"{_OWNERS} ORDER BY started_at, owner")
+        return [self._owner_row(*row) for row in OWNER.records(rows)]
+
+    def owner(self, owner: str) -> OwnerRow | None:
+        """Return one of them, None when it has left in good order or never was."""
+        row = OWNER.maybe(self._connection.one(f"{_OWNERS} WHERE owner = ?", (owner,)))
+        return None if row is None else self._owner_row(*row)
+
+    def overlapping(self, dag_id: str, first: int, last: int, *, besides: str | None = None) -> list[BackfillRow]:
+        """Return the DAG's backfills with a live owner other than `besides` that have dates to do in the range."""
+        rows = self._connection.rows(
+            f"{_BACKFILLS} WHERE f.dag = ? AND f.owner IS NOT NULL AND f.owner <> ? "
+            "AND f.first_date <= ? AND f.last_date >= ? ORDER BY f.backfill",
+            (self._keys.find_dag(dag_id), besides or "", last, first),
+        )
+        return [row for row in BACKFILL.records(rows) if row.remaining > 0 and self._lives(row.owner)]
+
+    def claimed(self, backfill_id: str, first: int, last: int) -> Iterator[int]:
+        """Stream the dates of that backfill in the range that it still has to finish, ascending."""
+        rows = self._connection.rows(
+            f"SELECT logical_date FROM backfill_dates WHERE backfill = ? AND logical_date BETWEEN ? AND ? AND {_TO_DO} "
+            "ORDER BY logical_date",
+            (self._keys.backfill(backfill_id), first, last),
+        )
+        return DATE.records(rows)
+
+    def audit_head(self) -> tuple[int, str]:
+        """Return (seq, hash) of the last entry; (0, "") for an empty chain."""
+        row = self._connection.one("SELECT seq, hash FROM audit_events ORDER BY seq DESC LIMIT 1")
+        return HEAD.maybe(row) or (0, "")
+
+    def audit(
+        self,
+        *,
+        after: int = 0,
+        limit: int | None = None,
+        actor: str | None = None,
+        action: str | None = None,
+        target: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+    ) -> Iterator[AuditRow]:
+        """Stream entries with seq > after, ascending; `since` and `until` are epoch microseconds, both included."""
+        conditions: Mapping[str, str | int | None] = {
+            "actor = ?": actor,
+            "action = ?": action,
+            "target = ?": target,
+            "at >= ?": since,
+            "at <= ?": until,
+        }
+        asked = {condition: value for condition, value in conditions.items() if value is not None}
+        query = (
+            "SELECT seq, at, actor, host, action, target, reason, outcome, details, previous, hash FROM audit_events "
+            f"WHERE {' AND '.join(['seq > ?', *asked])} ORDER BY seq"
+        )
+        if limit is not None:
+            query += " LIMIT ?"
+        parameters = (after, *asked.values(), *(() if limit is None else (limit,)))
+        return AUDIT.records(self._connection.rows(query, parameters))
+
+    def pools(self) -> Mapping[str, int]:
+        """Return pool name → slots, as stored; -1 is unlimited. `default_pool` is always there."""
+        rows = self._connection.rows("SELECT name, slots FROM pools ORDER BY name")
+        return {DEFAULT_POOL: DEFAULT_SLOTS, **dict(POOL.records(rows))}
+
+    def _owner_row(self, owner: str, pid: int, host: str, started_at: int) -> OwnerRow:
+        return OwnerRow(owner, pid, host, started_at, self._locks.is_alive(owner, host))
+
+    def _lives(self, owner: str | None) -> bool:
+        row = None if owner is None else self.owner(owner)
+        return row is not None and row.is_alive

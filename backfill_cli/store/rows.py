@@ -1,0 +1,177 @@
+"""From a database row to a record, checked: a store may be damaged or edited by hand.
+
+Owns the check of every row that is read. A wrong type, a word that is no state, a date outside the calendar or JSON
+that is none is a StoreError with code `store-damaged`, never a crash three layers up. The types of a row are looked up
+in a set of the combinations already seen, which costs a quarter of a microsecond.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Generic, TypeVar
+
+from backfill_cli.core.records import (
+    Action,
+    AttemptRow,
+    AuditRow,
+    BackfillDateRow,
+    BackfillRow,
+    DagRow,
+    InstanceRow,
+    PlanRow,
+    RunRow,
+    RunType,
+    VersionRow,
+)
+from backfill_cli.core.states import BackfillState, Outcome, RunState, TaskState
+from backfill_cli.store.connections import Row
+from backfill_cli.store.problems import damaged
+
+T = TypeVar("T")
+
+# The years 1 to 9999, which is what every calendar above can show.
+FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799
+_BOUNDS = {
+    "d": (FIRST_SECOND, LAST_SECOND),
+    "t": (FIRST_SECOND * 1_000_000, LAST_SECOND * 1_000_000 + 999_999),
+    "n": (0, 2**62),
+}
+
+RUN_STATES: dict[str | None, RunState] = {state.value: state for state in RunState}
+TASK_STATES = {state.value: state for state in TaskState}
+BACKFILL_STATES = {state.value: state for state in BackfillState}
+OUTCOMES = {outcome.value: outcome for outcome in Outcome}
+ACTIONS = {action.value: action for action in Action}
+RUN_TYPES = {run_type.value: run_type for run_type in RunType}
+_MAYBE_RUN_STATE: dict[str | None, RunState | None] = {None: None, **RUN_STATES}
+
+
+class Shape(Generic[T]):
+    """What the rows of one query look like, and the record they become.
+
+    Args:
+        table: Named in the error.
+        columns: A letter a column: `d` a date in seconds, `t` an instant in microseconds, `n` a count, `i` any
+            integer, `s` text; capitals may be NULL.
+        make: The record from a row of those types; may raise KeyError or ValueError for a value it does not know.
+    """
+
+    __slots__ = ("_bounded", "_columns", "_make", "_seen", "_table")
+
+    def __init__(self, table: str, columns: str, make: Callable[[Row], T]) -> None:
+        self._table = table
+        self._columns = columns
+        self._make = make
+        self._seen: set[tuple[type, ...]] = set()
+        self._bounded = tuple((i, *_BOUNDS[kind.lower()]) for i, kind in enumerate(columns) if kind.lower() in _BOUNDS)
+
+    def record(self, row: Row) -> T:
+        """Return the record of one row. Raises StoreError when it is not as it should be."""
+        types = tuple(map(type, row))
+        if types not in self._seen:
+            self._learn(types, row)
+        for index, low, high in self._bounded:
+            value = row[index]
+            if value is not None and not low <= value <= high:
+                raise damaged(self._table, f"the number {value}")
+        try:
+            return self._make(row)
+        except (KeyError, ValueError, RecursionError) as error:
+            raise damaged(self._table, f"a value it cannot have: {error}") from error
+
+    def records(self, rows: Iterable[Row]) -> Iterator[T]:
+        """Stream the records of many rows."""
+        return map(self.record, rows)
+
+    def maybe(self, row: Row | None) -> T | None:
+        """Return the record of a row that may not be there."""
+        return None if row is None else self.record(row)
+
+    def _learn(self, types: tuple[type, ...], row: Row) -> None:
+        for kind, found, value in zip(self._columns, types, row, strict=True):
+            wanted = str if kind in "sS" else int
+            if found is not wanted and not (kind.isupper() and found is type(None)):
+                raise damaged(self._table, f"{value!r} where it keeps {'text' if wanted is str else 'a number'}")
+        self._seen.add(types)
+
+
+def mapping(text: str) -> dict[str, Any]:
+    """Return a JSON object. Raises ValueError for any other JSON and for none."""
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise ValueError("JSON that is no object")
+    return value
+
+
+def counts(text: str) -> dict[str, int]:
+    """Return a JSON object of names and numbers. Raises ValueError for anything else."""
+    value = mapping(text)
+    if not all(type(number) is int and number >= 0 for number in value.values()):
+        raise ValueError("a count that is no number")
+    return value
+
+
+def digests(text: str) -> dict[str, str]:
+    """Return a JSON object of names and texts. Raises ValueError for anything else."""
+    value = mapping(text)
+    if not all(type(digest) is str for digest in value.values()):
+        raise ValueError("a digest that is no text")
+    return value
+
+
+def _run(row: Row) -> RunRow:
+    return RunRow(
+        row[0], row[1], RUN_TYPES[row[2]], RUN_STATES[row[3]], row[4], row[5] or "{}", row[6], row[7], row[8], row[9],
+        row[10],
+    )  # fmt: skip
+
+
+def _instance(row: Row) -> InstanceRow:
+    return InstanceRow(row[0], row[1], TASK_STATES[row[2]], *row[3:])
+
+
+def _attempt(row: Row) -> AttemptRow:
+    return AttemptRow(row[0], row[1], row[2], row[3], row[4], OUTCOMES[row[5]], row[6], row[7], row[8])
+
+
+def _plan(row: Row) -> PlanRow:
+    return PlanRow(row[0], row[1], ACTIONS[row[2]], _MAYBE_RUN_STATE[row[3]], row[4])
+
+
+def _backfill_date(row: Row) -> BackfillDateRow:
+    return BackfillDateRow(
+        row[0], row[1], ACTIONS[row[2]], _MAYBE_RUN_STATE[row[3]], row[4], _MAYBE_RUN_STATE[row[5]], row[6], row[7],
+        row[8],
+    )  # fmt: skip
+
+
+def _backfill(row: Row) -> BackfillRow:
+    return BackfillRow(
+        row[0], row[1], BACKFILL_STATES[row[2]], row[3], row[4], mapping(row[5]), row[6], row[7], row[8],
+        counts(row[9]), *row[10:],
+    )  # fmt: skip
+
+
+def _audit(row: Row) -> AuditRow:
+    return AuditRow(row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], mapping(row[8]), row[9], row[10])
+
+
+RUN = Shape("dag_runs", "ddsssSTTSSS", _run)
+OWNED_RUN = Shape("dag_runs", "sddsssSTTSSS", lambda row: (str(row[0]), _run(row[1:])))
+INSTANCE = Shape("task_instances", "dssnnnTTTS", _instance)
+ATTEMPT = Shape("attempts", "dsnttsSsS", _attempt)
+PLAN = Shape("backfill_dates", "ddsSs", _plan)
+BACKFILL_DATE = Shape("backfill_dates", "ddsSsSTTS", _backfill_date)
+BACKFILL = Shape("backfills", "sssssstDDsSTTnnnnSS", _backfill)
+DATE: Shape[int] = Shape("backfill_dates", "d", lambda row: int(row[0]))
+AUDIT = Shape("audit_events", "ntssssSssss", _audit)
+HEAD: Shape[tuple[int, str]] = Shape("audit_events", "ns", lambda row: (row[0], row[1]))
+DAG: Shape[DagRow] = Shape("dags", "sSsS", lambda row: DagRow(*row))
+VERSION = Shape("dag_versions", "sts", lambda row: VersionRow(row[0], row[1], digests(row[2])))
+OWNER: Shape[tuple[str, int, str, int]] = Shape("owners", "snst", lambda row: (row[0], row[1], row[2], row[3]))
+XCOM: Shape[tuple[str, str, str]] = Shape("xcoms", "sss", lambda row: (row[0], row[1], row[2]))
+DURATION: Shape[tuple[str, int]] = Shape("attempts", "si", lambda row: (row[0], row[1]))
+RUN_COUNT: Shape[tuple[RunState, int]] = Shape("run_counts", "sn", lambda row: (RUN_STATES[row[0]], row[1]))
+POOL: Shape[tuple[str, int]] = Shape("pools", "si", lambda row: (row[0], row[1]))
+KEY: Shape[int] = Shape("keys", "n", lambda row: int(row[0]))

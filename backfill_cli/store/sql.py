@@ -1,0 +1,187 @@
+"""SqlStore: transactions around the queries, and the patience with others who are writing.
+
+Owns one writer connection behind a lock, a pool of reader connections, and the retry of whole transactions. A busy
+database is waited for (patience.py) by running the work again from its first read. Everything a driver raises leaves as a
+StoreError.
+
+There is one implementation of `Store`: the one for tests and for a store that does not exist yet is this one over a
+database in memory. A second one in dicts would be a second place for every rule, and tests would prove that one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from backfill_cli.core.ports import Reader, Writer
+from backfill_cli.store import engines
+from backfill_cli.store.connections import Connection
+from backfill_cli.store.keys import Keys
+from backfill_cli.store.locks import OwnerLocks
+from backfill_cli.store.patience import PATIENCE_S, patiently
+from backfill_cli.store.problems import READ_ONLY, problem, translate
+from backfill_cli.store.reading_backfills import SqlReader
+from backfill_cli.store.writing_backfills import SqlWriter
+
+T = TypeVar("T")
+
+
+class Session:
+    """A connection and the keys it has learnt."""
+
+    __slots__ = ("connection", "keys")
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.keys = Keys(connection)
+
+
+class SqlStore:
+    """The `Store` of core/ports.py over a SQL database.
+
+    Args:
+        location: As shown to people.
+        folder: Where logs and locks go, beside the store; None for a store in memory keeps locks in the process.
+        connect: Makes a connection; called with whether it is to write.
+        writable: Whether `write` is allowed at all.
+        patience_s: Seconds until a busy store becomes a StoreError.
+    """
+
+    def __init__(
+        self,
+        location: str,
+        *,
+        folder: Path | None,
+        logs: Path,
+        connect: Callable[[bool], Connection],
+        writable: bool,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self._location = location
+        self._logs = logs
+        self._connect = connect
+        self._writable = writable
+        self._patience_s = patience_s
+        self._locks = OwnerLocks(None if folder is None else folder / "locks")
+        self._writing = threading.RLock()
+        self._writer: Session | None = None
+        self._idle: list[Session] = []
+
+    @property
+    def location(self) -> str:
+        return self._location
+
+    @property
+    def logs(self) -> str:
+        return str(self._logs)
+
+    def read(self, work: Callable[[Reader], T]) -> T:
+        """Run `work` over one snapshot and return what it returns."""
+        return patiently(lambda: self._read_once(work), self._patience_s)
+
+    def write(self, work: Callable[[Writer], T]) -> T:
+        """Run `work` in one BEGIN IMMEDIATE transaction, all of it again when the store is busy.
+
+        A second thread waits until the first has written; a `write` inside `work` is a bug and says so.
+
+        Raises:
+            StoreError: Locked for too long, full, read-only or damaged. Nothing was written.
+        """
+        if not self._writable:
+            raise problem(READ_ONLY, self._location, "it was opened for reading")
+        with self._writing:
+            return patiently(lambda: self._write_once(work), self._patience_s)
+
+    def hold_owner(self, owner: str) -> None:
+        """Take the kernel lock that proves this process alive; before `add_owner`."""
+        self._locks.hold(owner)
+
+    def release_owner(self, owner: str) -> None:
+        """Give the lock back and remove its file; after the owner's row is gone."""
+        self._locks.release(owner)
+
+    def close(self) -> None:
+        """Give locks and connections back. A store that nobody else writes is one file again afterwards."""
+        self._locks.release_all()
+        while self._idle:
+            self._idle.pop().connection.close()
+        with self._writing:
+            if self._writer is not None:
+                try:
+                    engines.rest_journal(self._writer.connection)
+                except engines.driver_errors():
+                    # All is committed; the next writer finds a log to take in, as after a crash.
+                    pass
+                self._drop_writer()
+
+    def _read_once(self, work: Callable[[Reader], T]) -> T:
+        try:
+            session = self._idle.pop()
+        except IndexError:
+            session = self._new_session(write=False)
+        connection = session.connection
+        sound = False
+        try:
+            connection.run("BEGIN")
+            result = work(SqlReader(connection, session.keys, self._locks))
+            sound = True
+            return result
+        except engines.driver_errors() as error:
+            raise translate(error, self._location) from error
+        finally:
+            self._give_back(session, sound=sound)
+
+    def _give_back(self, session: Session, *, sound: bool) -> None:
+        connection = session.connection
+        try:
+            connection.end_streams()
+            if connection.in_transaction:
+                connection.run("ROLLBACK")
+        except engines.driver_errors():
+            sound = False
+        if sound:
+            self._idle.append(session)
+        else:
+            connection.close()
+
+    def _write_once(self, work: Callable[[Writer], T]) -> T:
+        session = self._writer or self._new_session(write=True)
+        self._writer = session
+        connection = session.connection
+        if connection.in_transaction:
+            raise RuntimeError("write inside write: use the Writer at hand")
+        streams = connection.streams
+        try:
+            connection.run("BEGIN IMMEDIATE")
+            result = work(SqlWriter(connection, session.keys, self._locks))
+            connection.end_streams(streams)
+            connection.run("COMMIT")
+            return result
+        except engines.driver_errors() as error:
+            self._undo(session)
+            raise translate(error, self._location) from error
+        except BaseException:
+            self._undo(session)
+            raise
+
+    def _undo(self, session: Session) -> None:
+        """Roll back; a connection that cannot is dropped, and the next write opens another."""
+        session.keys.forget()
+        try:
+            if session.connection.in_transaction:
+                session.connection.run("ROLLBACK")
+        except engines.driver_errors():
+            self._drop_writer()
+
+    def _drop_writer(self) -> None:
+        if self._writer is not None:
+            self._writer.connection.close()
+            self._writer = None
+
+    def _new_session(self, *, write: bool) -> Session:
+        try:
+            return Session(self._connect(write))
+        except engines.driver_errors() as error:
+            raise translate(error, self._location) from error

@@ -1,0 +1,265 @@
+"""Writes to the ledger: what a running backfill records, and what recovery and reset put right.
+
+Owns the hot path: `save` runs once a turn of the coordinator, for all that waited in its inbox. Rows go to executemany
+as plain tuples; later rows for a key replace earlier ones before anything is written, so the start and the end of a
+task that meet in one batch cost one write. `writing_backfills.py` has the rest of `Writer`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from backfill_cli.core.records import AttemptRow, Batch, Claim, InstanceRow, RunRow, XComRow
+from backfill_cli.errors import ConflictError, StoreError
+from backfill_cli.store import counting
+from backfill_cli.store.problems import one_line
+from backfill_cli.store.reading import RUN_COLUMNS, RUN_NAMES
+from backfill_cli.store.reading_backfills import SqlReader
+from backfill_cli.store.rows import KEY, OWNED_RUN
+
+_RUN_UPSERT = (
+    "INSERT INTO dag_runs (dag, logical_date, data_interval_end, run_type, state, version, conf, started_at, ended_at, "
+    "reason, backfill, owner) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (dag, logical_date) DO UPDATE "
+    "SET data_interval_end = excluded.data_interval_end, run_type = excluded.run_type, state = excluded.state, "
+    "version = excluded.version, conf = excluded.conf, started_at = excluded.started_at, "
+    "ended_at = excluded.ended_at, reason = excluded.reason, backfill = excluded.backfill, owner = excluded.owner"
+)
+# The claim itself: nobody else's row is changed, and the row count tells.
+_RUN_OPEN = f"{_RUN_UPSERT} WHERE dag_runs.owner IS NULL OR dag_runs.owner = ?"
+_RUN_OWN = f"{_RUN_UPSERT} WHERE dag_runs.owner = ?"
+_INSTANCE_UPSERT = (
+    "INSERT INTO task_instances (dag, logical_date, task, state, try_number, spent, losses, started_at, ended_at, "
+    "retry_at, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (dag, logical_date, task) DO UPDATE SET "
+    "state = excluded.state, try_number = excluded.try_number, spent = excluded.spent, losses = excluded.losses, "
+    "started_at = excluded.started_at, ended_at = excluded.ended_at, retry_at = excluded.retry_at, "
+    "reason = excluded.reason"
+)
+_ATTEMPT_APPEND = (
+    "INSERT INTO attempts (dag, logical_date, task, try_number, started_at, ended_at, outcome, reason, version, "
+    "backfill) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+)
+_XCOM_UPSERT = (
+    "INSERT INTO xcoms (dag, logical_date, task, name, value) VALUES (?, ?, ?, ?, ?) "
+    "ON CONFLICT (dag, logical_date, task, name) DO UPDATE SET value = excluded.value"
+)
+
+
+class LedgerWriter(SqlReader):
+    """What happens to dates, in one transaction."""
+
+    def save(self, claim: Claim, batch: Batch) -> None:
+        """Write a batch for the claim's dag_runs; opening one claims it.
+
+        Raises:
+            ConflictError: The claim no longer holds (`claim-lost`), or a dag_run to open belongs to somebody else
+                (`dates-owned`). The transaction must not be committed then.
+        """
+        backfill = self._verify(claim)
+        dag = self._keys.dag(claim.dag_id)
+        opened = {row.logical_date: row for row in batch.opened}
+        known: dict[int, RunRow] = {}
+        for row in batch.runs:
+            # Opened and finished in one batch: one write, which must pass the condition of the opening.
+            (opened if row.logical_date in opened else known)[row.logical_date] = row
+        self._put_runs(dag, claim, opened, _RUN_OPEN, backfill)
+        self._put_runs(dag, claim, known, _RUN_OWN, backfill)
+        self._put_instances(dag, batch.instances)
+        self._put_attempts(dag, batch.attempts, {claim.backfill_id: backfill})
+        if batch.cleared:
+            self._drop_xcoms(dag, batch.cleared)
+        if batch.xcoms:
+            self._put_xcoms(dag, batch.xcoms)
+        self._connection.many(
+            "UPDATE backfill_dates SET outcome = ? WHERE backfill = ? AND logical_date = ? AND outcome IS NULL",
+            ((outcome.value, backfill, date) for date, outcome in batch.outcomes),
+        )
+        if batch.counts is not None:
+            self._connection.run(
+                "UPDATE backfills SET completed = ?, failed = ? WHERE backfill = ?", (*batch.counts, backfill)
+            )
+
+    def set_runs(self, dag_id: str, runs: Iterable[RunRow]) -> None:
+        """Upsert dag_runs as given, owner included (None releases); for recovery, release and reset."""
+        dag = self._keys.dag(dag_id)
+        backfills: dict[str, int | None] = {}
+        rows = {row.logical_date: row for row in runs}
+        self._count(dag, rows)
+        self._connection.many(_RUN_UPSERT, (self._run_values(dag, row, backfills) for row in rows.values()))
+
+    def set_instances(self, dag_id: str, rows: Iterable[InstanceRow]) -> None:
+        """Upsert task instances as given; for recovery and reset."""
+        self._put_instances(self._keys.dag(dag_id), rows)
+
+    def add_attempts(self, dag_id: str, rows: Iterable[AttemptRow]) -> None:
+        """Append attempts; one that exists with the same key stays as it is."""
+        self._put_attempts(self._keys.dag(dag_id), rows, {})
+
+    def drop_xcoms(self, dag_id: str, pairs: Iterable[tuple[int, str]]) -> int:
+        """Remove the XComs of (logical_date, task_id) pairs; how many values went."""
+        return self._drop_xcoms(self._keys.dag(dag_id), pairs)
+
+    def runs_owned_by(self, owner: str) -> Iterator[tuple[str, RunRow]]:
+        """Return the (dag_id, dag_run) pairs the owner still holds, by DAG and date.
+
+        Read to the end first: whoever asks is about to change the very index this walks.
+        """
+        rows = self._connection.rows(
+            f"SELECT d.dag_id, {RUN_COLUMNS} FROM dag_runs r LEFT JOIN dags d ON d.dag = r.dag {RUN_NAMES} "
+            "WHERE r.owner = ? ORDER BY r.dag, r.logical_date",
+            (owner,),
+        )
+        return iter(list(OWNED_RUN.records(rows)))
+
+    def _verify(self, claim: Claim) -> int:
+        """Return the backfill's key if the claim holds. One look-up, before anything is written."""
+        row = self._connection.one(
+            "SELECT backfill FROM backfills WHERE backfill_id = ? AND owner = ?", (claim.backfill_id, claim.owner)
+        )
+        if row is None:
+            raise ConflictError(
+                f"backfill {claim.backfill_id} no longer belongs to this process",
+                hint=f"another command took it over; see: bfill status {claim.backfill_id}",
+                code="claim-lost",
+            )
+        return KEY.record(row)
+
+    def _put_runs(self, dag: int, claim: Claim, rows: Mapping[int, RunRow], sql: str, backfill: int) -> None:
+        if not rows:
+            return
+        backfills: dict[str, int | None] = {claim.backfill_id: backfill}
+        self._count(dag, rows)
+        written = self._connection.many(
+            sql, ((*self._run_values(dag, row, backfills), claim.owner) for row in rows.values())
+        )
+        if written != len(rows):
+            raise self._conflict(dag, claim, rows)
+
+    def _run_values(self, dag: int, row: RunRow, backfills: dict[str, int | None]) -> tuple[Any, ...]:
+        date, end, run_type, state, version, conf, started_at, ended_at, reason, backfill_id, owner = row
+        backfill = None
+        if backfill_id is not None:
+            if backfill_id not in backfills:
+                backfills[backfill_id] = self._keys.backfill(backfill_id)
+            backfill = backfills[backfill_id]
+        return (
+            dag, date, end, run_type._value_, state._value_, self._keys.version(dag, version),
+            None if conf == "{}" else storable(conf), started_at, ended_at, storable(reason), backfill, owner,
+        )  # fmt: skip
+
+    def _count(self, dag: int, rows: Mapping[int, RunRow]) -> None:
+        def changes() -> Iterable[tuple[int, str | None, str]]:
+            for date, row in rows.items():
+                before = self._connection.one(
+                    "SELECT state FROM dag_runs WHERE dag = ? AND logical_date = ?", (dag, date)
+                )
+                yield date, before[0] if before else None, row.state._value_
+
+        counting.note_changes(self._connection, dag, changes())
+
+    def _put_instances(self, dag: int, rows: Iterable[InstanceRow]) -> None:
+        latest = {(row.logical_date, row.task_id): row for row in rows}
+        if not latest:
+            return
+        tasks = self._keys.tasks(dag)
+        values = [
+            (dag, date, tasks[task_id], state._value_, tries, spent, losses, begun, ended, retry_at, storable(reason))
+            for date, task_id, state, tries, spent, losses, begun, ended, retry_at, reason in latest.values()
+            if task_id in tasks or self._known_task(dag, task_id)
+        ]
+        self._connection.many(_INSTANCE_UPSERT, values)
+        self._note_first_dates(values)
+
+    def _note_first_dates(self, values: Iterable[tuple[Any, ...]]) -> None:
+        """Keep tasks.first_date, which answers `ever_ran`, at the earliest date of any instance."""
+        known = self._keys.first_dates
+        earlier: dict[int, int] = {}
+        for _, date, task, *_ in values:
+            if date < earlier.get(task, known.get(task, date + 1)):
+                earlier[task] = date
+        self._connection.many(
+            "UPDATE tasks SET first_date = ? WHERE task = ? AND (first_date IS NULL OR first_date > ?)",
+            ((date, task, date) for task, date in earlier.items()),
+        )
+        known.update(earlier)
+
+    def _put_attempts(self, dag: int, rows: Iterable[AttemptRow], backfills: dict[str, int | None]) -> None:
+        tasks = self._keys.tasks(dag)
+        version_of = self._keys.version
+        self._connection.many(
+            _ATTEMPT_APPEND,
+            (
+                (
+                    dag, date, tasks[task_id], tries, begun, ended, outcome._value_, storable(reason),
+                    version_of(dag, version), self._backfill_key(backfill_id, backfills),
+                )
+                for date, task_id, tries, begun, ended, outcome, reason, version, backfill_id in rows
+                if task_id in tasks or self._known_task(dag, task_id)
+            ),
+        )  # fmt: skip
+
+    def _put_xcoms(self, dag: int, rows: Iterable[XComRow]) -> None:
+        tasks = self._keys.tasks(dag)
+        self._connection.many(
+            _XCOM_UPSERT,
+            (
+                (dag, date, tasks[task_id], storable(name), storable(value))
+                for date, task_id, name, value in rows
+                if task_id in tasks or self._known_task(dag, task_id)
+            ),
+        )
+
+    def _drop_xcoms(self, dag: int, pairs: Iterable[tuple[int, str]]) -> int:
+        tasks = self._keys.tasks(dag)
+        return self._connection.many(
+            "DELETE FROM xcoms WHERE dag = ? AND logical_date = ? AND task = ?",
+            ((dag, date, tasks[task_id]) for date, task_id in pairs if task_id in tasks),
+        )
+
+    def _backfill_key(self, backfill_id: str | None, backfills: dict[str, int | None]) -> int | None:
+        if backfill_id is None:
+            return None
+        if backfill_id not in backfills:
+            backfills[backfill_id] = self._keys.backfill(backfill_id)
+        return backfills[backfill_id]
+
+    def _known_task(self, dag: int, task_id: str) -> bool:
+        if self._keys.task(dag, task_id) is None:
+            raise StoreError(
+                f"the store does not know the task '{one_line(task_id)}'",
+                hint="a task is registered with its DAG's version before anything is stored for it",
+                code="store-unknown-name",
+            )
+        return True
+
+    def _conflict(self, dag: int, claim: Claim, rows: Mapping[int, RunRow]) -> ConflictError:
+        """Return the error that names the first date somebody else has, and who that is."""
+        for date in sorted(rows):
+            row = self._connection.one(
+                "SELECT r.owner, o.pid, o.host, o.started_at, b.backfill_id FROM dag_runs r "
+                "LEFT JOIN owners o ON o.owner = r.owner LEFT JOIN backfills b ON b.backfill = r.backfill "
+                "WHERE r.dag = ? AND r.logical_date = ? AND (r.owner IS NULL OR r.owner <> ?)",
+                (dag, date, claim.owner),
+            )
+            if row is not None:
+                owner, pid, host, since, backfill_id = row
+                who = f"pid {pid} on {host} since {_utc(since)}" if pid else f"{one_line(str(owner))}, which has left"
+                return ConflictError(
+                    f"{claim.dag_id} {_utc(date * 1_000_000)} is being run by {who}",
+                    hint=f"wait until it has finished; see: bfill status {backfill_id or ''}".rstrip(),
+                    code="dates-owned",
+                )
+        return ConflictError(f"{claim.dag_id}: dates of {claim.backfill_id} were taken over", code="claim-lost")
+
+
+def storable(text: str | None) -> str | None:
+    """Return text that any database takes: what is no Unicode (from a task's output, say) is written as an escape."""
+    if text is None or text.isascii():
+        return text
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _utc(microseconds: int) -> str:
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(microseconds // 1_000_000, UTC).isoformat()
