@@ -138,6 +138,8 @@ class Dag:
     """Names of the variables its templates use."""
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Task groups: id → the tasks it begins with, so that a branch may follow a group."""
+    notes: tuple[str, ...] = ()
+    """What its author should know although the DAG can run: no tasks, options that have no effect here."""
 
     @cached_property
     def downstream(self) -> Mapping[str, tuple[str, ...]]:

@@ -71,7 +71,7 @@ class DAG:
         timezone: IANA name or tzinfo; without it the zone of an aware `start_date`, else the setting `timezone`.
         catchup: Whether the scheduler creates every missed run, or the latest alone.
         max_active_runs, max_active_tasks: dag_runs open together; tasks of one dag_run at once.
-        default_args: Options for every task that does not set them itself; `start_date` and `end_date` count for the DAG.
+        default_args: Options for every task that does not set them itself; `start_date`, `end_date` count for the DAG.
         params: Values for `params.KEY`; a task's own and the run's conf go before them.
         dagrun_timeout: A run may take this long (timedelta or seconds).
         on_success_callback, on_failure_callback: A function of the context, or a list of them; once a dag_run.
@@ -104,7 +104,9 @@ class DAG:
         **others: Any,
     ) -> None:
         self.place = caller()
-        self.home = home_file()
+        created = _created.get()
+        # While a file is loaded, a factory's DAG belongs to that file; a DAG made in a program, to the line that makes it.
+        self.home = self.place.file if created is None else home_file()
         self.dag_id = check_id("dag_id", dag_id, str(self.place))
         self.schedule = others.pop("schedule_interval", None) if schedule is None else schedule
         self._refuse_unknown(others)
@@ -125,7 +127,6 @@ class DAG:
         self.tasks: list[BaseOperator] = []
         self.groups: dict[str, TaskGroup] = {}
         self._compiled: dict[str, Dag] = {}
-        created = _created.get()
         if created is not None:
             created.append(self)
 
@@ -189,12 +190,12 @@ class DAG:
         return Owner(f"DAG '{self.dag_id}'", str(self.place))
 
     def _refuse_unknown(self, others: Mapping[str, Any]) -> None:
-        from inspect import signature
-
-        from backfill_cli.core.graph import near_hint
-
         for name in others:
             if name not in _INERT:
+                from inspect import signature
+
+                from backfill_cli.core.graph import near_hint
+
                 known = [one for one in signature(DAG).parameters if one not in ("dag_id", "others")]
                 raise DefinitionError(
                     f"DAG '{self.dag_id}' has no argument '{name}'",
@@ -234,7 +235,7 @@ class TaskGroup(Node):
         found = dag or (self.parent.dag if self.parent else current_dag())
         if found is None:
             raise _belongs_nowhere(f"task group '{group_id}'", where)
-        self.dag = found
+        self.dag: DAG = found
         self.group_id = self.parent.name_of(group_id) if self.parent else group_id
         self.prefix_group_id = prefix_group_id
         self.tooltip = tooltip

@@ -41,7 +41,7 @@ def bound(owner: Owner, name: str, value: Any, zone: str) -> int | None:
     """Return a start_date or end_date as an epoch second, None for None.
 
     A naive value is wall time in `zone`: a nonexistent one moves forward, an ambiguous one is its first occurrence as
-    start and its second as end. A date is its midnight as start, its last second as end. Parts of a second round inwards.
+    start and its second as end. A date is its midnight as start, its last second as end. Fractions round inwards.
 
     Raises:
         DefinitionError: The value is no date, no datetime and no ISO text of one.

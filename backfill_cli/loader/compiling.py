@@ -1,7 +1,8 @@
 """From the author's `DAG` to the core's frozen `Dag`: every check that needs the whole.
 
 Owns the order of the checks and the place each error names. Single values were checked when they were written
-(`loader/options.py`); what follows from the edges is `core/graph.py`'s, what dates a schedule has, `core/schedules.py`'s.
+(`loader/options.py`); what follows from the edges is `core/graph.py`'s, and what dates a schedule has,
+`core/schedules.py`'s.
 """
 
 from __future__ import annotations
@@ -16,7 +17,14 @@ from backfill_cli.errors import BfillError, CycleError, DefinitionError
 from backfill_cli.loader import names, versions
 from backfill_cli.loader.bounds import bound, zone_of
 from backfill_cli.loader.operators import BaseOperator, parameters_of
-from backfill_cli.loader.options import INERT_TASK_OPTIONS, TASK_OPTIONS, Owner, checked_options, unknown_option
+from backfill_cli.loader.options import (
+    INERT_TASK_OPTIONS,
+    TASK_OPTIONS,
+    WITHOUT_EFFECT,
+    Owner,
+    checked_options,
+    unknown_option,
+)
 
 if TYPE_CHECKING:
     from backfill_cli.loader.authoring import DAG
@@ -71,7 +79,12 @@ def compile_dag(dag: DAG, timezone: str) -> Dag:
         where=owner.where,
         connections=names.connections_in(works),
         variables=names.variables_in(works),
-        groups={name: tuple(task.task_id for task in group.first_tasks()) for name, group in dag.groups.items() if group.every_task()},
+        notes=_notes(dag),
+        groups={
+            name: tuple(task.task_id for task in group.first_tasks())
+            for name, group in dag.groups.items()
+            if group.every_task()
+        },
     )
     return replace(compiled, version=versions.dag_digest(compiled, dag.schedule))
 
@@ -124,10 +137,16 @@ def _sorted(dag: DAG, tasks: list[Task]) -> dict[str, Task]:
         raise
 
 
+def _notes(dag: DAG) -> tuple[str, ...]:
+    unused = sorted({name for task in dag.tasks for name in task.without_effect})
+    notes = [f"{name} has no effect: {WITHOUT_EFFECT[name]}" for name in unused]
+    return tuple(notes if dag.tasks else ["the DAG has no tasks: its runs succeed at once", *notes])
+
+
 def _check_default_args(dag: DAG, owner: Owner) -> None:
     """Refuse a key no task can use: a misspelt `retires` would otherwise be nobody's."""
     own = frozenset().union(*(parameters_of(type(task)) for task in dag.tasks))
-    for scope in (dag, *dag.groups.values()):
-        for name in scope.default_args:
+    for default_args in (dag.default_args, *(group.default_args for group in dag.groups.values())):
+        for name in default_args:
             if name not in TASK_OPTIONS and name not in INERT_TASK_OPTIONS and name not in own:
                 raise unknown_option(Owner(f"default_args of {owner.label}", owner.where), name, [*TASK_OPTIONS, *own])

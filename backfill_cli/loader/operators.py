@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from backfill_cli.core.work import EmptyWork, PythonWork, ShellWork, SqlWork, Work
 from backfill_cli.errors import DefinitionError
 from backfill_cli.loader.authoring import DAG, TaskGroup, current_dag, current_group, home_of
-from backfill_cli.loader.options import TASK_OPTIONS, Owner, check_id, checked_options
+from backfill_cli.loader.options import TASK_OPTIONS, WITHOUT_EFFECT, Owner, check_id, checked_options
 from backfill_cli.loader.places import caller
 from backfill_cli.loader.signatures import filled_by_engine
 from backfill_cli.loader.wiring import Node, XComArg, as_text, frozen, results_in
@@ -74,6 +74,9 @@ class BaseOperator(Node, metaclass=_OperatorType):
         defaults = self.task_group.default_args if self.task_group else self.dag.default_args
         inherited = {name: value for name, value in defaults.items() if name in TASK_OPTIONS}
         vars(self).update(checked_options(self.owner, {**inherited, **options}, parameters_of(type(self))))
+        self.without_effect = [
+            name for name in (*defaults, *options) if (defaults | options).get(name) and name in WITHOUT_EFFECT
+        ]
         self.above: list[BaseOperator] = []
         self.dag.add_task(self)
         if self.task_group:
@@ -164,7 +167,7 @@ class OperatorCall:
         return [type(self.operator), own]
 
 
-_OF_BFILL = frozenset({*TASK_OPTIONS, "above", "dag", "place", "task_group", "task_id"})
+_OF_BFILL = frozenset({*TASK_OPTIONS, "above", "dag", "place", "task_group", "task_id", "without_effect"})
 
 
 class EmptyOperator(BaseOperator):
@@ -364,7 +367,9 @@ def shell_work(
         raise impossible("bash_command", command, "bash_command takes a text")
     if env is not None and not isinstance(env, Mapping):
         raise impossible("env", env, "env takes a dict of texts")
-    if skip_on_exit_code is not None and (isinstance(skip_on_exit_code, bool) or not isinstance(skip_on_exit_code, int)):
+    if skip_on_exit_code is not None and (
+        isinstance(skip_on_exit_code, bool) or not isinstance(skip_on_exit_code, int)
+    ):
         raise impossible("skip_on_exit_code", skip_on_exit_code, "skip_on_exit_code takes a number or None")
     return ShellWork(
         as_text(command),

@@ -160,19 +160,29 @@ TASK_OPTIONS: dict[str, Option] = {
 INERT_TASK_OPTIONS = frozenset(
     {
         "doc", "doc_json", "doc_md", "doc_rst", "doc_yaml", "email", "email_on_failure", "email_on_retry", "inlets",
-        "logger_name", "outlets", "owner", "queue", "run_as_user", "sla", "start_date", "end_date",
+        "logger_name", "outlets", "owner", "queue", "sla", "start_date", "end_date",
         "show_return_value_in_logs", "task_display_name", "ui_color", "ui_fgcolor",
     }
 )  # fmt: skip
-"""Airflow's options about mail, its user interface and its clusters: accepted, because DAG files carry over, and unused.
+"""Airflow's options about mail, its user interface and its clusters: accepted, as DAG files carry over, and unused.
 
 `start_date` and `end_date` in `default_args` bound the DAG; on a single task they are refused in `checked_options`.
 """
+
+WITHOUT_EFFECT = {
+    "email": "bfill sends no mail; use on_failure_callback",
+    "email_on_failure": "bfill sends no mail; use on_failure_callback",
+    "email_on_retry": "bfill sends no mail; use on_retry_callback",
+    "sla": "use execution_timeout or dagrun_timeout",
+    "queue": "tasks run where bfill runs; use executor or pool",
+}
+"""Those of them whose author would otherwise wait for something: the DAG gets a note."""
 
 NOT_SUPPORTED = {
     "start_date": "a task has the dates of its DAG: write start_date there",
     "end_date": "a task has the dates of its DAG: write end_date there",
     "provide_context": "leave it out: a function gets the context by naming its parameters, or with **context",
+    "run_as_user": "run bfill as that user: sudo -u NAME bfill run …",
     "max_active_tis_per_dag": "use a pool: pool='NAME' with a slot each",
     "task_concurrency": "use a pool: pool='NAME' with a slot each",
 }

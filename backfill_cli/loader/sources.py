@@ -23,9 +23,24 @@ from typing import Any
 from backfill_cli.core.work import XComRef
 
 _PACKAGE = str(Path(__file__).parent.parent) + os.sep
-_SIMPLE = (str, bytes, int, float, complex, bool, type(None), datetime, date, time, timedelta, Decimal, PurePath, XComRef)
+_SIMPLE = (
+    str,
+    bytes,
+    int,
+    float,
+    complex,
+    bool,
+    type(None),
+    datetime,
+    date,
+    time,
+    timedelta,
+    Decimal,
+    PurePath,
+    XComRef,
+)
 _DEEPEST = 12
-"""How deep containers and objects are followed: enough for configuration, an end for structures that hold themselves."""
+"""How deep containers and objects are followed: an end for structures that hold themselves."""
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda
 
@@ -211,10 +226,11 @@ def _names(code: types.CodeType) -> frozenset[str]:
 
 def _bytecode(code: types.CodeType) -> str:
     """What stands for a function without source: other under another Python, which is better than never changing."""
-    return " ".join(
-        f"{one.co_code.hex()} {[const for const in one.co_consts if not isinstance(const, types.CodeType)]!r} {one.co_names!r}"
-        for one in _codes(code)
-    )
+    parts: list[str] = []
+    for one in _codes(code):
+        constants = [const for const in one.co_consts if not isinstance(const, types.CodeType)]
+        parts += [one.co_code.hex(), repr(constants), repr(one.co_names)]
+    return " ".join(parts)
 
 
 def _is_filled(cell: types.CellType) -> bool:

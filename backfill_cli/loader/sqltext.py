@@ -53,7 +53,7 @@ def split_statements(sql: str) -> tuple[str, ...]:
 
 
 def _is_open_trigger(words: list[str]) -> bool:
-    # CREATE [OR REPLACE] [TEMP|TEMPORARY] TRIGGER: the word stands among the first four; BEGIN and CASE each need an END.
+    # CREATE [OR REPLACE] [TEMP|TEMPORARY] TRIGGER: among the first four words; BEGIN and CASE each need an END.
     is_trigger = words[:1] == ["create"] and "trigger" in words[1:4]
     return is_trigger and words.count("begin") + words.count("case") > words.count("end")
 

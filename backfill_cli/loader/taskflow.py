@@ -58,9 +58,7 @@ class TaskFunction:
                     code="not-a-task",
                     where=str(caller()),
                 )
-        operator = self._kind(
-            task_id=task_id, python_callable=self.function, op_args=args, op_kwargs=kwargs, **options
-        )
+        operator = self._kind(task_id=task_id, python_callable=self.function, op_args=args, op_kwargs=kwargs, **options)
         return XComArg(operator)
 
     @property
@@ -128,6 +126,7 @@ def dag(dag_id: str | Callable[..., Any] | None = None, **options: Any) -> Any:
                 function(*bound.args, **bound.kwargs)
             return defined
 
+        define.defines_dag = True  # type: ignore[attr-defined]  # a file that forgets to call it is told so
         return define
 
     return decorate

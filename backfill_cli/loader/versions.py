@@ -1,8 +1,8 @@
 """Digests: when is a task, or a DAG, another version of itself.
 
 Owns what counts. In a task's digest: its command, SQL, or code with what it reaches (`loader/sources.py`), its
-arguments and params, its upstream tasks, trigger rule, depends_on_past and do_xcom_push. In a DAG's: schedule, zone, params
-and its tasks' digests. With settings: the connections (without passwords) and variables its definition names.
+arguments and params, its upstream tasks, trigger rule, depends_on_past and do_xcom_push. In a DAG's: schedule, zone,
+params and its tasks' digests. With settings: the connections (without passwords) and variables its definition names.
 
 Left out, because an interval computed under another value of them is no less right: retries, delays, timeouts, pools,
 priorities, callbacks, max_active_*, start and end dates (but where a delta's grid starts counts), tags, description.

@@ -7,6 +7,7 @@ before the task has run. What a node stands for (one task, or a group's first an
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from backfill_cli.core.work import XComRef
@@ -130,13 +131,13 @@ def link(above: Node, below: Node) -> None:
 
 
 def chain(*steps: Nodes | None) -> None:
-    """Order the steps one after the other. Two neighbouring lists of equal length are joined pair by pair, as in Airflow.
+    """Order the steps one after the other; two neighbouring lists are joined pair by pair, as in Airflow.
 
     Raises:
         DefinitionError: Two neighbouring lists differ in length.
     """
     present = [step for step in steps if step is not None]
-    for above, below in zip(present, present[1:], strict=False):
+    for above, below in pairwise(present):
         if not isinstance(above, Node) and not isinstance(below, Node):
             if len(above) != len(below):
                 raise DefinitionError(

@@ -1,0 +1,195 @@
+"""Running users' files: one at a time, with a time limit, without touching stdout, and with what they need importable.
+
+Owns the guard around code of users at import time. It explains what ends in an exception, an exit or a hang; a crash of
+the interpreter cannot be explained from inside, and is the business of whoever starts the process.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
+from hashlib import blake2b
+from pathlib import Path
+from types import CodeType, FrameType, ModuleType
+
+from backfill_cli.errors import BfillError, DefinitionError
+from backfill_cli.loader.places import Place, place_of_error, short_path
+
+_ALARM_AGAIN_S = 0.2
+"""A file that swallows the alarm (`except: pass` in a loop) gets the next one so soon."""
+
+
+class _TooSlow(BaseException):
+    """Raised in the user's code by the alarm. Not an Exception: `except Exception` must not stop it."""
+
+
+@contextmanager
+def explained(file: str, folder: Path, *, timeout_s: float) -> Iterator[None]:
+    """Turn whatever users' code does wrong inside the block into one DefinitionError with file and line.
+
+    KeyboardInterrupt passes. What is printed to stdout goes to stderr, so that `--json` stays one document.
+
+    Args:
+        file: The file being run, for errors that have no line.
+        folder: Lines of files below it are the user's.
+        timeout_s: Seconds the block may take; enforced in the main thread, where alarms arrive.
+    """
+    try:
+        with _stdout_to_stderr(), _time_limit(timeout_s):
+            yield
+    except KeyboardInterrupt:
+        raise
+    except BfillError as error:
+        error.where = error.where or str(place_of_error(error.__traceback__, folder, file))
+        raise
+    except _TooSlow as error:
+        raise DefinitionError(
+            f"does not end within {timeout_s:g} s of loading",
+            hint="move the work into a task; a slow file may have more time: import_timeout_s in bfill.toml",
+            code="slow-definition",
+            where=str(place_of_error(error.__traceback__, folder, file)),
+        ) from None
+    except SystemExit as error:
+        raise DefinitionError(
+            f"leaves with sys.exit({error.code!r}) while it is loaded",
+            hint='put what is meant for the command line under: if __name__ == "__main__":',
+            code="exits",
+            where=str(place_of_error(error.__traceback__, folder, file)),
+        ) from error
+    except SyntaxError as error:
+        raise _syntax_error(error, file) from error
+    except BaseException as error:
+        raise _raised(error, str(place_of_error(error.__traceback__, folder, file))) from error
+
+
+def run_file(path: Path) -> ModuleType:
+    """Run a file as a module of its own and return it; called inside `explained`.
+
+    The module's name is made of its path, so that two files of one name do not meet in `sys.modules`; it is registered
+    there, because dataclasses and annotations look themselves up.
+    """
+    name = f"bfill_dag_{blake2b(str(path).encode('utf-8', 'surrogatepass'), digest_size=4).hexdigest()}_{path.stem}"
+    module = ModuleType(name)
+    module.__file__ = str(path)
+    code: CodeType = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+    sys.modules[name] = module
+    try:
+        exec(code, module.__dict__)
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
+    return module
+
+
+class _Folders:
+    """The folder whose files are importable by name now, and the modules that came from the others.
+
+    Two DAG folders may both hold a `helpers.py`: what the one imported is put aside while the other is in use.
+    """
+
+    def __init__(self) -> None:
+        self.current: str | None = None
+        self._aside: dict[str, dict[str, ModuleType]] = {}
+
+    def use(self, folder: Path) -> None:
+        """Make `folder` the first place imports look in, for the file being loaded and for its tasks later."""
+        new = str(folder)
+        if new == self.current and new in sys.path:
+            return
+        if self.current is not None:
+            self._aside[self.current] = _take_modules_below(self.current)
+            with suppress(ValueError):
+                sys.path.remove(self.current)
+        sys.path.insert(0, new)
+        sys.modules.update(self._aside.pop(new, {}))
+        self.current = new
+
+
+_folders = _Folders()
+use_folder = _folders.use
+
+
+def _take_modules_below(folder: str) -> dict[str, ModuleType]:
+    below = folder + os.sep
+    taken: dict[str, ModuleType] = {}
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", [])), "")
+        is_installed = "site-packages" in file or name.split(".")[0] in ("backfill_cli", "__main__", "conftest")
+        if file.startswith(below) and not is_installed and not name.startswith("bfill_dag_"):
+            taken[name] = sys.modules.pop(name)
+    return taken
+
+
+@contextmanager
+def _time_limit(timeout_s: float) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals reach the main thread alone
+        return
+    is_over = False
+
+    def ring(_signal: int, _frame: FrameType | None) -> None:
+        if not is_over:
+            raise _TooSlow
+
+    before = signal.signal(signal.SIGALRM, ring)
+    left, again = signal.setitimer(signal.ITIMER_REAL, timeout_s, _ALARM_AGAIN_S)
+    try:
+        yield
+    finally:
+        is_over = True
+        signal.setitimer(signal.ITIMER_REAL, left, again)
+        signal.signal(signal.SIGALRM, before)
+
+
+@contextmanager
+def _stdout_to_stderr() -> Iterator[None]:
+    """Send stdout to stderr, also what child processes of the file print: the descriptor, not only the object."""
+    if threading.current_thread() is not threading.main_thread():
+        with redirect_stdout(sys.stderr):
+            yield
+        return
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stdout.flush()
+    try:
+        kept = os.dup(1)
+    except OSError:
+        kept = -1  # stdout is closed: there is nothing to protect
+    try:
+        if kept >= 0:
+            with suppress(OSError):
+                os.dup2(2, 1)
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        with suppress(OSError, ValueError, AttributeError):
+            sys.stderr.flush()
+        if kept >= 0:
+            os.dup2(kept, 1)
+            os.close(kept)
+
+
+def _syntax_error(error: SyntaxError, file: str) -> DefinitionError:
+    shown = (error.text or "").strip()
+    return DefinitionError(
+        f"is not Python: {error.msg}" + (f": {shown}" if shown else ""),
+        hint=f"see it with: python -m py_compile {short_path(error.filename or file)}",
+        code="syntax-error",
+        where=str(Place(error.filename or file, error.lineno or 1)),
+    )
+
+
+def _raised(error: BaseException, where: str) -> DefinitionError:
+    said = " ".join(str(error).split())
+    hint = "the file must load without an error; what belongs to a date goes into a task"
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        hint = f"install it beside bfill, or put {error.name}.py into the DAG file's folder"
+    message = f"raises {type(error).__name__}" + (f": {_cut(said)}" if said else "")
+    return DefinitionError(message, hint=hint, code="raises", where=where)
+
+
+def _cut(text: str, longest: int = 300) -> str:
+    return text if len(text) <= longest else text[:longest] + "…"

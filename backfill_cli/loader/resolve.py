@@ -1,0 +1,249 @@
+"""`--dag` → the DAG it means, and how a worker finds the same one again.
+
+Owns the order of the forms (contract section 2) and what is said when none fits or several do. Each form is a small
+function that returns the DAG or None, "not mine".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from backfill_cli.core.graph import Dag, near_hint
+from backfill_cli.core.ports import DagRef
+from backfill_cli.errors import BfillError, DefinitionError, NotFoundError
+from backfill_cli.loader import scenarios, versions
+from backfill_cli.loader.authoring import DAG
+from backfill_cli.loader.files import compiled, dags_of, load_file
+from backfill_cli.loader.folders import Listed, list_dags
+from backfill_cli.loader.places import short_path
+from backfill_cli.loader.settings import Settings
+
+DEFINITION = "definition:"
+"""Head of the target of a `--command` DAG: its whole definition follows, so that a worker needs no store."""
+
+KnownDefinition = Callable[[str], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A DAG that was found.
+
+    Args:
+        dag: Compiled, its version over the settings it uses as well.
+        ref: What a worker process gets; `target` is empty for a DAG that only lives in this process.
+        definition: JSON of a `--command` DAG, for the store; None for others.
+        warnings: What a person should know, one line each.
+    """
+
+    dag: Dag
+    ref: DagRef
+    definition: str | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> str | None:
+        """The DAG file, None for DAGs without one."""
+        return self.dag.path
+
+
+_loaded: dict[tuple[str, str], Dag] = {}
+
+
+def resolve_dag(
+    target: str, *, settings: Settings, known_definition: KnownDefinition = lambda _dag_id: None
+) -> Resolved:
+    """Return the DAG that `--dag` names; the forms are tried in the contract's order.
+
+    A file in the dags folders that does not load never hides another file's DAG; it is spoken of when nothing is found.
+
+    Args:
+        target: A scenario's number or file name; `path/file.py` or `path/file.py:dag_id`; a dag_id from the dags
+            folders or of a `--command` DAG; `package.module:name`.
+        known_definition: The stored definition of a `--command` DAG by its dag_id, None without one.
+
+    Raises:
+        NotFoundError: Nothing has that name; the hint lists near ones.
+        DefinitionError: The file is broken, or several DAGs answer to the name: they are listed.
+    """
+    target = target.strip()
+    listed: list[Listed] = []
+    for form in (_scenario, _file):
+        found = form(target, settings)
+        if found is not None:
+            return _resolved(found, f"{found.path}:{found.dag_id}", settings)
+    found = _from_folders(target, settings, listed)
+    if found is not None:
+        return _resolved(found, f"{found.path}:{found.dag_id}", settings)
+    definition = known_definition(target)
+    if definition is not None:
+        return resolve_definition(definition, settings=settings)
+    found = _module(target, settings)
+    if found is not None:
+        return _resolved(found, target, settings)
+    raise _not_found(target, settings, listed)
+
+
+def resolve_definition(definition: str, *, settings: Settings) -> Resolved:
+    """Return the DAG of a `--command` definition, as `adhoc_dag` makes it and the store keeps it."""
+    from backfill_cli.loader.adhoc import from_definition
+
+    return _resolved(from_definition(definition), DEFINITION + definition, settings, definition=definition)
+
+
+def resolve_object(dag: DAG | Dag, *, settings: Settings) -> Resolved:
+    """Return a DAG given as an object (contract section 8). Only thread workers can run one that is in no file."""
+    core = dag.compile(timezone=settings.timezone) if isinstance(dag, DAG) else dag
+    return _resolved(core, "", settings)
+
+
+def load_ref(ref: DagRef, settings: Settings) -> Dag:
+    """Return the DAG of a reference, on the side of a worker; loaded once a process for each target and version.
+
+    Raises:
+        DefinitionError: What is found there now is another version (code `dag-changed`), or does not load.
+        NotFoundError: It is gone.
+    """
+    known = _loaded.get((ref.target or ref.dag_id, ref.version))
+    if known is not None:
+        return known
+    if not ref.target:
+        raise DefinitionError(
+            f"DAG '{ref.dag_id}' exists only in the process that made it",
+            hint="write it into a file to run it in other processes, or use --executor thread",
+            code="dag-in-process",
+        )
+    if ref.target.startswith(DEFINITION):
+        found = resolve_definition(ref.target.removeprefix(DEFINITION), settings=settings)
+    else:
+        found = resolve_dag(ref.target, settings=settings)
+    if found.dag.version != ref.version:
+        raise DefinitionError(
+            f"DAG '{ref.dag_id}' is now version {found.dag.version[:7]}, this run began with {ref.version[:7]}",
+            hint="the file changed meanwhile; run the same command again to go on with the new version",
+            code="dag-changed",
+            where=found.dag.where,
+        )
+    return found.dag
+
+
+def _resolved(dag: Dag, target: str, settings: Settings, definition: str | None = None) -> Resolved:
+    dag = versions.with_settings(dag, settings.connections, settings.variables)
+    # Threads of this process get this very object: a file is run once, and its version kept to the end.
+    _loaded[target or dag.dag_id, dag.version] = dag
+    return Resolved(dag, DagRef(target, dag.dag_id, dag.version), definition, dag.notes)
+
+
+def _scenario(target: str, settings: Settings) -> Dag | None:
+    file = scenarios.find_scenario(target)
+    if file is None:
+        return None
+    wanted = scenarios.scenario_dag_id(file)
+    return _pick(_load(file, settings), wanted, short_path(file), target)
+
+
+def _file(target: str, settings: Settings) -> Dag | None:
+    path, name = _split(target)
+    file = Path(path).expanduser()
+    if not file.is_file():
+        return None
+    return _pick(_load(file, settings), name, short_path(file), path)
+
+
+def _from_folders(target: str, settings: Settings, listed: list[Listed]) -> Dag | None:
+    if "/" in target or target.endswith(".py") or ":" in target:
+        return None  # no dag_id looks like this, so no file needs to be run to know
+    listed.extend(list_dags(settings))
+    found = [one for one in listed if isinstance(one.dag, Dag) and one.dag.dag_id == target]
+    if len(found) > 1:
+        places = ", ".join(short_path(one.path) for one in found)
+        raise DefinitionError(
+            f"dag_id '{target}' is defined in {len(found)} files: {places}",
+            hint=f"name one: --dag {short_path(found[0].path)}:{target}",
+            code="ambiguous-dag",
+        )
+    if not found:
+        return None
+    from backfill_cli.loader.imports import use_folder
+
+    use_folder(found[0].path.parent)  # the last file that was run need not be the one whose tasks import beside it
+    return found[0].dag if isinstance(found[0].dag, Dag) else None
+
+
+def _module(target: str, settings: Settings) -> Dag | None:
+    module_name, name = _split(target)
+    if not name or not all(part.isidentifier() for part in module_name.split(".")):
+        return None
+    from importlib import import_module
+    from importlib.util import find_spec
+
+    from backfill_cli.loader.imports import explained, use_folder
+
+    use_folder(Path.cwd())
+    try:
+        spec = find_spec(module_name)
+    except ModuleNotFoundError:
+        spec = None
+    if spec is None:
+        return None
+    file = Path(spec.origin or module_name)
+    with explained(str(file), Path.cwd(), timeout_s=settings.import_timeout_s):
+        module = import_module(module_name)
+    bound = getattr(module, name, None)
+    dags = [bound] if isinstance(bound, DAG) else [one for one in dags_of(module) if one.dag_id == name]
+    if not dags:
+        known = [one for one, value in vars(module).items() if isinstance(value, DAG)]
+        raise NotFoundError(
+            f"module '{module_name}' has no DAG '{name}'", hint=near_hint(name, known), code="unknown-dag"
+        )
+    return compiled(dags, file, timezone=settings.timezone, timeout_s=settings.import_timeout_s)[0]
+
+
+def _load(file: Path, settings: Settings) -> list[Dag]:
+    return load_file(file, timeout_s=settings.import_timeout_s, timezone=settings.timezone)
+
+
+def _pick(dags: Sequence[Dag], name: str | None, shown: str, typed: str) -> Dag:
+    """Return the DAG of that name from one file, or its only one."""
+    if name is None:
+        if len(dags) == 1:
+            return dags[0]
+        raise DefinitionError(
+            f"{shown} holds {len(dags)} DAGs: {', '.join(dag.dag_id for dag in dags)}",
+            hint=f"name one: --dag {typed}:{dags[0].dag_id}",
+            code="ambiguous-dag",
+        )
+    for dag in dags:
+        if dag.dag_id == name:
+            return dag
+    raise NotFoundError(
+        f"{shown} has no DAG '{name}'", hint=near_hint(name, [dag.dag_id for dag in dags]), code="unknown-dag"
+    )
+
+
+def _split(target: str) -> tuple[str, str | None]:
+    """`path:name` as its halves; a target that is itself a file has no name, whatever colons are in it."""
+    head, colon, name = target.rpartition(":")
+    return (head, name) if colon and head and not Path(target).is_file() else (target, None)
+
+
+def _not_found(target: str, settings: Settings, listed: Sequence[Listed]) -> NotFoundError:
+    path, _ = _split(target)
+    if path.endswith(".py") or "/" in path:
+        folder = Path(path).parent
+        beside = [str(folder / one.name) for one in folder.glob("*.py")] if folder.is_dir() else []
+        hint = near_hint(path, beside, otherwise="give the path of a DAG file, or a dag_id from: bfill dags list")
+        return NotFoundError(f"there is no DAG file '{path}'", hint=hint, code="unknown-dag")
+    known = [one.dag.dag_id for one in listed if isinstance(one.dag, Dag)]
+    if scenarios.looks_like_number(target):
+        known = [scenarios.short_number(number) for number in scenarios.scenario_files()]
+    folders = ", ".join(short_path(folder) for folder in settings.dags)
+    hint = near_hint(
+        target, known, otherwise="" if known else f"no DAG is defined in {folders}; give a file: --dag FILE.py"
+    )
+    broken = [one for one in listed if isinstance(one.dag, BfillError)]
+    if broken:
+        count = f"{len(broken)} files do" if len(broken) > 1 else "1 file does"
+        hint = "; ".join(filter(None, [hint, f"{count} not load, see: bfill dags validate"]))
+    return NotFoundError(f"there is no DAG '{target}'", hint=hint, code="unknown-dag")

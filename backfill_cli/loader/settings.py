@@ -1,0 +1,300 @@
+"""Settings: flag beats environment beats file, and every value is checked once, here.
+
+Owns the table of settings, the search for the file, and `secret:` references, which stay references until an attempt
+reads them. What a setting does is its reader's business.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from backfill_cli.core.graph import near_hint
+from backfill_cli.errors import BfillError, InputError, SettingsError
+from backfill_cli.loader.places import short_path
+
+SECRET = "secret:"
+_CONN, _VAR = "BFILL_CONN_", "BFILL_VAR_"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every setting, checked. Paths are absolute.
+
+    Args:
+        root: Folder of the settings file, else the working directory: where relative paths of the file start.
+        file: The settings file, None without one.
+        store: Path or URL of the store.
+        dags: Folders (or files) in which a dag_id is looked for.
+        timezone: IANA zone of DAGs that name none.
+        workers: Tasks at once.
+        max_runs: Dates a command may make without being asked twice.
+        import_timeout_s: Seconds a DAG file may take to load.
+        grace_s: Seconds running tasks have to end after a stop.
+        connections: Name → URL or `secret:ENV_NAME`.
+        variables: Name → text or `secret:ENV_NAME`; JSON text for what is not text in the file.
+        pools: Name → slots; -1 is unlimited.
+    """
+
+    root: Path
+    file: Path | None = None
+    store: str = ""
+    dags: tuple[Path, ...] = ()
+    timezone: str = "UTC"
+    workers: int = 32
+    max_runs: int = 10_000
+    import_timeout_s: float = 30.0
+    grace_s: float = 30.0
+    connections: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
+    pools: Mapping[str, int] = field(default_factory=dict)
+
+
+class _Bad(ValueError):
+    """A value its setting cannot have; the text says what it takes."""
+
+
+class _Where(NamedTuple):
+    """Where a value stands, and the folder its relative paths start in."""
+
+    place: str
+    base: Path
+
+
+def load_settings(cwd: Path, environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Return the settings of a working directory.
+
+    Args:
+        cwd: Where the search for `bfill.toml` or `[tool.bfill]` in `pyproject.toml` begins, upwards.
+        environ: `BFILL_STORE`, `BFILL_DAGS` (separated like PATH), …, `BFILL_CONN_NAME`, `BFILL_VAR_NAME`; a name there
+            is the one in the file that differs in case alone, else lower case.
+        overrides: Flags by setting; None is not given. Connections, variables and pools are laid over, name by name.
+
+    Raises:
+        SettingsError: A key is unknown (the hint names the nearest), a value impossible, the file not TOML.
+    """
+    cwd = cwd.absolute()
+    file, table, lines = _find(cwd)
+    root = file.parent if file else cwd
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        where = _Where(_line_of(file, lines, key), root)
+        if key not in _CONVERTERS:
+            raise SettingsError(
+                f"unknown setting '{key}'", hint=near_hint(key, _CONVERTERS), code="unknown-setting", where=where.place
+            )
+        found[key] = _convert(key, value, where)
+    for key, value in _from_environment(environ, found).items():
+        found[key] = _lay_over(found.get(key), _convert(key, value, _Where("the environment", cwd)))
+    for key, value in (overrides or {}).items():
+        if value is not None:
+            found[key] = _lay_over(found.get(key), _convert(key, value, _Where("the command line", cwd)))
+    found.setdefault("store", str(root / ".bfill" / "bfill.db"))
+    found.setdefault("dags", (root / "dags",))
+    return Settings(root=root, file=file, **found)
+
+
+def resolve_secret(value: str, environ: Mapping[str, str]) -> str:
+    """Return the value itself, or what the environment holds for a `secret:ENV_NAME` reference.
+
+    Raises:
+        InputError: The environment has no such variable. The message names it and shows no value.
+    """
+    if not value.startswith(SECRET):
+        return value
+    name = value.removeprefix(SECRET)
+    try:
+        return environ[name]
+    except KeyError:
+        raise InputError(
+            f"'{value}' refers to the environment variable {name}, which is not set",
+            hint=f"set it before the command: export {name}=…",
+            code="missing-secret",
+        ) from None
+
+
+def _find(cwd: Path) -> tuple[Path | None, dict[str, Any], list[str]]:
+    """Return the nearest settings file, its table and its lines; `bfill.toml` goes before `pyproject.toml`."""
+    for folder in (cwd, *cwd.parents):
+        own = folder / "bfill.toml"
+        if own.is_file():
+            text = _read(own)
+            return own, _parse(own, text), text.splitlines()
+        shared = folder / "pyproject.toml"
+        # Looking before parsing: somebody else's broken pyproject.toml far above is not our error.
+        if shared.is_file() and "tool.bfill" in (text := _read(shared)):
+            table = _parse(shared, text).get("tool", {}).get("bfill")
+            if table is not None:
+                return shared, table, text.splitlines()
+    return None, {}, []
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise SettingsError(
+            f"cannot read {short_path(file)}: {reason}", hint="make it readable, or move it away", code="bad-settings"
+        ) from error
+
+
+def _parse(file: Path, text: str) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"at line (\d+)", str(error))
+        raise SettingsError(
+            f"is not TOML: {error}",
+            hint="a text stands in quotes, a table in [brackets]",
+            code="bad-settings",
+            where=f"{short_path(file)}:{line[1]}" if line else short_path(file),
+        ) from error
+
+
+def _line_of(file: Path | None, lines: list[str], key: str) -> str:
+    pattern = re.compile(rf"""\s*(?:\[(?:tool\.bfill\.)?)?["']?{re.escape(key)}["']?\s*[\].=]""")
+    for number, line in enumerate(lines, 1):
+        if pattern.match(line):
+            return f"{short_path(file or '')}:{number}"
+    return short_path(file or "")
+
+
+def _from_environment(environ: Mapping[str, str], known: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key in ("store", "timezone", "workers", "max_runs", "import_timeout_s", "grace_s"):
+        if value := environ.get(f"BFILL_{key.upper()}"):
+            found[key] = value
+    if value := environ.get("BFILL_DAGS"):
+        found["dags"] = value.split(os.pathsep)
+    for prefix, key in ((_CONN, "connections"), (_VAR, "variables")):
+        names = {name.lower(): name for name in known.get(key, {})}
+        given = {name[len(prefix) :].lower(): value for name, value in environ.items() if name.startswith(prefix)}
+        if given:
+            found[key] = {names.get(name, name): value for name, value in given.items() if name}
+    return found
+
+
+def _lay_over(below: Any, value: Any) -> Any:
+    return {**below, **value} if isinstance(below, dict) and isinstance(value, dict) else value
+
+
+def _convert(key: str, value: Any, where: _Where) -> Any:
+    try:
+        return _CONVERTERS[key](value, where)
+    except _Bad as error:
+        what, _, takes = str(error).rpartition("|")
+        raise SettingsError(
+            f"{what or f'{key} = {value!r}'} is not possible",
+            hint=f"{key} takes {takes}",
+            code="bad-setting",
+            where=where.place,
+        ) from None
+    except BfillError as error:
+        raise SettingsError(
+            f"{key} = {value!r}: {error.message}", hint=error.hint, code="bad-setting", where=where.place
+        ) from error
+
+
+def _store(value: Any, where: _Where) -> str:
+    if not isinstance(value, (str, os.PathLike)) or not str(value):
+        raise _Bad("a path or a URL")
+    return _url(str(value), where) if "://" in str(value) else str(_path(value, where))
+
+
+def _url(url: str, where: _Where) -> str:
+    """Make the relative path of a file database start in the settings' folder, not where a command is typed."""
+    found = re.fullmatch(r"((?:sqlite|duckdb)(?:\+\w+)?:///)(?!/|:memory:|file:)([^?]+)(.*)", url)
+    return f"{found[1]}{where.base / found[2]}{found[3]}" if found else url
+
+
+def _path(value: Any, where: _Where) -> Path:
+    return Path(os.path.normpath(where.base / Path(value).expanduser()))
+
+
+def _dags(value: Any, where: _Where) -> tuple[Path, ...]:
+    given = [value] if isinstance(value, (str, os.PathLike)) else value
+    if not isinstance(given, (list, tuple)) or not all(
+        isinstance(one, (str, os.PathLike)) and str(one) for one in given
+    ):
+        raise _Bad("a list of folders")
+    return tuple(_path(one, where) for one in given)
+
+
+def _zone(value: Any, _where: _Where) -> str:
+    from backfill_cli.core.zones import check_zone
+
+    if not isinstance(value, str):
+        raise _Bad("the name of a zone, such as 'Europe/Paris'")
+    return check_zone(value).key
+
+
+def _number(least: float, *, whole: bool) -> Callable[[Any, _Where], Any]:
+    takes = f"a {'whole ' if whole else ''}number from {least:g}"
+
+    def convert(value: Any, _where: _Where) -> float:
+        try:
+            number = (int if whole else float)(value) if isinstance(value, str) else value
+        except ValueError:
+            raise _Bad(takes) from None
+        kinds = int if whole else (int, float)
+        # `<=` is false for NaN, which TOML knows
+        if isinstance(number, bool) or not isinstance(number, kinds) or not least <= number < float("inf"):
+            raise _Bad(takes)
+        return number
+
+    return convert
+
+
+def _connections(value: Any, where: _Where) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, url in _table(value, "a table of NAME = URL").items():
+        if not isinstance(url, str) or ("://" not in url and not url.startswith(SECRET)):
+            # The value may hold a password: it is not shown.
+            raise _Bad(f"connection '{name}'|URLs such as 'sqlite:///warehouse.db', or 'secret:ENV_NAME'")
+        found[name] = _url(url, where)
+    return found
+
+
+def _variables(value: Any, _where: _Where) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, one in _table(value, "a table of NAME = value").items():
+        try:
+            found[name] = one if isinstance(one, str) else json.dumps(one)
+        except TypeError:
+            raise _Bad(f"variable '{name}'|texts, numbers, lists and tables; write a date as text") from None
+    return found
+
+
+def _pools(value: Any, _where: _Where) -> dict[str, int]:
+    for name, slots in _table(value, "a table of NAME = slots").items():
+        if isinstance(slots, bool) or not isinstance(slots, int) or slots < -1:
+            raise _Bad(f"pool {name} = {slots!r}|whole numbers; -1 is unlimited")
+    return dict(value)
+
+
+def _table(value: Any, takes: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise _Bad(f"a {type(value).__name__} in its place|{takes}")  # not the value: it may hold a password
+    return value
+
+
+_CONVERTERS: dict[str, Callable[[Any, _Where], Any]] = {
+    "store": _store,
+    "dags": _dags,
+    "timezone": _zone,
+    "workers": _number(1, whole=True),
+    "max_runs": _number(1, whole=True),
+    "import_timeout_s": _number(0.01, whole=False),
+    "grace_s": _number(0, whole=False),
+    "connections": _connections,
+    "variables": _variables,
+    "pools": _pools,
+}
