@@ -53,4 +53,4 @@ def _lines(entry: LogEntry) -> Iterator[Text]:
         return
     for one in entry.lines():
         # Tabs are layout in a log; everything else that drives a terminal is shown as an escape.
-        yield Text("   " + safe_text(one, keep="\t"), end="", no_wrap=True)
+        yield Text("   " + safe_text(one, keep="\t"), no_wrap=True)

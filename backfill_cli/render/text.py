@@ -20,7 +20,7 @@ Part = str | tuple[str, str] | Text
 
 def line(*parts: Part) -> Text:
     """Return one line; a part is text, (text, style), or a line made before."""
-    made = Text(no_wrap=True, overflow="ignore", end="")
+    made = Text(no_wrap=True, overflow="ignore")
     for part in parts:
         if isinstance(part, Text):
             made.append_text(part)

@@ -1,0 +1,88 @@
+"""`bfill dags list|show|validate`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from backfill_cli.cli.bundles import spread
+from backfill_cli.cli.help import Command, Group
+from backfill_cli.cli.options import Looking
+from backfill_cli.cli.output import Output
+
+_EXAMPLES = """
+bfill dags list
+bfill dags show daily_sales
+bfill dags validate dags/sales.py
+"""
+
+app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.callback(
+    invoke_without_command=True, epilog=_EXAMPLES, help="The DAG files: which there are, what one says, are they sound."
+)
+def dags(context: typer.Context) -> int:
+    """Show the help when nothing was asked for."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+    return 0
+
+
+@app.command(
+    "list",
+    cls=Command,
+    short_help="The DAGs of the dags folders.",
+    help="The DAGs of the dags folders, and the files that could not be loaded.",
+    epilog="bfill dags list\nbfill dags list --json",
+)
+@spread
+def list_dags(*, shared: Looking) -> int:
+    """List what the loader finds."""
+    from backfill_cli.cli.service import service_for
+
+    return Output("dags list", shared).result(service_for(shared).dags())
+
+
+@app.command(
+    "show",
+    cls=Command,
+    short_help="One DAG: schedule, limits, tasks, what has run.",
+    help="One DAG: its schedule and the dates around now, its limits, its tasks in order, and what has run of it.",
+    epilog="bfill dags show daily_sales\nbfill dags show dags/sales.py:daily_sales --json",
+)
+@spread
+def show(
+    target: Annotated[
+        str,
+        typer.Argument(metavar="DAG", help="A dag_id, path/file.py[:dag_id], package.module:name, or a scenario."),
+    ],
+    *,
+    shared: Looking,
+) -> int:
+    """Show one."""
+    from backfill_cli.cli.service import service_for
+
+    return Output("dags show", shared).result(service_for(shared).show_dag(target))
+
+
+@app.command(
+    "validate",
+    cls=Command,
+    short_help="Load DAG files and say what is wrong with them.",
+    help="Load DAG files and say what is wrong with them; nothing is stored. Exit 3 when one is broken.",
+    epilog="bfill dags validate\nbfill dags validate dags/sales.py dags/stock.py --json",
+)
+@spread
+def validate(
+    targets: Annotated[
+        list[str] | None, typer.Argument(metavar="DAG", help="What to check; all dags folders without one.")
+    ] = None,
+    *,
+    shared: Looking,
+) -> int:
+    """Check each."""
+    from backfill_cli.cli.service import service_for
+
+    return Output("dags validate", shared).result(service_for(shared).validate(tuple(targets or ())))

@@ -1,0 +1,56 @@
+"""Who watches a run: the live board on a terminal, lines where stderr is a file or a pipe, nobody with `-q`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from backfill_cli.cli import streams
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from backfill_cli.cli.options import Shared
+    from backfill_cli.core.ports import Listener
+    from backfill_cli.core.results import BackfillResult
+    from backfill_cli.render.lines import LineListener
+    from backfill_cli.render.live import LiveListener
+
+
+class Watching:
+    """A context around one run: `listener` goes to the service, `finished` takes what came of it."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._board: LiveListener | None = None
+        self._lines: LineListener | None = None
+        if shared.quiet:
+            return
+        if streams.is_live(sys.stderr):
+            from backfill_cli.render.live import LiveListener
+
+            colour = streams.wants_colour(sys.stderr, no_color=shared.no_color)
+            self._board = LiveListener(sys.stderr, colour=colour)
+        else:
+            from backfill_cli.render.lines import LineListener
+
+            self._lines = LineListener(sys.stderr)
+
+    @property
+    def listener(self) -> Listener | None:
+        """What the service tells what happens; None with -q."""
+        return self._board or self._lines
+
+    def finished(self, result: BackfillResult) -> None:
+        """Close the account: a log gets its last line; on a terminal the closing screen follows."""
+        if self._lines is not None and result.ended_at is not None:
+            self._lines.finished(result, result.ended_at)
+
+    def __enter__(self) -> Watching:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # Whatever happened, the terminal gets its cursor back before anything else is printed.
+        if self._board is not None:
+            self._board.close()

@@ -1,0 +1,90 @@
+"""`run(argv)`: the one place that catches everything and turns it into two lines and an exit code.
+
+Owns contract section 6 as far as it is about errors. Commands raise; here a `BfillError` becomes `error:` and `hint:`
+on stderr, or the JSON envelope on stdout; a Typer usage error the same; Ctrl-C 130; anything else is a bug, exit 70,
+with the traceback in a file. Nothing below prints an error, nothing here knows a command.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from backfill_cli.cli import streams
+from backfill_cli.errors import BfillError
+
+INTERRUPTED = 130
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one command line, without the program's name, and return its exit code. Never raises an Exception."""
+    streams.prepare()
+    words = list(argv)
+    try:
+        code = _caught(words)
+    except OSError as error:
+        # Only a write to stdout gets here: the help, or an error's JSON.
+        streams.silence(sys.stdout)
+        code = 0 if streams.is_broken_pipe(error) else _unwritable(error, words)
+    failure = streams.flush_all()
+    return _unwritable(failure, words) if failure and not code else code
+
+
+def _caught(words: list[str]) -> int:
+    try:
+        return _invoke(words)
+    except BfillError as error:
+        return _report(error, words)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:
+        if isinstance(error, OSError) and streams.is_output_failure(error):
+            raise
+        from backfill_cli.cli.mistakes import explain
+
+        return _report(explain(error, words), words)
+
+
+def _invoke(words: list[str]) -> int:
+    import os
+
+    from backfill_cli.cli.catalog import root_command
+
+    command = root_command()
+    if "_BFILL_COMPLETE" in os.environ:
+        command.main(words, prog_name="bfill")
+    import typer
+
+    try:
+        with command.make_context("bfill", words) as context:
+            code = command.invoke(context)
+    except typer.Exit as leave:
+        return leave.exit_code
+    except (typer.Abort, EOFError):
+        return INTERRUPTED
+    return code if isinstance(code, int) else 0
+
+
+def _unwritable(error: OSError, words: list[str]) -> int:
+    from backfill_cli.render.errors import two_lines
+
+    colour = streams.wants_colour(sys.stderr, no_color="--no-color" in words)
+    streams.write_quietly(sys.stderr, two_lines(f"cannot write the output: {error.strerror}", "", colour=colour))
+    return streams.CANNOT_WRITE
+
+
+def _report(error: BfillError, words: list[str]) -> int:
+    """Write an error as asked for, and return its exit code."""
+    options = words[: words.index("--")] if "--" in words else words
+    if "--json" in options:
+        from backfill_cli.cli.mistakes import command_words
+        from backfill_cli.render.as_json import write_error
+
+        write_error(sys.stdout, command_words(words), error, exit_code=error.exit_code)
+        return error.exit_code
+    from backfill_cli.render.errors import two_lines
+
+    colour = streams.wants_colour(sys.stderr, no_color="--no-color" in options)
+    streams.flush_quietly(sys.stdout)
+    streams.write_quietly(sys.stderr, two_lines(str(error), error.hint, colour=colour))
+    return error.exit_code

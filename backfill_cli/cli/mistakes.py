@@ -1,0 +1,107 @@
+"""What people mistype, and what we got wrong: foreign exceptions turned into errors of ours.
+
+Owns the wording of usage errors (Typer finds them, here they get a value, a near name and a next step) and the report
+of a bug: a file with the traceback, never a traceback on the screen unless `-v` asks for it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from backfill_cli.errors import BfillError, StoreError, UsageProblem
+
+_SHARED = {"--store", "--conf", "--reason", "--yes", "-y", "--json", "--quiet", "-q", "--verbose", "-v", "--no-color"}
+_GROUPS = {"dags", "audit", "scenario", "pools", "store"}
+
+
+class Bug(BfillError):
+    """Anything nobody foresaw."""
+
+
+def command_words(words: Iterable[str]) -> str:
+    """Return the command as the JSON envelope names it: `plan`, `audit verify`; `bfill` before there is one."""
+    found: list[str] = []
+    for word in words:
+        if word.startswith("-") or (found and found[0] not in _GROUPS):
+            break
+        found.append(word)
+    return " ".join(found[:2]) or "bfill"
+
+
+def explain(error: Exception, words: list[str]) -> BfillError:
+    """Return the error to show for an exception that is none of ours."""
+    import typer
+
+    if isinstance(error, typer.TyperException):
+        return _usage(error)
+    if isinstance(error, MemoryError):
+        return Bug("out of memory", hint="take a smaller range, or fewer --workers", code="out-of-memory")
+    if isinstance(error, OSError) and error.filename:
+        return StoreError(f"{error.filename}: {error.strerror or error}", hint="check the path and its permissions")
+    return _bug(error, words)
+
+
+def _usage(error: Any) -> UsageProblem:
+    """Say a Typer error in two lines: what, with the value; then the next thing to type."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "bfill"
+    see = f"see: {path} --help"
+    kind = type(error).__name__
+    if kind == "NoSuchOption":
+        return _unknown_option(error.option_name, context, path, see)
+    flag = _flag(getattr(error, "param", None)) or getattr(error, "option_name", "")
+    if kind == "BadOptionUsage":
+        problem = "takes no value" if "does not take" in error.message else "needs a value"
+        return UsageProblem(f"{flag} {problem}", hint=see, code="option-value")
+    if kind == "MissingParameter":
+        return UsageProblem(f"{path} needs {flag}", hint=see, code="missing-argument")
+    if kind == "BadParameter" and flag:
+        return UsageProblem(f"{flag}: {_sentence(error.message)}", hint=see, code="bad-value")
+    return UsageProblem(_sentence(error.format_message()), hint=see, code="bad-usage")
+
+
+def _unknown_option(option: str, context: Any, path: str, see: str) -> UsageProblem:
+    from backfill_cli.core.graph import near_hint
+
+    if context is not None and context.parent is None and option in _SHARED:
+        hint = f"it stands after the command: bfill status {option}"
+        return UsageProblem(f"{option} does not go before the command", hint=hint, code="option-before-command")
+    known = [one for param in context.command.params if not param.hidden for one in param.opts] if context else []
+    near = near_hint(option, known)
+    return UsageProblem(
+        f"{path} has no option {option}", hint=near if near.startswith("did you mean") else see, code="unknown-option"
+    )
+
+
+def _flag(param: Any) -> str:
+    if param is None:
+        return ""
+    if param.param_type_name == "argument":
+        return str(param.metavar or param.name.upper())
+    return str(max(param.opts, key=len))
+
+
+def _sentence(message: str) -> str:
+    """Typer's sentences as ours: one line, no capital, no full stop."""
+    text = " ".join(message.split()).rstrip(".")
+    return text[:1].lower() + text[1:]
+
+
+def _bug(error: Exception, words: list[str]) -> Bug:
+    import traceback
+    from tempfile import NamedTemporaryFile
+
+    trace = "".join(traceback.format_exception(error))
+    if "-v" in words or "--verbose" in words:
+        sys.stderr.write(trace)
+    try:
+        # Made 0600, and kept: a message of a library may hold what is nobody else's business.
+        with NamedTemporaryFile("w", prefix="bfill-bug-", suffix=".txt", delete=False, encoding="utf-8") as file:
+            file.write(trace)
+        place = f"the traceback is in {file.name}; please report it with the command"
+    except OSError:
+        place = "run it again with -v and report what it prints"
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return Bug(f"a bug in bfill: {what}", hint=f"{place}. What was recorded before stands: bfill status")

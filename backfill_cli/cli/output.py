@@ -1,0 +1,87 @@
+"""Where a command's result goes: people or JSON on stdout, warnings on stderr, one exit code.
+
+Owns `Output`, made once a command from its shared options. A command ends with `return output.result(result)`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from backfill_cli.cli import streams
+
+if TYPE_CHECKING:
+    from backfill_cli.cli.options import Shared
+    from backfill_cli.core.results import Problem
+
+
+class Output:
+    """The streams of one command.
+
+    Args:
+        command: Its words, as the JSON envelope names it: `plan`, `audit verify`.
+        shared: Its shared options.
+    """
+
+    def __init__(self, command: str, shared: Shared) -> None:
+        self.command = command
+        self.json = shared.json
+        self.quiet = shared.quiet
+        self.no_color = shared.no_color
+
+    def result(self, result: Any, *, exit_code: int | None = None) -> int:
+        """Show a result and return the exit code: the given one, else the result's.
+
+        A stdout that cannot be written never changes what was recorded. Its reader having left is silent; any other
+        reason is an error on stderr, and exit code 74 if all else was well.
+        """
+        code: int = result.exit_code if exit_code is None else exit_code
+        try:
+            self._write(result, code)
+            sys.stdout.flush()
+        except OSError as error:
+            streams.silence(sys.stdout)
+            if not streams.is_broken_pipe(error):
+                self._complain(error)
+                return code or streams.CANNOT_WRITE
+        return code
+
+    def warn(self, problems: Sequence[Problem]) -> None:
+        """Write problems to stderr, two lines each, for people."""
+        from backfill_cli.render.errors import warning
+
+        colour = streams.wants_colour(sys.stderr, no_color=self.no_color)
+        text = "".join(warning(one.message, one.hint, colour=colour) for one in problems)
+        streams.write_quietly(sys.stderr, text)
+
+    def _write(self, result: Any, code: int) -> None:
+        problems = _problems(result)
+        if self.json:
+            from backfill_cli.render.as_json import write_result
+
+            write_result(sys.stdout, self.command, result.data(), exit_code=code, problems=problems)
+            return
+        if self.quiet:
+            return
+        from backfill_cli.render.screens import show
+
+        colour = streams.wants_colour(sys.stdout, no_color=self.no_color)
+        show(self.command, result, sys.stdout, colour=colour, width=streams.width_of(sys.stdout))
+        # A plan's warnings are a part of its screen.
+        if not hasattr(result, "warnings"):
+            sys.stdout.flush()
+            self.warn(problems)
+
+    def _complain(self, error: OSError) -> None:
+        from backfill_cli.render.errors import two_lines
+
+        colour = streams.wants_colour(sys.stderr, no_color=self.no_color)
+        message = f"the result could not be written to standard output: {error.strerror or error}"
+        hint = "what was done is recorded; see it with: bfill status"
+        streams.write_quietly(sys.stderr, two_lines(message, hint, colour=colour))
+
+
+def _problems(result: Any) -> Sequence[Problem]:
+    found: Sequence[Problem] = result.warnings if hasattr(result, "warnings") else getattr(result, "problems", ())
+    return found

@@ -1,0 +1,57 @@
+"""`bfill rerun-failed`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from backfill_cli.cli.bundles import spread
+from backfill_cli.cli.help import Command
+from backfill_cli.cli.options import Running, Selection, Shared, backfill_options
+from backfill_cli.cli.output import Output
+
+_EXAMPLES = """
+bfill rerun-failed                                        # of the latest backfill with failures
+bfill rerun-failed bf-20240401-7k2m --parallel 4
+bfill rerun-failed --dag daily_sales --start 2024-03-01 --end 2024-03-31
+bfill rerun-failed bf-20240401-7k2m --whole-run --reason "source was wrong"
+"""
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command(
+    cls=Command,
+    epilog=_EXAMPLES,
+    help="Run again the failed tasks of failed dates, and let the dates blocked behind them go on. What succeeded stays,"
+    " missing dates stay missing.",
+)
+@spread
+def rerun_failed(
+    selection: Selection,
+    running: Running,
+    backfill_id: Annotated[
+        str | None, typer.Argument(metavar="ID", help="The backfill whose failures to repeat.")
+    ] = None,
+    whole_run: Annotated[
+        bool,
+        typer.Option(
+            "--whole-run", help="All tasks of those dates, not just failed ones.", rich_help_panel="How to run"
+        ),
+    ] = False,
+    *,
+    shared: Shared,
+) -> int:
+    """Repeat, watched."""
+    from backfill_cli.cli.listening import Watching
+    from backfill_cli.cli.service import service_for
+
+    options = backfill_options(
+        shared, selection, running, backfill_id=backfill_id, rerun_failed=True, whole_run=whole_run
+    )
+    service = service_for(shared, workers=options.workers)
+    with Watching(shared) as watching:
+        result = service.rerun_failed(options, listener=watching.listener, signals=True)
+    watching.finished(result)
+    return Output("rerun-failed", shared).result(result)

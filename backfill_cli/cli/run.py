@@ -1,0 +1,57 @@
+"""`bfill run`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from backfill_cli.cli.bundles import spread
+from backfill_cli.cli.help import Command
+from backfill_cli.cli.options import Redoing, Running, Selection, Shared, backfill_options
+from backfill_cli.cli.output import Output
+
+_EXAMPLES = """
+bfill run --dag daily_sales --start 2024-03-01 --end 2024-03-31 --parallel 4
+bfill run --dag daily_sales --last 7d --reprocess failed --conf region=eu
+bfill run --command 'etl.sh {{ ds }}' --schedule @daily --start 2024-03-01 --end 2024-03-07
+bfill run bf-20240401-7k2m          # go on with a planned or interrupted one
+bfill run                           # the same, when there is only one
+"""
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command(
+    cls=Command,
+    epilog=_EXAMPLES,
+    help="Plan and execute, or go on with what was planned or interrupted. Creates and resumes dates; leaves successes"
+    " and failures alone unless --reprocess names them. Ctrl-C lets running tasks end; the same command goes on.",
+)
+@spread
+def run(
+    selection: Selection,
+    running: Running,
+    redoing: Redoing,
+    backfill_id: Annotated[
+        str | None, typer.Argument(metavar="ID", help="A planned or interrupted backfill, in place of a selection.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the plan instead; store nothing.", rich_help_panel="How to run")
+    ] = False,
+    *,
+    shared: Shared,
+) -> int:
+    """Run, watched; or preview."""
+    from backfill_cli.cli.asking import chooser
+    from backfill_cli.cli.listening import Watching
+    from backfill_cli.cli.service import service_for
+
+    options = backfill_options(shared, selection, running, redoing, backfill_id=backfill_id, dry_run=dry_run)
+    service = service_for(shared, workers=options.workers)
+    if dry_run:
+        return Output("plan", shared).result(service.plan(options))
+    with Watching(shared) as watching:
+        result = service.run(options, listener=watching.listener, signals=True, choose=chooser(shared))
+    watching.finished(result)
+    return Output("run", shared).result(result)
