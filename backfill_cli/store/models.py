@@ -9,7 +9,7 @@ Three ideas keep a task instance small and quick to write:
 - DAGs, tasks, versions and backfills have small integer keys; names stand once, in their own table.
 - What grows (dag_runs, task_instances, attempts, xcoms, backfill_dates) is clustered: WITHOUT ROWID, on the columns
   it is asked by, so that a range of dates is one walk and there is no second index to keep.
-- The only other indexes are partial, on what is owned, and empty at rest.
+- The only other index on them is partial, on what is unfinished or owned, and nearly empty at rest.
 
 Foreign keys stand where rows are few. The clustered tables get their keys from the writer, which has just looked
 them up in the same transaction; checking each again would cost a fifth of the writing time.
@@ -25,6 +25,8 @@ from sqlmodel import SQLModel
 from backfill_cli.store import columns as c
 
 STRICT: dict[str, Any] = {"sqlite_strict": True}
+# One index for what is unfinished and for what is owned: on the hot path each costs a page a commit.
+ACTIVE = "state IN ('queued', 'running') OR owner IS NOT NULL"
 CLUSTERED: dict[str, Any] = {"sqlite_strict": True, "sqlite_with_rowid": False}
 
 
@@ -83,8 +85,7 @@ class DagRun(Table, table=True):
 
     __tablename__ = "dag_runs"
     __table_args__ = (
-        Index("ix_dag_runs_owned", "owner", sqlite_where=text("owner IS NOT NULL")),
-        Index("ix_dag_runs_open", "dag", "logical_date", sqlite_where=text("state IN ('queued', 'running')")),
+        Index("ix_dag_runs_active", "dag", "logical_date", sqlite_where=text(ACTIVE)),
         CLUSTERED,
     )
     dag: int = c.key("which DAG", given=True)

@@ -25,6 +25,8 @@ RUN_COLUMNS = (
 RUN_NAMES = "LEFT JOIN dag_versions v ON v.version = r.version LEFT JOIN backfills b ON b.backfill = r.backfill"
 _RUNS = f"SELECT {RUN_COLUMNS} FROM dag_runs r {RUN_NAMES}"
 _DAGS = "SELECT d.dag_id, d.path, v.digest, d.definition FROM dags d LEFT JOIN dag_versions v ON v.version = d.version"
+# Word for word the condition of the partial index (steps/), for the planner to recognise; both databases do.
+ACTIVE = "(r.state IN ('queued', 'running') OR r.owner IS NOT NULL)"
 _OPEN = frozenset({RunState.QUEUED, RunState.RUNNING})
 
 
@@ -64,7 +66,7 @@ class LedgerReader:
         wanted, words = one_of("r.state", states)
         if states and _OPEN.issuperset(states):
             # Said in the words of the partial index, so that the few open runs are found without walking history.
-            wanted += " AND r.state IN ('queued', 'running')"
+            wanted += f" AND {ACTIVE}"
         rows = self._connection.rows(
             f"{_RUNS} WHERE r.dag = ? AND r.logical_date BETWEEN ? AND ?{wanted} "
             f"ORDER BY r.logical_date {'DESC' if backwards else 'ASC'}",

@@ -18,8 +18,9 @@ from backfill_cli.store.rows import AUDIT, BACKFILL, BACKFILL_DATE, DATE, HEAD, 
 
 _BACKFILLS = (
     "SELECT f.backfill_id, d.dag_id, f.state, v.digest, f.identity, f.request, f.created_at, f.first_date, "
-    "f.last_date, f.planned, f.parent_id, f.started_at, f.ended_at, f.completed, f.failed, f.blocked, f.interrupted, f.reason, "
-    "f.owner FROM backfills f LEFT JOIN dags d ON d.dag = f.dag LEFT JOIN dag_versions v ON v.version = f.version"
+    "f.last_date, f.planned, f.parent_id, f.started_at, f.ended_at, f.completed, f.failed, f.blocked, f.interrupted, "
+    "f.reason, f.owner FROM backfills f "
+    "LEFT JOIN dags d ON d.dag = f.dag LEFT JOIN dag_versions v ON v.version = f.version"
 )
 _OWNERS = "SELECT owner, pid, host, started_at FROM owners"
 _TO_DO = "outcome IS NULL AND action <> 'skip'"

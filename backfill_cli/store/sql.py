@@ -1,8 +1,8 @@
 """SqlStore: transactions around the queries, and the patience with others who are writing.
 
 Owns one writer connection behind a lock, a pool of reader connections, and the retry of whole transactions. A busy
-database is waited for (patience.py) by running the work again from its first read. Everything a driver raises leaves as a
-StoreError.
+database is waited for (patience.py) by running the work again from its first read. Everything a driver raises leaves
+as a StoreError.
 
 There is one implementation of `Store`: the one for tests and for a store that does not exist yet is this one over a
 database in memory. A second one in dicts would be a second place for every rule, and tests would prove that one.

@@ -14,7 +14,7 @@ from backfill_cli.core.records import AttemptRow, Batch, Claim, InstanceRow, Run
 from backfill_cli.errors import ConflictError, StoreError
 from backfill_cli.store import counting
 from backfill_cli.store.problems import one_line
-from backfill_cli.store.reading import RUN_COLUMNS, RUN_NAMES
+from backfill_cli.store.reading import ACTIVE, RUN_COLUMNS, RUN_NAMES
 from backfill_cli.store.reading_backfills import SqlReader
 from backfill_cli.store.rows import KEY, OWNED_RUN
 
@@ -42,6 +42,10 @@ _ATTEMPT_APPEND = (
 _XCOM_UPSERT = (
     "INSERT INTO xcoms (dag, logical_date, task, name, value) VALUES (?, ?, ?, ?, ?) "
     "ON CONFLICT (dag, logical_date, task, name) DO UPDATE SET value = excluded.value"
+)
+_ASKED_AT_ONCE = 64
+_STATES = (
+    f"SELECT logical_date, state FROM dag_runs WHERE dag = ? AND logical_date IN ({', '.join('?' * _ASKED_AT_ONCE)})"
 )
 
 
@@ -106,7 +110,7 @@ class LedgerWriter(SqlReader):
         """
         rows = self._connection.rows(
             f"SELECT d.dag_id, {RUN_COLUMNS} FROM dag_runs r LEFT JOIN dags d ON d.dag = r.dag {RUN_NAMES} "
-            "WHERE r.owner = ? ORDER BY r.dag, r.logical_date",
+            f"WHERE {ACTIVE} AND r.owner = ? ORDER BY r.dag, r.logical_date",
             (owner,),
         )
         return iter(list(OWNED_RUN.records(rows)))
@@ -148,14 +152,19 @@ class LedgerWriter(SqlReader):
         )  # fmt: skip
 
     def _count(self, dag: int, rows: Mapping[int, RunRow]) -> None:
-        def changes() -> Iterable[tuple[int, str | None, str]]:
-            for date, row in rows.items():
-                before = self._connection.one(
-                    "SELECT state FROM dag_runs WHERE dag = ? AND logical_date = ?", (dag, date)
-                )
-                yield date, before[0] if before else None, row.state._value_
+        before = self._states(dag, list(rows))
+        changes = ((date, before.get(date), row.state._value_) for date, row in rows.items())
+        counting.note_changes(self._connection, dag, changes)
 
-        counting.note_changes(self._connection, dag, changes())
+    def _states(self, dag: int, dates: list[int]) -> dict[int, str]:
+        """Return the states of those dates that have a dag_run."""
+        found: dict[int, str] = {}
+        for start in range(0, len(dates), _ASKED_AT_ONCE):
+            asked = dates[start : start + _ASKED_AT_ONCE]
+            # Filled up with a date that is there anyway: one statement for every batch, prepared once.
+            asked += asked[:1] * (_ASKED_AT_ONCE - len(asked))
+            found.update(self._connection.rows(_STATES, (dag, *asked)))
+        return found
 
     def _put_instances(self, dag: int, rows: Iterable[InstanceRow]) -> None:
         latest = {(row.logical_date, row.task_id): row for row in rows}

@@ -57,9 +57,8 @@ CREATE TABLE dag_runs (
     PRIMARY KEY (dag, logical_date)
 ) WITHOUT ROWID, STRICT;
 
-CREATE INDEX ix_dag_runs_open ON dag_runs (dag, logical_date) WHERE state IN ('queued', 'running');
-
-CREATE INDEX ix_dag_runs_owned ON dag_runs (owner) WHERE owner IS NOT NULL;
+CREATE INDEX ix_dag_runs_active ON dag_runs (dag, logical_date)
+    WHERE state IN ('queued', 'running') OR owner IS NOT NULL;
 
 CREATE TABLE dags (
     dag INTEGER NOT NULL,
@@ -190,6 +189,13 @@ CREATE INDEX ix_backfills_dag ON backfills (dag);
 CREATE INDEX ix_backfills_identity ON backfills (identity);
 
 CREATE INDEX ix_backfills_owned ON backfills (owner) WHERE owner IS NOT NULL;
+
+-- Without statistics the planner cannot know that the partial index is the short way to open runs.
+ANALYZE sqlite_schema;
+INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
+    ('dag_runs', 'ix_dag_runs_active', '64 32 1'),
+    ('dag_runs', 'dag_runs', '1000000 100000 1');
+ANALYZE sqlite_schema;
 
 INSERT INTO pools (name, slots) VALUES ('default_pool', 128);
 
