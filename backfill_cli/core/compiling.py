@@ -1,18 +1,18 @@
 """From the text of a field to a `Field`: parse, locate each `{{ … }}`, judge its trust, compile.
 
-Owns the way from text to compiled code and the errors on it; `core/templates.py` keeps the results. Imports Jinja at its
-top and is itself imported only when a field holds a template.
+Owns the way from text to compiled code and the errors on it; `core/templates.py` keeps the results. Imports Jinja at
+its top and is itself imported only when a field holds a template.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jinja2
 from jinja2 import nodes
 
-from backfill_cli.core.sandbox import Sandbox
+from backfill_cli.core.sandbox import FieldContext, Root, Sandbox
 from backfill_cli.core.templates import MAX_EXPRESSIONS, Field, Hole, Place
 from backfill_cli.core.trust import assigned_names, references_of, trust_of, uses_xcom
 from backfill_cli.errors import MacroError
@@ -111,9 +111,9 @@ def _xcoms_first(tree: nodes.Template, outputs: list[nodes.Expr]) -> tuple[nodes
     return bare, order
 
 
-def _renumbered(root: object, order: list[int]) -> object:
-    def renumbered(context: object) -> Iterator[tuple[int, object]]:
-        for number, value in root(context):  # type: ignore[operator]
+def _renumbered(root: Root, order: list[int]) -> Root:
+    def renumbered(context: FieldContext) -> Iterator[Any]:
+        for number, value in root(context):
             yield order[number], value
 
     return renumbered

@@ -4,8 +4,8 @@ Owns `MACROS` (semantics section 7), the `macros.*` helpers, and `resolve_date_m
 is computed and kept is the business of `core/context.py`; turning `{{ … }}` into text that of `core/templates.py`.
 
 The idea: a macro is a pure function of `RunFacts`. Dates are computed in epoch seconds and become text or pendulum
-objects only when somebody asks, so a run that uses `ds` alone never pays for the other fifty. Nothing here reads a clock
-or rolls dice: a backfill that is run again must see the same values (Airflow's `macros.random`, `macros.time`,
+objects only when somebody asks, so a run that uses `ds` alone never pays for the others. Nothing here reads a clock or
+rolls dice: a backfill that is run again must see the same values (Airflow's `macros.random`, `macros.time`,
 `macros.uuid` and `datetime.now` are left out for that reason; `plan` reports them as unknown).
 
 Source: Airflow 2.11 "Templates reference"; semantics section 7 for the observed values.
@@ -274,9 +274,9 @@ MACROS: Mapping[str, Callable[[RunFacts], Any]] = MappingProxyType(
         "params": lambda f: views.fresh_json({**f.params, **f.conf}),
         "var": lambda f: views.Variables(f.variables),
         "conn": lambda f: views.Connections(f.connections),
-        "dag": lambda f: views.DagView(f),
-        "dag_run": lambda f: views.DagRunView(f),
-        "task": lambda f: views.TaskView(f),
+        "dag": views.DagView,
+        "dag_run": views.DagRunView,
+        "task": views.TaskView,
     }
 )
 """name → value, one entry a macro; each is computed when first asked for (`core/context.py` keeps it)."""

@@ -6,7 +6,7 @@ each `{{ … }}` apart. `core/templates.py` decides what happens with the values
 
 The idea: a template may touch JSON values, dates and our views, and of each only the methods named here. What can grow
 (`*`, `**`, `+`, `~`, `join`, `replace`, `center`, `format`, literals, loops) is measured before or while it grows, and
-every step is paid for from one budget a rendering (`FieldContext.spend`): the one place where a time limit would hook in.
+every step is paid for from one budget a rendering (`FieldContext.spend`): the one place where a time limit hooks in.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta, tzinfo
 from functools import partial, wraps
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, cast
 
 import jinja2
 from jinja2 import nodes
@@ -42,19 +42,23 @@ MAX_ARGUMENT: Final = 10_000
 MAX_BITS: Final = 16_384
 
 _STR_METHODS = frozenset(
-    "capitalize casefold center count endswith find format index isalnum isalpha isascii isdecimal isdigit isidentifier "
-    "islower isnumeric isspace istitle isupper join ljust lower lstrip partition removeprefix removesuffix replace rfind "
-    "rindex rjust rpartition rsplit rstrip split splitlines startswith strip swapcase title upper zfill".split()
+    """
+    capitalize casefold center count endswith find format index isalnum isalpha isascii isdecimal isdigit isidentifier
+    islower isnumeric isspace istitle isupper join ljust lower lstrip partition removeprefix removesuffix replace rfind
+    rindex rjust rpartition rsplit rstrip split splitlines startswith strip swapcase title upper zfill
+    """.split()
 )
 _MAPPING_METHODS = frozenset({"get", "items", "keys", "values"})
 _SEQUENCE_METHODS = frozenset({"count", "index"})
 # Those that ask the clock, and a generator without end. A backfill run again must see the same values.
 _DATE_DENIED = frozenset({"now", "utcnow", "today", "tomorrow", "yesterday", "local", "range", "age"})
 _CLASS_METHODS = frozenset({"strptime", "fromisoformat", "combine", "min", "max"})
-_KEPT_FILTERS = (
-    "abs batch capitalize center count d default dictsort filesizeformat first float format groupby indent int items join "
-    "last length list lower map max min reject rejectattr replace reverse round select selectattr slice sort string sum "
-    "title tojson trim truncate unique upper urlencode wordcount".split()
+_KEPT_FILTERS = frozenset(
+    """
+    abs batch capitalize center count d default dictsort filesizeformat first float format groupby indent int items join
+    last length list lower map max min reject rejectattr replace reverse round select selectattr slice sort string sum
+    title tojson trim truncate unique upper urlencode wordcount
+    """.split()
 )
 _GLOBALS: dict[str, Any] = {"dict": dict, "namespace": Namespace}
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*){0,2}")
@@ -126,7 +130,7 @@ class FieldContext(JinjaContext):
 
 
 class FieldCodeGenerator(CodeGenerator):
-    """Yields literal text as `str` and each `{{ … }}` as `(number, value)`, so that one undefined name stays its own."""
+    """Yields literal text as `str` and each `{{ … }}` as `(number, value)`: one undefined name spoils no other."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -431,6 +435,7 @@ def identifier(value: object) -> str:
 
 # --- compiling ------------------------------------------------------------------------------------------------------
 
+Root = Callable[[FieldContext], Iterator[Any]]
 _STATEMENTS = (nodes.Output, nodes.For, nodes.If, nodes.Assign, nodes.AssignBlock, nodes.With)
 
 
@@ -478,9 +483,9 @@ class Sandbox:
         if problem:
             raise jinja2.TemplateSyntaxError(problem, node.lineno)
 
-    def compile(self, tree: nodes.Template) -> Callable[[FieldContext], Iterator[Any]]:
+    def compile(self, tree: nodes.Template) -> Root:
         """The function that yields `str` for literal text and `(number, value)` for each `{{ … }}`."""
         code = self.environment.compile(tree)
         template = jinja2.Template.from_code(self.environment, code, {})
-        root: Callable[[FieldContext], Iterator[Any]] = template.root_render_func  # type: ignore[assignment]
-        return root
+        root: Any = template.root_render_func
+        return cast("Root", root)

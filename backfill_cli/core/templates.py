@@ -1,16 +1,16 @@
 """Templates: a field's text compiled once, rendered for each attempt.
 
-Owns `compile_field`, `Field.render` and what an undefined name does. Which expressions exist and how much they may do is
-the business of `core/sandbox.py`; how a value is put into a shell command that of `core/quoting.py`, into SQL that of
-`core/sqlbind.py`; the values come from any mapping, in bfill from `core/context.py`.
+Owns `compile_field`, `Field.render` and what an undefined name does. Which expressions exist and how much they may do
+is the business of `core/sandbox.py`; how a value is put into a shell command that of `core/quoting.py`, into SQL that
+of `core/sqlbind.py`; the values come from any mapping, in bfill from `core/context.py`.
 
 The rules (contract section 3):
 
-1. Each `{{ … }}` is compiled once and evaluated on its own. One that meets an undefined name stays exactly as written and
-   the rest still resolves; with `strict` it is a MacroError. Inside `{% %}` it always is.
-2. XCom references are resolved first: a field's `{{ … }}` that pull one are evaluated before the others (in a field with
-   `{% %}` blocks, in the order of the text), and inside one expression the pull before the macro around it.
-3. What a value contains is never rendered again: values are put into the finished text, which nobody parses as a template.
+1. Each `{{ … }}` is compiled once and evaluated on its own. One that meets an undefined name stays exactly as written
+   and the rest still resolves; with `strict` it is a MacroError. Inside `{% %}` it always is.
+2. XCom references are resolved first: a field's `{{ … }}` that pull one are evaluated before the others (in a field
+   with `{% %}` blocks, in the order of the text), and inside one expression the pull before the macro around it.
+3. What a value contains is never rendered again: values are put into finished text, which nobody parses as a template.
 
 A field that holds a template has its line ends turned into `\\n`, as Jinja does; one without is returned as it is.
 """
@@ -26,8 +26,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from backfill_cli.errors import BfillError, MacroError
 
 if TYPE_CHECKING:
-    from jinja2 import nodes
-
     from backfill_cli.core.sandbox import FieldContext
     from backfill_cli.core.trust import References, Trust
 
@@ -66,7 +64,7 @@ class RenderedValue(NamedTuple):
 
 
 class Hole(NamedTuple):
-    """One `{{ … }}`: its source, what stands between the braces, its line and column (from 1), where its text comes from."""
+    """One `{{ … }}`: its source, what stands between the braces, its line and column (from 1), and who chose its text."""
 
     source: str
     inner: str
@@ -101,7 +99,7 @@ class Field:
     holes: tuple[Hole, ...]
     references: References
     _root: Callable[[FieldContext], Iterator[Any]] | None
-    _pieces: tuple[str | int, ...] | None
+    pieces: tuple[str | int, ...] | None
     """For a field without blocks: literal text and numbers of holes in order. `_root` then yields holes only."""
 
     @property
@@ -152,25 +150,26 @@ class Field:
         return _FINISHERS[self.place](self, items, tuple(self.holes[number].inner for number in undefined))
 
     def _evaluate(self, context: Mapping[str, Any]) -> tuple[list[Item], list[int]]:
-        from backfill_cli.core.sandbox import ExpressionError, FieldContext, Sandbox, jinja2
+        from jinja2 import StrictUndefined
+
+        from backfill_cli.core.sandbox import ExpressionError, FieldContext, Sandbox
 
         assert self._root is not None
         budget = FieldContext(Sandbox.shared().environment, context)
         undefined: list[int] = []
         items: list[Item] = []
         values: dict[int, Any] = {}
-        strict_undefined = jinja2.StrictUndefined
         try:
             for item in self._root(budget):
                 if item.__class__ is tuple:
                     number, value = item
                     if value.__class__ is not str:
-                        if isinstance(value, strict_undefined):
+                        if isinstance(value, StrictUndefined):
                             undefined.append(number)
                             value = UNDEFINED
                         else:
                             budget.weigh(value)
-                    if self._pieces is not None:
+                    if self.pieces is not None:
                         values[number] = value
                         continue
                     items.append((number, value))
@@ -181,10 +180,10 @@ class Field:
             raise self._failed(error.__cause__, self.holes[error.index]) from error.__cause__
         except BfillError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever a template's expression raises is the template's error
+        except Exception as error:  # whatever a template's expression raises is the template's error
             raise self._failed(error, None) from error
-        if self._pieces is not None:
-            items = [piece if isinstance(piece, str) else (piece, values[piece]) for piece in self._pieces]
+        if self.pieces is not None:
+            items = [piece if isinstance(piece, str) else (piece, values[piece]) for piece in self.pieces]
             undefined.sort()
         return items, undefined
 

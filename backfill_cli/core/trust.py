@@ -3,8 +3,8 @@
 Owns two answers: whether its value can only be the DAG author's own words (`Trust`), and which conf keys, params,
 variables, connections and XComs it names (`References`). Quoting needs the first, `plan`'s warnings the second.
 
-The idea of trust fails closed: an expression is data unless every part of it is a date macro, an identifier of the run, a
-constant, or a function of those from a short list. Even then `core/quoting.py` looks at the resulting characters.
+The idea of trust fails closed: an expression is data unless every part of it is a date macro, an identifier of the run,
+a constant, or a function of those from a short list. Even then `core/quoting.py` looks at the resulting characters.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ _ATTRIBUTES = {
 }
 _ATTRIBUTES["task_instance"] = _ATTRIBUTES["ti"]
 _SHAPING_FILTERS = frozenset(DATE_FILTERS) | frozenset(
-    "abs capitalize center default d first int float last lower replace round string title trim upper format".split()
+    """
+    abs capitalize center default d first int float last lower replace round string title trim upper format
+    """.split()
 )
 # whatever goes in, a number or a plain name comes out
 _CLEANING_FILTERS = frozenset({"int", "float", "length", "count", "wordcount", "identifier"})
@@ -79,7 +81,7 @@ def _is_constant(node: nodes.Expr) -> bool:
     return isinstance(node, nodes.Const)
 
 
-def _is_trusted(node: nodes.Node | None, assigned: frozenset[str]) -> bool:  # noqa: PLR0911 - one line a node type
+def _is_trusted(node: nodes.Node | None, assigned: frozenset[str]) -> bool:  # noqa: PLR0912 - one line a node type
     def all_of(*parts: nodes.Node | None) -> bool:
         return all(part is None or _is_trusted(part, assigned) for part in parts)
 

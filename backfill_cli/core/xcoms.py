@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
 from backfill_cli.core.views import View
@@ -69,7 +70,7 @@ def _check(value: object, path: str) -> None:
     if value is None or isinstance(value, str | bool | int):
         return
     if isinstance(value, float):
-        if value != value or value in (float("inf"), float("-inf")):
+        if not isfinite(value):
             raise _refused(f"{value} {_at(path)} is not a JSON number", "push None or text in its place")
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):

@@ -1,0 +1,120 @@
+"""What `plan` says about a template before anything runs: names that nothing knows, with the nearest one.
+
+Owns the notes and their codes. Refusals (syntax, unsafe places) are `MacroError`s of `compile_field`, not notes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from difflib import get_close_matches
+from typing import Final, NamedTuple
+
+from backfill_cli.core.macros import MACRO_NAMES, Macros
+from backfill_cli.core.templates import Place, compile_field
+from backfill_cli.core.views import DagRunView, DagView, TaskView, Variables
+from backfill_cli.core.xcoms import TaskInstanceView
+
+_VIEWS: Final = {
+    "macros": Macros.template_names,
+    "dag": DagView.template_names,
+    "dag_run": DagRunView.template_names,
+    "task": TaskView.template_names,
+    "ti": TaskInstanceView.template_names,
+    "task_instance": TaskInstanceView.template_names,
+    "var": Variables.template_names,
+}
+# Airflow's, left out because a backfill run again must see the same values
+_NOT_REPEATABLE: Final = {"random", "time", "uuid"}
+
+
+class TemplateNote(NamedTuple):
+    """A warning about a template: `code` is `unknown-macro` or `missing-conf`, `-param`, `-variable`, `-connection`, `-xcom`."""
+
+    code: str
+    message: str
+    hint: str
+
+
+def lint_field(
+    text: str,
+    place: Place = Place.PLAIN,
+    *,
+    conf_keys: Collection[str],
+    param_keys: Collection[str] = (),
+    variable_names: Collection[str] | None = None,
+    connection_names: Collection[str] | None = None,
+    upstream_ids: Collection[str] | None = None,
+    known: Collection[str] = MACRO_NAMES,
+) -> list[TemplateNote]:
+    """Notes on the names a template uses, sorted by code and name; empty when all are known.
+
+    Args:
+        conf_keys: Keys of the run's conf. They count as params too, as they do in `params.KEY`.
+        variable_names: None, like `connection_names` and `upstream_ids`, leaves that check out.
+        upstream_ids: Tasks whose XComs exist by then.
+
+    Raises:
+        MacroError: The template does not compile, or a value stands where no quoting is safe.
+    """
+    field = compile_field(text, place)
+    used = field.references
+    params = {*param_keys, *conf_keys}
+    notes: list[TemplateNote] = []
+    for name in sorted(field.unknown_macros(frozenset(known)) - used.optional):
+        notes.append(_note("unknown-macro", name, "no macro", name, known))
+    for base, attribute in sorted(used.attributes):
+        if attribute not in _VIEWS[base] and f"{base}.{attribute}" not in used.optional:
+            notes.append(_unknown_attribute(base, attribute))
+    checks: tuple[tuple[str, str, str, Iterable[str], Collection[str] | None], ...] = (
+        ("missing-conf", "conf", "the conf has no key", used.conf, conf_keys),
+        ("missing-param", "params", "there is no param", used.params, params),
+        ("missing-variable", "var.value", "there is no variable", used.variables, variable_names),
+        ("missing-connection", "conn", "there is no connection", used.connections, connection_names),
+    )
+    for code, prefix, what, names, present in checks:
+        for name in sorted(names) if present is not None else ():
+            optional = {f"{prefix}.{name}", f"dag_run.{prefix}.{name}", f"var.json.{name}"}
+            if present is not None and name not in present and not optional & used.optional:
+                notes.append(_note(code, f"{prefix}.{name}", what, name, present))
+    if upstream_ids is not None:
+        notes += _xcom_notes(used.xcoms, upstream_ids)
+    return notes
+
+
+def _note(code: str, written: str, what: str, name: str, known: Collection[str]) -> TemplateNote:
+    near = get_close_matches(name, sorted(known), n=1, cutoff=0.6)
+    hint = f"did you mean '{near[0]}'?" if near else _FALLBACK_HINTS[code].format(name=name)
+    return TemplateNote(code, f"'{{{{ {written} }}}}' stays as written: {what} '{name}'", hint)
+
+
+_FALLBACK_HINTS: Final = {
+    "unknown-macro": "'bfill plan' lists the macros with --help; a value of your own comes from --conf {name}=… as conf.{name}",
+    "missing-conf": "give it with --conf {name}=…, or write conf.{name} | default('…')",
+    "missing-param": "give it with --conf {name}=…, or add it to the DAG's params",
+    "missing-variable": "set it in [variables] of bfill.toml, or as BFILL_VAR_{name}",
+    "missing-connection": "set it in [connections] of bfill.toml, or as BFILL_CONN_{name}",
+}
+
+
+def _unknown_attribute(base: str, attribute: str) -> TemplateNote:
+    if base == "macros" and attribute in _NOT_REPEATABLE:
+        hint = (
+            "left out on purpose: a date that runs again must see the same values; use ds, run_id or data_interval_end"
+        )
+        return TemplateNote("unknown-macro", f"'macros.{attribute}' does not exist", hint)
+    near = get_close_matches(attribute, sorted(_VIEWS[base]), n=1, cutoff=0.6)
+    hint = f"did you mean '{base}.{near[0]}'?" if near else f"{base} has: {', '.join(sorted(_VIEWS[base]))}"
+    return TemplateNote(
+        "unknown-macro", f"'{{{{ {base}.{attribute} }}}}' stays as written: {base} has no '{attribute}'", hint
+    )
+
+
+def _xcom_notes(xcoms: Iterable[tuple[str, str]], upstream_ids: Collection[str]) -> Iterator[TemplateNote]:
+    for task_id, key in sorted(xcoms):
+        if task_id not in upstream_ids:
+            near = get_close_matches(task_id, sorted(upstream_ids), n=1, cutoff=0.6)
+            yield TemplateNote(
+                "missing-xcom",
+                f"the XCom '{key}' of '{task_id}' is pulled, but that task does not run before this one",
+                f"did you mean '{near[0]}'?" if near else f"make it an upstream task: {task_id} >> …",
+            )
