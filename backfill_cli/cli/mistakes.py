@@ -6,6 +6,7 @@ of a bug: a file with the traceback, never a traceback on the screen unless `-v`
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from backfill_cli.errors import BfillError, StoreError, UsageProblem
 
 _SHARED = {"--store", "--conf", "--reason", "--yes", "-y", "--json", "--quiet", "-q", "--verbose", "-v", "--no-color"}
+_EXTRA = re.compile(r"unexpected extra argument(?:s|\(s\))? \((.*)\)", re.DOTALL)
 _GROUPS = {"dags", "audit", "scenario", "pools", "store"}
 
 
@@ -35,7 +37,7 @@ def explain(error: Exception, words: list[str]) -> BfillError:
     import typer
 
     if isinstance(error, typer.TyperException):
-        return _usage(error)
+        return _usage(error, words)
     if isinstance(error, MemoryError):
         return Bug("out of memory", hint="take a smaller range, or fewer --workers", code="out-of-memory")
     if isinstance(error, OSError) and error.filename:
@@ -43,10 +45,10 @@ def explain(error: Exception, words: list[str]) -> BfillError:
     return _bug(error, words)
 
 
-def _usage(error: Any) -> UsageProblem:
+def _usage(error: Any, words: list[str]) -> UsageProblem:
     """Say a Typer error in two lines: what, with the value; then the next thing to type."""
     context = getattr(error, "ctx", None)
-    path = context.command_path if context else "bfill"
+    path = context.command_path if context else f"bfill {command_words(words)}".replace("bfill bfill", "bfill")
     see = f"see: {path} --help"
     kind = type(error).__name__
     if kind == "NoSuchOption":
@@ -58,21 +60,35 @@ def _usage(error: Any) -> UsageProblem:
     if kind == "MissingParameter":
         return UsageProblem(f"{path} needs {flag}", hint=see, code="missing-argument")
     if kind == "BadParameter" and flag:
-        return UsageProblem(f"{flag}: {_sentence(error.message)}", hint=see, code="bad-value")
+        problem = "is not a whole number" if "integer" in error.message else f": {_sentence(error.message)}"
+        return UsageProblem(f"{flag}{_value_of(flag, words)} {problem}".replace(" :", ":"), hint=see, code="bad-value")
+    extra = _EXTRA.search(error.format_message())
+    if extra:
+        return UsageProblem(f"{path} does not take '{extra[1]}'", hint=see, code="extra-argument")
     return UsageProblem(_sentence(error.format_message()), hint=see, code="bad-usage")
 
 
+def _value_of(flag: str, words: list[str]) -> str:
+    """Return the value given for a flag, with a space before it; nothing when it cannot be told."""
+    for word, after in zip(words, [*words[1:], None], strict=True):
+        if word == flag and after is not None:
+            return f" '{after}'"
+        if word.startswith(flag + "="):
+            return f" '{word[len(flag) + 1 :]}'"
+    return ""
+
+
 def _unknown_option(option: str, context: Any, path: str, see: str) -> UsageProblem:
-    from backfill_cli.core.graph import near_hint
+    from difflib import get_close_matches
 
     if context is not None and context.parent is None and option in _SHARED:
         hint = f"it stands after the command: bfill status {option}"
         return UsageProblem(f"{option} does not go before the command", hint=hint, code="option-before-command")
     known = [one for param in context.command.params if not param.hidden for one in param.opts] if context else []
-    near = near_hint(option, known)
-    return UsageProblem(
-        f"{path} has no option {option}", hint=near if near.startswith("did you mean") else see, code="unknown-option"
-    )
+    # One near name: flags are alike enough that three would be noise.
+    near = get_close_matches(option, known, n=1, cutoff=0.6)
+    hint = f"did you mean {near[0]}?" if near else see
+    return UsageProblem(f"{path} has no option {option}", hint=hint, code="unknown-option")
 
 
 def _flag(param: Any) -> str:

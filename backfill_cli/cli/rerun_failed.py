@@ -36,9 +36,7 @@ def rerun_failed(
     ] = None,
     whole_run: Annotated[
         bool,
-        typer.Option(
-            "--whole-run", help="All tasks of those dates, not just failed ones.", rich_help_panel="How to run"
-        ),
+        typer.Option("--whole-run", help="All tasks, not just failed ones.", rich_help_panel="How to run"),
     ] = False,
     *,
     shared: Shared,

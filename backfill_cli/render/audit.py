@@ -8,6 +8,7 @@ from typing import Any
 from rich.text import Text
 
 from backfill_cli.core.results import AuditResult, AuditVerdict
+from backfill_cli.render.parts import folded
 from backfill_cli.render.run import short_head
 from backfill_cli.render.text import Part, columns, cut, line
 from backfill_cli.render.theme import BOLD, DIM, look
@@ -58,8 +59,9 @@ def render_verdict(verdict: AuditVerdict, width: int) -> Iterator[Text]:
     else:
         seen = look("failed")
         place = f" at entry {verdict.first_bad}" if verdict.first_bad is not None else ""
-        yield line(" ", (f"{seen.symbol} the audit chain is broken{place}", seen.style), f"   {checked}")
-        yield line("   ", cut(verdict.finding, max(30, width - 4)))
+        yield line(" ", (f"{seen.symbol} the audit chain is broken{place}", seen.style))
+        yield from folded(verdict.finding, width, first=("   ", ""), rest="   ")
+        yield line(("   ", ""), (checked, DIM))
     if verdict.head:
         yield line((" head ", DIM), verdict.head)
         if not verdict.finding:

@@ -65,14 +65,14 @@ def _monday(day: date) -> date:
 def _calendar(days: Days) -> Iterator[Text]:
     """Weeks under each other, Monday to Sunday across."""
     first, last = min(days), max(days)
-    label_width = 11 if first.year != last.year else 6
+    label_width = 12 if first.year != last.year else 7
     yield line(" " * (label_width + 1), (" ".join(f"{name:>2}" for name in _WEEKDAYS), DIM))
     monday, before = _monday(first), None
     while monday <= last:
         week = [monday + timedelta(days=number) for number in range(7)]
         shown = max(monday, first)
         label = f"{_MONTHS[shown.month - 1]} {shown.day:02d}" if _month(shown) != before else f"    {shown.day:02d}"
-        if label_width > 6:
+        if label_width > 7:
             label = f"{shown.year if before is None or before[0] != shown.year else '    '} {label}"
         row = line(" ", (f"{label:<{label_width}}", DIM))
         for number, day in enumerate(week):

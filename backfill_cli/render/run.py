@@ -21,7 +21,7 @@ _SHOWN = 8
 def render(result: BackfillResult, width: int) -> Iterator[Text]:
     """Return the lines of the closing screen of run and rerun-failed."""
     dates = _dates(result)
-    yield _headline(result)
+    yield from _headline(result, width)
     yield from failures(result.failures, dates, width)
     yield from _unfinished(result, dates, width)
     if result.reexecuted:
@@ -42,10 +42,11 @@ def short_head(head: str) -> str:
     return f"{seq}:{digest[:8]}"
 
 
-def _headline(result: BackfillResult) -> Text:
+def _headline(result: BackfillResult, width: int) -> Iterator[Text]:
+    """How it ended and the counts, on one line where they fit."""
     state, style = _verdict(result)
     took = f" in {duration(result.duration_s)}" if result.duration_s is not None else ""
-    counts: list[tuple[int, str, str]] = [
+    counts = [
         (result.completed, "ok", "success"),
         (result.failed, "failed", "failed"),
         (result.blocked, "blocked", "blocked"),
@@ -53,11 +54,16 @@ def _headline(result: BackfillResult) -> Text:
     ]
     if result.remaining:
         counts.append((result.remaining, "remaining", "remaining"))
-    made = line(" ", (state + took, style + " bold"), "    ")
+    head = line(" ", (state + took, f"{style} bold"))
+    numbers = line()
     for number, word, key in counts:
-        made.append_text(line(" ", (f"{number:,} {word}", look(key).style if number else DIM), "  "))
-    made.append_text(line(f" {result.total_dates:,} total"))
-    return made
+        numbers.append_text(line((f"{number:,} {word}", look(key).style if number else DIM), "   "))
+    numbers.append(f"{result.total_dates:,} total")
+    if head.cell_len + numbers.cell_len + 5 <= width:
+        yield line(head, "     ", numbers)
+    else:
+        yield head
+        yield line("   ", numbers)
 
 
 def _verdict(result: BackfillResult) -> tuple[str, str]:

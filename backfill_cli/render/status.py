@@ -61,7 +61,7 @@ def _head(result: StatusResult, dates: DateFormat) -> Iterator[Text]:
         seen = look(view.state)
         made = line(" ", (view.row.backfill_id, BOLD), "   ", (f"{seen.symbol} {view.state}", seen.style))
         for extra in _progress(view):
-            made.append(f"   {extra}")
+            made.append(f"  {extra}")
         yield made
         if view.row.reason:
             yield line(("   ", DIM), (view.row.reason, DIM))
@@ -155,7 +155,8 @@ def _task(view: TaskView | None) -> Text:
     return made
 
 
-_BAR = 12
+# What is least missed goes first when the terminal is narrow: (cells of the bar, time, owner).
+_FORMS = ((12, True, True), (8, True, True), (8, True, False), (8, False, False), (0, False, False))
 
 
 def latest(views: Sequence[BackfillView], width: int) -> Iterator[Text]:
@@ -164,43 +165,65 @@ def latest(views: Sequence[BackfillView], width: int) -> Iterator[Text]:
         yield line(" no backfill in this store yet")
         yield from closing("bfill plan --dag DAG --start DATE --end DATE --dry-run")
         return
-    rows: list[list[Part]] = []
-    for view in views:
-        row = view.row
-        dates = DateFormat("UTC" if view.timezone is None else view.timezone, [row.first, row.last])
-        span = "–" if row.first is None or row.last is None else dates.span(row.first, row.last)
-        if row.first is not None and not dates.with_year:
-            span = f"{dates.local(row.first).year}  {span}"
-        seen = look(view.state)
-        by = f"pid {view.pid}" if view.pid is not None and view.state == BackfillState.RUNNING else ""
-        when = moment(row.started_at or row.created_at)[5:]
-        state = line((f"{seen.symbol} {view.state}", seen.style))
-        rows.append([(row.backfill_id, BOLD), cut(row.dag_id, 18), span, _bar(view), state, (when, DIM), (by, DIM)])
-    # What is least missed goes first when the terminal is narrow: the owner, the time, then the bar.
-    for dropped in ((), (6,), (6, 5), (6, 5, 3), (6, 5, 3, 2)):
-        lines = columns([[part for number, part in enumerate(row) if number not in dropped] for row in rows])
-        if max(one.cell_len for one in lines) <= width or dropped == (6, 5, 3, 2):
-            yield from lines
+    for form in _FORMS:
+        lines = columns([_summary(view, *form) for view in views])
+        if max(one.cell_len for one in lines) <= width:
             break
-    counts = [view for view in views if view.state in (BackfillState.INTERRUPTED, BackfillState.PLANNED)]
-    failed = [view for view in views if view.state == BackfillState.FAILED and not view.repaired_by]
-    if counts:
-        yield from closing(f"bfill run {quote(counts[0].row.backfill_id)}")
-    elif failed:
-        yield from closing(f"bfill rerun-failed {quote(failed[0].row.backfill_id)}")
+    yield from lines
+    yield from closing(_next(views))
 
 
-def _bar(view: BackfillView) -> Text:
+def _summary(view: BackfillView, bar: int, with_time: bool, with_owner: bool) -> list[Part]:
+    row = view.row
+    seen = look(view.state)
+    cells: list[Part] = [
+        (row.backfill_id, BOLD),
+        cut(row.dag_id, 18),
+        _span(view),
+        _bar(view, bar),
+        (f"{seen.symbol} {view.state}", seen.style),
+    ]
+    if with_time:
+        cells.append((moment(row.started_at or row.created_at)[5:], DIM))
+    if with_owner:
+        is_running = view.pid is not None and view.state == BackfillState.RUNNING
+        cells.append((f"pid {view.pid}" if is_running else "", DIM))
+    return cells
+
+
+def _span(view: BackfillView) -> str:
+    """The range, with its year unless it is the year the backfill was made in: the id beside it begins with that."""
+    row = view.row
+    if row.first is None or row.last is None:
+        return "–"
+    dates = DateFormat(view.timezone or "UTC", [row.first, row.last])
+    if dates.with_year or moment(row.created_at)[:4] == str(dates.local(row.first).year):
+        return dates.span(row.first, row.last)
+    return f"{dates.full(row.first)} … {dates.short(row.last)}"
+
+
+def _next(views: Sequence[BackfillView]) -> str:
+    for view in views:
+        if view.state in (BackfillState.INTERRUPTED, BackfillState.PLANNED):
+            return f"bfill run {quote(view.row.backfill_id)}"
+        if view.state == BackfillState.FAILED and not view.repaired_by:
+            return f"bfill rerun-failed {quote(view.row.backfill_id)}"
+    return ""
+
+
+def _bar(view: BackfillView, cells: int) -> Text:
     row = view.row
     to_do = row.total - row.skipped
     bad = row.failed + row.blocked
-    ok_cells = round(_BAR * row.completed / to_do) if to_do else _BAR
-    bad_cells = min(max(1, round(_BAR * bad / to_do)) if bad else 0, _BAR)
-    ok_cells = min(ok_cells, _BAR - bad_cells)
-    rest = _BAR - ok_cells - bad_cells
+    numbers = f"{row.completed + bad:,}/{to_do:,}"
+    if not cells:
+        return line(numbers)
+    # One failure among thousands still gets its cell.
+    red = min(cells, max(1, round(cells * bad / to_do))) if bad else 0
+    green = min(cells - red, round(cells * row.completed / to_do) if to_do else cells)
     return line(
-        ("━" * ok_cells, look("success").style),
-        ("╳" * bad_cells, look("failed").style),
-        ("─" * rest, DIM),
-        f" {row.completed + bad:,}/{to_do:,}",
+        ("━" * green, look("success").style),
+        ("╳" * red, look("failed").style),
+        ("─" * (cells - red - green), DIM),
+        f" {numbers}",
     )
