@@ -20,6 +20,7 @@ from backfill_cli.core.work import EmptyWork, Work
 from backfill_cli.errors import CycleError, DefinitionError, NotFoundError
 
 if TYPE_CHECKING:
+    from backfill_cli.core.results import Problem
     from backfill_cli.core.schedules import Schedule
 
 
@@ -138,7 +139,7 @@ class Dag:
     """Names of the variables its templates use."""
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Task groups: id → the tasks it begins with, so that a branch may follow a group."""
-    notes: tuple[str, ...] = ()
+    notes: tuple[Problem, ...] = ()
     """What its author should know although the DAG can run: no tasks, options that have no effect here."""
 
     @cached_property

@@ -105,7 +105,7 @@ class DAG:
     ) -> None:
         self.place = caller()
         created = _created.get()
-        # While a file is loaded, a factory's DAG belongs to that file; a DAG made in a program, to the line that makes it.
+        # While a file is loaded, a factory's DAG belongs to that file; in a program, to the file that makes it.
         self.home = self.place.file if created is None else home_file()
         self.dag_id = check_id("dag_id", dag_id, str(self.place))
         self.schedule = others.pop("schedule_interval", None) if schedule is None else schedule

@@ -27,6 +27,7 @@ from backfill_cli.loader.options import (
 )
 
 if TYPE_CHECKING:
+    from backfill_cli.core.results import Problem
     from backfill_cli.loader.authoring import DAG
 
 
@@ -137,10 +138,14 @@ def _sorted(dag: DAG, tasks: list[Task]) -> dict[str, Task]:
         raise
 
 
-def _notes(dag: DAG) -> tuple[str, ...]:
+def _notes(dag: DAG) -> tuple[Problem, ...]:
+    from backfill_cli.core.results import Problem
+
+    if not dag.tasks:
+        hint = "define them inside `with DAG(...)`"
+        return (Problem("no-tasks", f"DAG '{dag.dag_id}' has no tasks: its runs succeed at once", hint),)
     unused = sorted({name for task in dag.tasks for name in task.without_effect})
-    notes = [f"{name} has no effect: {WITHOUT_EFFECT[name]}" for name in unused]
-    return tuple(notes if dag.tasks else ["the DAG has no tasks: its runs succeed at once", *notes])
+    return tuple(Problem("without-effect", f"{name} has no effect here", WITHOUT_EFFECT[name]) for name in unused)
 
 
 def _check_default_args(dag: DAG, owner: Owner) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from backfill_cli.core.graph import Dag, near_hint
 from backfill_cli.core.ports import DagRef
+from backfill_cli.core.results import Problem
 from backfill_cli.errors import BfillError, DefinitionError, NotFoundError
 from backfill_cli.loader import scenarios, versions
 from backfill_cli.loader.authoring import DAG
@@ -34,13 +35,13 @@ class Resolved:
         dag: Compiled, its version over the settings it uses as well.
         ref: What a worker process gets; `target` is empty for a DAG that only lives in this process.
         definition: JSON of a `--command` DAG, for the store; None for others.
-        warnings: What a person should know, one line each.
+        warnings: What a person should know; the notes of the DAG.
     """
 
     dag: Dag
     ref: DagRef
     definition: str | None = None
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Problem, ...] = ()
 
     @property
     def path(self) -> str | None:

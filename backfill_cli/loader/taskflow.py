@@ -79,6 +79,10 @@ class TaskFunction:
     expand_kwargs = expand
 
 
+class UnknownDecorator(DefinitionError, AttributeError):
+    """`@task.virtualenv` and its like. An AttributeError too, so that `hasattr` and `getattr` keep their promises."""
+
+
 class TaskDecorator:
     """`@task`, `@task(retries=3)`, and by kind `@task.bash`, `@task.branch`, `@task.short_circuit`."""
 
@@ -97,7 +101,7 @@ class TaskDecorator:
             raise AttributeError(name)
         from backfill_cli.core.graph import near_hint
 
-        raise DefinitionError(
+        raise UnknownDecorator(
             f"there is no @task.{name}", hint=near_hint(name, _KINDS), code="unknown-option", where=str(caller())
         )
 
