@@ -139,6 +139,6 @@ def sqlalchemy_engine(path: str) -> Engine:
     return create_engine(f"sqlite:///{path}", module=driver())
 
 
-def driver_errors() -> Any:
-    """Return the base class of all errors of the driver."""
-    return driver().Error
+def driver_errors() -> tuple[type[Exception], ...]:
+    """Return what a call into the driver may raise: its own errors, and text in a damaged store it cannot decode."""
+    return driver().Error, UnicodeDecodeError
