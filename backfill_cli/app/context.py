@@ -47,7 +47,7 @@ class AppContext:
     @contextmanager
     def store(self, *, write: bool) -> Iterator[Store]:
         """Open the store; read-only it stays byte for byte as it was, and is not made when it is missing."""
-        from backfill_cli.store.open import open_store
+        from backfill_cli.store.opening import open_store
 
         store = open_store(self.settings.store, write=write)
         try:

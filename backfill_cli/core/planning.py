@@ -63,9 +63,9 @@ def decide_action(run: RunRow | None, policy: Policy) -> tuple[Action, str] | No
     if run.owner is not None and policy.is_live(run.owner):
         return Action.SKIP, "being run by another process"
     if policy.reset:
-        return Action.RESET, f"{_unfinished(run) if not run.state.is_terminal else run.state}, cleared first"
+        return Action.RESET, f"{unfinished_because(run) if not run.state.is_terminal else run.state}, cleared first"
     if not run.state.is_terminal:
-        return Action.RESUME, _unfinished(run)
+        return Action.RESUME, unfinished_because(run)
     stale = run.state is RunState.SUCCESS and run.version != policy.version
     action = Action.RERUN if policy.names(run.state, stale=stale) else Action.SKIP
     if run.state is RunState.FAILED:
@@ -80,11 +80,11 @@ def _decide_repair(run: RunRow | None, policy: Policy) -> tuple[Action, str] | N
         return Action.SKIP, "being run by another process"
     if run.state is RunState.FAILED:
         return Action.RERUN, "failed"
-    return (Action.RESUME, BLOCKED) if _unfinished(run) == BLOCKED else None
+    return (Action.RESUME, BLOCKED) if unfinished_because(run) == BLOCKED else None
 
 
-def _unfinished(run: RunRow) -> str:
-    """Say why a dag_run is not terminal though nobody works on it."""
+def unfinished_because(run: RunRow) -> str:
+    """Return why a dag_run is not terminal though nobody works on it: blocked, cleared or interrupted."""
     if run.reason in (CLEARED, INTERRUPTED):
         return run.reason
     return BLOCKED if run.state is RunState.QUEUED and run.reason else INTERRUPTED

@@ -1,8 +1,8 @@
 """The one loop that owns a running backfill: it feeds the machine, commits what follows, and submits.
 
 Owns the inbox, the order of things, and the clock's place in them. A turn takes all that waits in the inbox, opens the
-dates there is room for, and asks the machine for a step; the step's rows are committed in one transaction, and only then
-do its tries leave for the executor. So whatever a worker may be doing, the store already says so.
+dates there is room for, and asks the machine for a step; the step's rows are committed in one transaction, and only
+then do its tries leave for the executor. So whatever a worker may be doing, the store already says so.
 
 It says nothing about SQL, flags or colours, and nothing about which executor it has: `concurrent.futures.Executor` is
 all it knows. A worker that vanishes surfaces as the future's exception and becomes a `lost` report.
@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Executor, Future
+from dataclasses import replace
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import NamedTuple, Protocol
@@ -108,7 +109,7 @@ class Coordinator:
         self._feed = feed
         self._fed = False
         self._executor = executor
-        self._bench = bench
+        self.bench = replace(bench, on_overdue=self.tell_overdue)
         self._dag_ref = dag_ref
         self._logs = logs
         self._clock = clock
@@ -122,6 +123,10 @@ class Coordinator:
         """Ask from a signal handler: the first drains, the second stops at once."""
         self.inbox.put(StopAsked(signal))
 
+    def tell_overdue(self, key: Key, try_number: int) -> None:
+        """Say, from a timer's thread, that a try's time is over and its thread has not returned."""
+        self.inbox.put(Overdue(key, try_number))
+
     def run(self) -> Stopped | None:
         """Loop until nothing is left to do, or a stop has been carried out; then says which signal it was."""
         while True:
@@ -132,7 +137,7 @@ class Coordinator:
             self._commit(step, now)
             self._submit(step)
             for key in step.cancellations:
-                self._bench.register.cancel(key)
+                self.bench.register.cancel(key)
             if self._is_over():
                 break
             self._listen(step.wake_at)
@@ -165,7 +170,7 @@ class Coordinator:
             invocation = self._invocation(submission)
             key = invocation.logical_date, invocation.task_id
             try:
-                future = self._executor.submit(_work, invocation, self._bench, self.inbox.put)
+                future = self._executor.submit(_work, invocation, self.bench, self.inbox.put)
             except RuntimeError as error:  # the pool is broken or shut down: this try was never begun
                 self.inbox.put(_lost(key, invocation.try_number, self._clock.now_us(), error))
                 continue
@@ -255,7 +260,7 @@ class Coordinator:
         if self._leave_at is None:
             self._leave_at = self._clock.monotonic() + ABORT_WAIT_S
             self.machine.stop(abort=True)
-            self._bench.register.cancel_all()
+            self.bench.register.cancel_all()
 
     def _mind_the_stop(self) -> None:
         if self._abort_at is not None and self._clock.monotonic() >= self._abort_at:

@@ -71,7 +71,9 @@ def _run_command(command: str, work: ShellWork, attempt: Attempt) -> Result:
     strict = attempt.dag.strict_templates
     env = dict(os.environ) if work.inherits_env else {"PATH": os.environ.get("PATH", os.defpath)}
     env.update(task_environment(attempt))
-    env.update({name: str(render_value(value, attempt.context, strict=strict)) for name, value in work.env.items()})
+    env.update(
+        {name: str(render_value(value, attempt.context, strict=strict).value) for name, value in work.env.items()}
+    )
     end = run_shell(
         command,
         env=env,
@@ -125,7 +127,7 @@ def resolve_argument(value: Any, attempt: Attempt) -> Any:
                 found = found[step]
             return found
         case str():
-            return render_value(value, attempt.context, strict=attempt.dag.strict_templates)
+            return render_value(value, attempt.context, strict=attempt.dag.strict_templates).value
         case list():
             return [resolve_argument(one, attempt) for one in value]
         case tuple():
@@ -153,5 +155,5 @@ def _followed(value: Any, attempt: Attempt) -> tuple[str, ...]:
 
 def _folder(work: ShellWork, attempt: Attempt) -> str | None:
     if work.cwd is not None:
-        return str(render_value(work.cwd, attempt.context, strict=attempt.dag.strict_templates))
+        return str(render_value(work.cwd, attempt.context, strict=attempt.dag.strict_templates).value)
     return str(Path(attempt.dag.path).parent) if attempt.dag.path else None

@@ -1,0 +1,301 @@
+"""Taking dates: a plan becomes rows, and the backfill takes them, in one transaction.
+
+Owns the conflict with other living processes, and the rule that a refusal leaves the store as it was: everything here
+happens inside one `write`, and an error undoes all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from backfill_cli.app.context import AppContext
+from backfill_cli.app.history import liveness
+from backfill_cli.app.ids import new_backfill_id
+from backfill_cli.app.plan import Prepared
+from backfill_cli.app.recovering import recover_dead_owners
+from backfill_cli.app.trail import conf_details, record
+from backfill_cli.core.ports import Store, Writer
+from backfill_cli.core.records import Action, BackfillRow, PlanRow
+from backfill_cli.core.results import BackfillOptions, PlanResult, Reexecuted, iso
+from backfill_cli.core.states import BackfillState
+from backfill_cli.errors import ConflictError, RefusedError
+
+if TYPE_CHECKING:
+    from backfill_cli.core.ports import Reader
+    from backfill_cli.loader.resolve import Resolved
+
+
+class Me(NamedTuple):
+    """This process as an owner."""
+
+    owner: str
+    pid: int
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A backfill this process owns, and what it found lost on the way."""
+
+    row: BackfillRow
+    lost: tuple[Reexecuted, ...]
+
+
+def store_plan(ctx: AppContext, prepared: Prepared, result: PlanResult, store: Store) -> str:
+    """Store a plan as a `planned` backfill, in place of an earlier plan of the same; returns its id."""
+
+    def work(writer: Writer) -> str:
+        row = _new_row(ctx, prepared, result, writer)
+        for old in writer.backfills(
+            dag_id=row.dag_id, identity=row.identity, states=[BackfillState.PLANNED], limit=1_000
+        ):
+            writer.drop_backfill(old.backfill_id)
+        _register(ctx, prepared.target, writer)
+        writer.add_backfill(row, prepared.rows(_past(prepared, writer)))
+        record(
+            ctx,
+            writer,
+            "plan",
+            row.backfill_id,
+            outcome="planned",
+            reason=prepared.options.reason,
+            details=_details(prepared, row),
+        )
+        return row.backfill_id
+
+    return store.write(work)
+
+
+def claim_new(ctx: AppContext, prepared: Prepared, result: PlanResult, me: Me, store: Store) -> Claimed:
+    """Store a new backfill and take its dates.
+
+    Raises:
+        ConflictError: A living process holds some of them.
+    """
+
+    def work(writer: Writer) -> Claimed:
+        lost = recover_dead_owners(ctx, writer)
+        fresh = _with_liveness(prepared, writer)
+        refuse_overlap(writer, fresh.dag.dag_id, fresh.rows(_past(fresh, writer)))
+        row = _new_row(ctx, fresh, result, writer)
+        for old in writer.backfills(
+            dag_id=row.dag_id, identity=row.identity, states=[BackfillState.PLANNED], limit=1_000
+        ):
+            writer.drop_backfill(old.backfill_id)
+        _register(ctx, fresh.target, writer)
+        writer.add_backfill(row, fresh.rows(_past(fresh, writer)))
+        _take(ctx, writer, row, me)
+        record(
+            ctx,
+            writer,
+            _verb(prepared.options),
+            row.backfill_id,
+            outcome="started",
+            reason=prepared.options.reason,
+            details=_details(fresh, row),
+        )
+        return Claimed(_again(writer, row.backfill_id), tuple(lost))
+
+    return store.write(work)
+
+
+def claim_stored(
+    ctx: AppContext,
+    target: Resolved,
+    row: BackfillRow,
+    options: BackfillOptions,
+    me: Me,
+    store: Store,
+) -> Claimed:
+    """Take the rest of a backfill that is in the store: a plan, or one that was interrupted.
+
+    Raises:
+        ConflictError: A living process works on it, or holds some of its dates.
+    """
+
+    def work(writer: Writer) -> Claimed:
+        lost = recover_dead_owners(ctx, writer)
+        now = _again(writer, row.backfill_id)
+        if now.owner is not None:
+            raise conflict(writer, now, now.first or 0, now.last or 0)
+        if now.first is not None and now.last is not None:
+            refuse_overlap(writer, now.dag_id, _pending(writer, now.backfill_id), besides=now.backfill_id)
+        _register(ctx, target, writer)
+        verb = _verb(options)
+        _take(ctx, writer, now, me)
+        writer.set_backfill(now.backfill_id, version=target.dag.version, ended_at=None, reason=None)
+        record(
+            ctx,
+            writer,
+            verb,
+            now.backfill_id,
+            outcome="started" if now.state is BackfillState.PLANNED else "resumed",
+            reason=options.reason,
+            details={
+                "dag_id": now.dag_id,
+                "dag_version": target.dag.version,
+                "range": [iso(now.first), iso(now.last)],
+                "remaining": now.remaining,
+            },
+        )
+        return Claimed(_again(writer, now.backfill_id), tuple(lost))
+
+    return store.write(work)
+
+
+def _with_liveness(prepared: Prepared, writer: Writer) -> Prepared:
+    """The same request with who is alive asked inside the transaction, after the dead were recovered."""
+    from dataclasses import replace
+
+    return replace(prepared, policy=replace(prepared.policy, is_live=liveness(writer)))
+
+
+def _past(prepared: Prepared, writer: Writer) -> Any:
+    selection = prepared.selection
+    return writer.runs(prepared.dag.dag_id, selection.first, selection.last, backwards=selection.backwards)
+
+
+def _pending(writer: Writer, backfill_id: str) -> Iterable[PlanRow]:
+    after: int | None = None
+    while page := writer.pending(backfill_id, after=after, limit=5_000):
+        yield from page
+        after = page[-1].logical_date
+
+
+def _take(ctx: AppContext, writer: Writer, row: BackfillRow, me: Me) -> None:
+    now = ctx.clock.now_us()
+    writer.add_owner(me.owner, pid=me.pid, host=me.host, at=now)
+    if not writer.take_backfill(row.backfill_id, me.owner):
+        raise conflict(writer, _again(writer, row.backfill_id), row.first or 0, row.last or 0)
+    changes: dict[str, Any] = {"state": BackfillState.RUNNING}
+    if row.started_at is None:
+        changes["started_at"] = now
+    writer.set_backfill(row.backfill_id, **changes)
+
+
+def _again(writer: Writer, backfill_id: str) -> BackfillRow:
+    row = writer.backfill(backfill_id)
+    assert row is not None, backfill_id
+    return row
+
+
+def refuse_overlap(writer: Writer, dag_id: str, rows: Iterable[PlanRow], *, besides: str | None = None) -> None:
+    """Refuse when a living process still has to finish a date that these rows want to run, or owns it now."""
+    wanted = [row.logical_date for row in rows if row.action is not Action.SKIP]
+    if not wanted:
+        return
+    first, last = min(wanted), max(wanted)
+    ours = frozenset(wanted)
+    for other in writer.overlapping(dag_id, first, last, besides=besides):
+        held = [one for one in writer.claimed(other.backfill_id, first, last) if one in ours]
+        if held:
+            raise conflict(writer, other, held[0], held[-1])
+
+
+def conflict(reader: Reader, other: BackfillRow, first: int, last: int) -> ConflictError:
+    """Return the error that names who holds the dates, and since when."""
+    owner = reader.owner(other.owner) if other.owner else None
+    who = f"pid {owner.pid} on {owner.host}" if owner else "another process"
+    since = f" since {datetime.fromtimestamp(owner.started_at / 1e6, UTC):%Y-%m-%d %H:%M} UTC" if owner else ""
+    dates = iso(first) if first == last else f"{iso(first)} … {iso(last)}"
+    stop = f", or stop it: kill -INT {owner.pid}" if owner else ""
+    return ConflictError(
+        f"{other.dag_id} {dates} is being run by {who} ({other.backfill_id}){since}",
+        hint=f"wait for it (bfill status {other.backfill_id}){stop}",
+        code="dates-held",
+    )
+
+
+def refuse_moved(plan: PlanResult, stored: BackfillRow) -> None:
+    """Refuse to run a stored plan when what it would do is no longer what it said."""
+    said = {Action(action): count for action, count in stored.planned.items() if count}
+    now = {action: count for action, count in plan.counts.items() if count}
+    if stored.version != plan.dag.version:
+        moved = f"the DAG changed: version {stored.version[:7]} then, {plan.dag.version[:7]} now"
+    elif said != now:
+        moved = f"it said {_counts(said)}; now it would be {_counts(now)}"
+    else:
+        return
+    raise RefusedError(
+        f"plan {stored.backfill_id} has moved: {moved}",
+        hint=f"look again and store it anew: {plan.next_command.replace('bfill run', 'bfill plan', 1)}",
+        code="plan-moved",
+    )
+
+
+def _counts(counts: Mapping[Action, int]) -> str:
+    return ", ".join(f"{count} {action}" for action, count in counts.items()) or "nothing"
+
+
+def _verb(options: BackfillOptions) -> str:
+    return "rerun-failed" if options.rerun_failed else "run"
+
+
+def _register(ctx: AppContext, target: Resolved, writer: Writer) -> None:
+    dag = target.dag
+    writer.register_dag(
+        dag.dag_id,
+        version=dag.version,
+        tasks={task_id: task.digest for task_id, task in dag.tasks.items()},
+        path=dag.path,
+        definition=target.definition,
+        at=ctx.clock.now_us(),
+    )
+
+
+def _new_row(ctx: AppContext, prepared: Prepared, result: PlanResult, writer: Writer) -> BackfillRow:
+    now = ctx.clock.now_us()
+    backfill_id = new_backfill_id(now)
+    while writer.backfill(backfill_id) is not None:
+        backfill_id = new_backfill_id(now)
+    return BackfillRow(
+        backfill_id=backfill_id,
+        dag_id=prepared.dag.dag_id,
+        state=BackfillState.PLANNED,
+        version=prepared.dag.version,
+        identity=prepared.identity,
+        request=request_of(prepared),
+        created_at=now,
+        first=result.first,
+        last=result.last,
+        planned={str(action): count for action, count in result.counts.items()},
+        parent_id=prepared.parent_id,
+    )
+
+
+def request_of(prepared: Prepared) -> dict[str, Any]:
+    """Return what was asked, as JSON-able values from which `run ID` goes on."""
+    options, selection = prepared.options, prepared.selection
+    return {
+        "target": prepared.target.ref.target,
+        "schedule": prepared.dag.schedule.describe(),
+        "timezone": prepared.dag.timezone,
+        "first": selection.first,
+        "last": selection.last,
+        "dates": None if selection.dates is None else list(selection.dates),
+        "limit": selection.limit,
+        "parallel": options.max_parallel_runs,
+        "reprocess": sorted(options.reprocess),
+        "reset_dag_run": options.reset_dag_run,
+        "rerun_failed": options.rerun_failed,
+        "whole_run": options.whole_run,
+        "run_backwards": options.run_backwards,
+        "ignore_first_depends_on_past": options.ignore_first_depends_on_past,
+        "strict_templates": options.strict_templates,
+        "conf": None if options.conf is None else dict(options.conf),
+    }
+
+
+def _details(prepared: Prepared, row: BackfillRow) -> dict[str, Any]:
+    return {
+        "dag_id": row.dag_id,
+        "dag_version": row.version,
+        "range": [iso(row.first), iso(row.last)],
+        "counts": dict(row.planned),
+        "parallel": prepared.options.max_parallel_runs,
+        "parent_id": row.parent_id,
+        **conf_details(prepared.options.conf),
+    }

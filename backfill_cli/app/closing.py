@@ -1,0 +1,202 @@
+"""Closing a backfill: its state, its counters, its last audit entry, and what all of it comes to.
+
+Owns the final transaction, in which every open dag_run is given back and the process ceases to be an owner, and the
+way from rows to a `BackfillResult`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from backfill_cli.app.context import AppContext
+from backfill_cli.app.recovering import give_back
+from backfill_cli.app.trail import record
+from backfill_cli.core.auditing import attempts_digest
+from backfill_cli.core.machine import BackfillMachine
+from backfill_cli.core.ports import Reader, Store, Writer
+from backfill_cli.core.records import Action, BackfillDateRow, BackfillRow, RunType
+from backfill_cli.core.results import (
+    BackfillOptions,
+    BackfillResult,
+    DateResult,
+    FailureGroup,
+    Problem,
+    Reexecuted,
+    instant,
+    run_id,
+)
+from backfill_cli.core.states import BackfillState, RunState, TaskState
+
+if TYPE_CHECKING:
+    from backfill_cli.core.graph import Dag
+    from backfill_cli.engine.coordinator import Stopped
+
+SHOWN_DATES = 1_000
+"""Dates of a failure group that are listed; its count is exact."""
+
+
+def close_backfill(
+    ctx: AppContext,
+    machine: BackfillMachine,
+    options: BackfillOptions,
+    row: BackfillRow,
+    owner: str,
+    stopped: Stopped | None,
+    lost: Sequence[Reexecuted],
+    store: Store,
+) -> tuple[BackfillRow, str]:
+    """Write how the backfill ended and give everything back; returns its row and the audit head."""
+    interrupted = len(machine.runs)
+    why = f"stopped by signal {stopped.signal}" if stopped else "the run ended"
+
+    def work(writer: Writer) -> tuple[BackfillRow, str]:
+        # In-flight tries that never reported are lost; open dag_runs go back to `queued`, nobody's.
+        held = list(writer.runs_owned_by(owner))
+        given_up = give_back(ctx, writer, held, why=why, counts_as_loss=False)
+        now = writer.backfill(row.backfill_id)
+        assert now is not None
+        state = _final_state(now, machine, stopped)
+        writer.set_backfill(
+            row.backfill_id,
+            state=state,
+            owner=None,
+            ended_at=ctx.clock.now_us(),
+            blocked=machine.blocked,
+            interrupted=interrupted,
+            reason=why if stopped else None,
+        )
+        digest = _digest(writer, now)
+        head = record(
+            ctx,
+            writer,
+            "rerun-failed" if options.rerun_failed else "run",
+            row.backfill_id,
+            outcome=str(state),
+            reason=options.reason,
+            details={
+                "dag_id": row.dag_id,
+                "completed": now.completed,
+                "failed": now.failed,
+                "blocked": machine.blocked,
+                "skipped": now.skipped,
+                "remaining": now.remaining - machine.blocked,
+                "reexecuted": len(lost),
+                "lost": len(given_up),
+                **digest,
+            },
+        )
+        writer.drop_owner(owner)
+        closed = writer.backfill(row.backfill_id)
+        assert closed is not None
+        return closed, head
+
+    return store.write(work)
+
+
+def _final_state(now: BackfillRow, machine: BackfillMachine, stopped: Stopped | None) -> BackfillState:
+    left = now.remaining - machine.blocked
+    if stopped is not None and left:
+        return BackfillState.INTERRUPTED
+    return BackfillState.FAILED if now.failed or machine.blocked or left else BackfillState.SUCCESS
+
+
+def _digest(reader: Reader, row: BackfillRow) -> dict[str, object]:
+    if row.first is None or row.last is None:
+        return attempts_digest(())
+    return attempts_digest(reader.attempts(row.dag_id, row.first, row.last, backfill_id=row.backfill_id))
+
+
+def result_of(
+    ctx: AppContext,
+    dag: Dag,
+    row: BackfillRow,
+    stopped: Stopped | None,
+    lost: Sequence[Reexecuted],
+    head: str,
+    problems: tuple[Problem, ...],
+    store: Store,
+) -> BackfillResult:
+    """Fold the rows of a backfill into its result."""
+
+    def read(reader: Reader) -> tuple[list[DateResult], int, tuple[FailureGroup, ...]]:
+        results, left_failed = [], 0
+        for one in reader.backfill_dates(row.backfill_id):
+            results.append(date_result(one, row))
+            if one.action is Action.SKIP and one.run_state is not RunState.SUCCESS:
+                left_failed += 1
+        return results, left_failed, failure_groups(reader, dag.dag_id, row.first, row.last, results)
+
+    results, left_failed, failures = store.read(read)
+    result = BackfillResult(
+        backfill_id=row.backfill_id,
+        parent_id=row.parent_id,
+        dag_id=row.dag_id,
+        state=row.state,
+        total_dates=row.total,
+        completed=row.completed,
+        failed=row.failed,
+        blocked=row.blocked,
+        skipped=row.skipped,
+        remaining=row.remaining,
+        interrupted=row.interrupted,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        results=results,
+        audit_head=head,
+        left_failed=left_failed,
+        failures=failures,
+        reexecuted=tuple(lost),
+        problems=problems,
+        stopped_by=stopped.signal if stopped else None,
+        reason=row.reason,
+    )
+    return replace(result, next_command=_next(result))
+
+
+def date_result(one: BackfillDateRow, row: BackfillRow, *, is_live: bool = False) -> DateResult:
+    """Return how one date of a backfill stands; `blocked` and `remaining` are derived, never stored.
+
+    While a living process works on the backfill (`is_live`), what it has open shows its dag_run's state.
+    """
+    if one.outcome is not None:
+        state: str = one.outcome
+    elif one.action is Action.SKIP:
+        state = one.run_state or "missing"
+    elif row.state in (BackfillState.SUCCESS, BackfillState.FAILED) and one.run_state is RunState.QUEUED:
+        state = "blocked"
+    elif is_live and one.run_state is not None and not one.run_state.is_terminal:
+        state = one.run_state
+    else:
+        state = "remaining"
+    done = one.action is not Action.SKIP and one.run_started_at is not None and one.run_ended_at is not None
+    duration = round((one.run_ended_at - one.run_started_at) / 1_000_000, 3) if done else None  # type: ignore[operator]
+    reason = one.reason if one.action is Action.SKIP else one.run_reason
+    return DateResult(instant(one.logical_date), run_id(RunType.BACKFILL, one.logical_date), state, duration, reason)
+
+
+def failure_groups(
+    reader: Reader, dag_id: str, first: int | None, last: int | None, results: Sequence[DateResult]
+) -> tuple[FailureGroup, ...]:
+    """Group the failed task instances of the dates that were worked on, by task and cause; most dates first."""
+    if first is None or last is None:
+        return ()
+    dates = {int(one.logical_date.timestamp()) for one in results}
+    groups: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for one in reader.instances(dag_id, first, last, states=[TaskState.FAILED]):
+        if one.logical_date in dates:
+            groups[one.task_id, one.reason or "no reason given"].append(one.logical_date)
+    return tuple(
+        FailureGroup(task_id, reason, tuple(found[:SHOWN_DATES]), len(found))
+        for (task_id, reason), found in sorted(groups.items(), key=lambda item: -len(item[1]))
+    )
+
+
+def _next(result: BackfillResult) -> str:
+    if result.remaining:
+        return f"bfill run {result.backfill_id}"
+    if result.failed or result.blocked:
+        return f"bfill rerun-failed {result.backfill_id}"
+    return ""

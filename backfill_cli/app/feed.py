@@ -1,0 +1,147 @@
+"""Feeding a run: the dates still to do, each with what the store knows of it, a page at a time.
+
+Owns the reading that the machine must not do: the stored dag_run and its task instances, the previous run for
+depends_on_past, the latest earlier success for the macros. One snapshot a page, so a window of any length costs the
+memory of a page.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from backfill_cli.core.context import PreviousSuccess
+from backfill_cli.core.ports import Reader, Store
+from backfill_cli.core.progress import RunSpec
+from backfill_cli.core.records import Action, BackfillRow, InstanceRow, PlanRow, RunRow, RunType
+from backfill_cli.core.rules import PastRun
+from backfill_cli.core.states import FAILURES, RunState, TaskState
+
+if TYPE_CHECKING:
+    from backfill_cli.core.graph import Dag
+
+PAGE = 500
+
+
+class StoreFeed:
+    """The dates of one backfill that have no outcome yet, in the order they are to be opened."""
+
+    def __init__(self, store: Store, dag: Dag, row: BackfillRow) -> None:
+        self._store = store
+        self._dag = dag
+        self._row = row
+        self._backwards = bool(row.request.get("run_backwards"))
+        self._after: int | None = None
+        self._page: deque[RunSpec] = deque()
+        self._is_done = False
+        conf = row.request.get("conf")
+        self._conf: Mapping[str, Any] | None = conf
+        self._conf_text = _conf_text(conf or {})
+        first = row.last if self._backwards else row.first
+        self._ignored = first if row.request.get("ignore_first_depends_on_past") else None
+
+    def take(self, most: int) -> Sequence[RunSpec]:
+        """Return up to `most` dates; none when there are no more."""
+        if not self._page and not self._is_done:
+            self._page.extend(self._store.read(self._read_page))
+        return [self._page.popleft() for _ in range(min(most, len(self._page)))]
+
+    def _read_page(self, reader: Reader) -> list[RunSpec]:
+        rows = reader.pending(self._row.backfill_id, after=self._after, limit=PAGE, backwards=self._backwards)
+        if not rows:
+            self._is_done = True
+            return []
+        self._after = rows[-1].logical_date
+        page = _Page(reader, self._dag, rows)
+        return [self._spec(page, row) for row in rows]
+
+    def _spec(self, page: _Page, row: PlanRow) -> RunSpec:
+        stored = page.runs.get(row.logical_date)
+        instances: tuple[InstanceRow, ...] = ()
+        xcoms: Mapping[str, Mapping[str, str]] = {}
+        if stored is not None:
+            instances = tuple(page.reader.instances(self._dag.dag_id, row.logical_date, row.logical_date))
+            xcoms = page.reader.xcoms(self._dag.dag_id, row.logical_date)
+        conf, conf_text = self._conf_for(stored, row.action)
+        return RunSpec(
+            row.logical_date,
+            row.data_interval_end,
+            row.action,
+            stored,
+            instances,
+            xcoms,
+            self._clears(stored, instances, row.action),
+            page.previous_run(row.logical_date),
+            page.previous_success(row.logical_date),
+            row.logical_date == self._ignored,
+            conf,
+            conf_text,
+        )
+
+    def _conf_for(self, stored: RunRow | None, action: Action) -> tuple[Mapping[str, Any], str]:
+        """The conf of the dag_run is kept, unless this backfill runs it again with another one."""
+        if stored is None or (self._conf is not None and action in (Action.RERUN, Action.RESET)):
+            return self._conf or {}, self._conf_text
+        return json.loads(stored.conf), stored.conf
+
+    def _clears(self, stored: RunRow | None, instances: Sequence[InstanceRow], action: Action) -> frozenset[str]:
+        """The task instances that go back to `scheduled`: failed ones of a failed run, else all of a rerun."""
+        if stored is None or action not in (Action.RERUN, Action.RESET):
+            return frozenset()
+        if stored.backfill_id == self._row.backfill_id and not stored.state.is_terminal:
+            return frozenset()  # this backfill was stopped in it, after it had cleared it
+        some = action is Action.RERUN and stored.state is RunState.FAILED and not self._row.request.get("whole_run")
+        return frozenset(one.task_id for one in instances if not some or _did_not_do(one))
+
+
+class _Page:
+    """A page of dates with the dag_runs around them, read from one snapshot."""
+
+    def __init__(self, reader: Reader, dag: Dag, rows: Sequence[PlanRow]) -> None:
+        self.reader = reader
+        self._dag = dag
+        low = min(rows[0].logical_date, rows[-1].logical_date)
+        high = max(rows[0].logical_date, rows[-1].logical_date)
+        self.runs = {run.logical_date: run for run in reader.runs(dag.dag_id, low, high)}
+        self._dates = sorted(self.runs)
+        self._to_do = frozenset(row.logical_date for row in rows)
+        self._run_before = reader.run_before(dag.dag_id, low, skip_manual=dag.catchup) if dag.waits_on_past else None
+        before = reader.run_before(dag.dag_id, low, state=RunState.SUCCESS)
+        self._success_before = before
+        self._successes = [date for date in self._dates if self.runs[date].state is RunState.SUCCESS]
+
+    def previous_success(self, logical_date: int) -> PreviousSuccess | None:
+        place = bisect_left(self._successes, logical_date)
+        run = self.runs[self._successes[place - 1]] if place else self._success_before
+        return None if run is None else PreviousSuccess(run.logical_date, run.data_interval_end, run.started_at)
+
+    def previous_run(self, logical_date: int) -> PastRun | None:
+        """The latest earlier dag_run in the store; one this page will open itself the machine knows better."""
+        if not self._dag.waits_on_past:
+            return None
+        run = self._run_before
+        for date in reversed(self._dates[: bisect_left(self._dates, logical_date)]):
+            if not (self._dag.catchup and self.runs[date].run_type is RunType.MANUAL):
+                run = self.runs[date]
+                break
+        if run is None:
+            return None
+        if run.logical_date in self._to_do:
+            return PastRun(run.logical_date, {}, is_open=True, is_finished=False)
+        dag_id = self._dag.dag_id
+        states = {one.task_id: one.state for one in self.reader.instances(dag_id, run.logical_date, run.logical_date)}
+        absent = [task_id for task_id in self._dag.tasks if task_id not in states]
+        ever = frozenset(one for one in absent if self.reader.ever_ran(dag_id, one, run.logical_date))
+        return PastRun(run.logical_date, states, is_finished=run.state.is_terminal, ever_ran=ever)
+
+
+def _did_not_do(one: InstanceRow) -> bool:
+    """Whether a task instance of a failed run has not done its work: failed itself, or cut off by dagrun_timeout."""
+    return one.state in FAILURES or (one.state is TaskState.SKIPPED and one.reason == "dagrun_timeout")
+
+
+def _conf_text(conf: Mapping[str, Any]) -> str:
+    return json.dumps(dict(conf), sort_keys=True, separators=(",", ":"))

@@ -1,0 +1,230 @@
+"""`bfill plan`, and the first half of `bfill run`: what will happen to each date, and why.
+
+Owns the way from options to a `PlanResult`. A dry run, a stored plan and a real run share every line of `prepare` and
+`preview`; only then do they part.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from backfill_cli.app.commands import asked_range, command_line
+from backfill_cli.app.context import AppContext
+from backfill_cli.app.history import history, liveness
+from backfill_cli.app.targets import find_selection, find_target
+from backfill_cli.app.warnings import refuse_impossible, warnings_for
+from backfill_cli.core.planning import REPROCESS, PlanSummary, Policy, estimate, plan_rows, summarise
+from backfill_cli.core.ranges import Selection
+from backfill_cli.core.records import Action, PlanRow, RunRow
+from backfill_cli.core.results import BackfillOptions, PlanResult, Problem
+from backfill_cli.errors import UsageProblem
+
+if TYPE_CHECKING:
+    from backfill_cli.core.graph import Dag
+    from backfill_cli.core.ports import Store
+    from backfill_cli.loader.resolve import Resolved
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request that has been understood: the DAG, the dates, what to do with those that have a dag_run."""
+
+    options: BackfillOptions
+    target: Resolved
+    selection: Selection
+    policy: Policy
+    parent_id: str | None = None
+
+    @property
+    def dag(self) -> Dag:
+        return self.target.dag
+
+    @property
+    def conf_text(self) -> str | None:
+        """The conf asked for, as it is stored; None when none was given."""
+        conf = self.options.conf
+        return None if conf is None else json.dumps(dict(conf), sort_keys=True, separators=(",", ":"))
+
+    @property
+    def identity(self) -> str:
+        """A digest of DAG, dates and what to do with them: the same command again has the same."""
+        options = self.options
+        parts = [
+            self.dag.dag_id,
+            [self.selection.first, self.selection.last, self.selection.dates, self.selection.limit],
+            sorted(options.reprocess),
+            [options.reset_dag_run, options.rerun_failed, options.whole_run, options.run_backwards],
+            sorted(options.tasks),
+            self.conf_text,
+        ]
+        return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+    def rows(self, past: Iterable[RunRow]) -> Iterator[PlanRow]:
+        """Yield the plan's rows, merged with a history that covers the selection's bounds in its order."""
+        spans = self.selection.spans(self.dag.schedule)
+        return plan_rows(spans, past, self.policy, backwards=self.selection.backwards)
+
+
+def prepare(ctx: AppContext, options: BackfillOptions, store: Store) -> Prepared:
+    """Understand a request: load the DAG, resolve the dates. Reads only.
+
+    Raises:
+        UsageProblem: Options that contradict each other.
+        InputError: The DAG, its templates or its pools are wrong.
+    """
+    check_options(options)
+    target = find_target(ctx, options, store)
+    if options.run_backwards and target.dag.waits_on_past:
+        raise UsageProblem(
+            f"--run-backwards cannot work: '{target.dag.dag_id}' has tasks that depend on the past",
+            hint="leave --run-backwards out; the oldest date has to come first",
+            code="backwards-depends-on-past",
+        )
+    refuse_impossible(target.dag, ctx.settings, options)
+    selection = find_selection(ctx, options, target.dag)
+    return Prepared(options, target, selection, policy_for(options, target.dag, store))
+
+
+def policy_for(options: BackfillOptions, dag: Dag, store: Store) -> Policy:
+    """Return what the options say about dates that have a dag_run."""
+    return Policy(
+        dag.version,
+        reprocess=options.reprocess,
+        reset=options.reset_dag_run,
+        only_failed=options.rerun_failed,
+        is_live=store.read(liveness),
+    )
+
+
+def check_options(options: BackfillOptions) -> None:
+    """Refuse what no DAG could make right. Raises UsageProblem."""
+    unknown = options.reprocess - REPROCESS
+    if unknown:
+        raise UsageProblem(
+            f"--reprocess '{min(unknown)}' is not known", hint="use failed, success, completed, stale or all"
+        )
+    if options.max_parallel_runs < 1:
+        raise UsageProblem(f"--parallel {options.max_parallel_runs} runs nothing", hint="use 1 or more")
+    if options.workers is not None and options.workers < 1:
+        raise UsageProblem(f"--workers {options.workers} runs nothing", hint="use 1 or more")
+    if options.rerun_failed and options.reset_dag_run:
+        raise UsageProblem(
+            "rerun_failed and reset_dag_run exclude each other",
+            hint="run failed tasks again with rerun_failed, or everything with reset_dag_run",
+            code="rerun-reset-conflict",
+        )
+
+
+def preview(ctx: AppContext, prepared: Prepared, store: Store, *, dry_run: bool) -> PlanResult:
+    """Walk the plan once and return what it comes to."""
+    selection, dag, options = prepared.selection, prepared.dag, prepared.options
+    past = history(store, dag.dag_id, selection.first, selection.last, backwards=selection.backwards)
+    watch = ConfWatch(prepared)
+    summary = summarise(prepared.rows(watch.over(past)))
+    first, last = summary.first, summary.last
+    if selection.backwards:
+        first, last = last, first
+    durations = store.read(lambda reader: reader.durations(dag.dag_id))
+    parallel = min(options.max_parallel_runs, dag.max_active_runs)
+    return PlanResult(
+        dag=dag,
+        first=first,
+        last=last,
+        asked=asked_range(options),
+        counts=summary.counts,
+        groups=summary.groups,
+        head=summary.head,
+        tail=summary.tail,
+        rows=_rows_again(ctx, prepared),
+        estimate=estimate(dag, summary.to_run, parallel=parallel, durations=durations),
+        warnings=_problems(ctx, prepared, summary, watch, store),
+        parallel=options.max_parallel_runs,
+        backwards=selection.backwards,
+        dry_run=dry_run,
+        next_command=command_line("rerun-failed" if options.rerun_failed else "run", options),
+    )
+
+
+class ConfWatch:
+    """Looks at the dag_runs that pass by for a conf other than the one asked for.
+
+    A different conf on a date that already has one is refused unless `--reprocess` (or a reset) names the date.
+    """
+
+    def __init__(self, prepared: Prepared) -> None:
+        self.count = 0
+        self.first: int | None = None
+        self._conf = prepared.conf_text
+        self._policy = prepared.policy
+        self._dates = None if prepared.selection.dates is None else frozenset(prepared.selection.dates)
+
+    def over(self, past: Iterable[RunRow]) -> Iterable[RunRow]:
+        return past if self._conf is None else self._look(past)
+
+    def _look(self, past: Iterable[RunRow]) -> Iterator[RunRow]:
+        from backfill_cli.core.planning import decide_action
+
+        for run in past:
+            if run.conf != self._conf and (self._dates is None or run.logical_date in self._dates):
+                decided = decide_action(run, self._policy)
+                if decided is not None and decided[0] in (Action.SKIP, Action.RESUME):
+                    self.count += 1
+                    self.first = run.logical_date if self.first is None else self.first
+            yield run
+
+
+def _problems(
+    ctx: AppContext, prepared: Prepared, summary: PlanSummary, watch: ConfWatch, store: Store
+) -> list[Problem]:
+    from backfill_cli.core.results import iso
+
+    found = [*prepared.target.warnings, *(Problem(*_note(note)) for note in prepared.selection.notes)]
+    if watch.count:
+        found.append(
+            Problem(
+                "conf-differs",
+                f"{watch.count} dates, the first {iso(watch.first)}, already have another conf",
+                "leave --conf out to keep theirs, or name the dates with --reprocess success, failed or all",
+            )
+        )
+    if summary.to_run:
+        found += warnings_for(ctx, prepared.target, prepared.options, summary, store)
+    return found
+
+
+def _note(note: object) -> tuple[str, str, str]:
+    return note.code, note.message, note.hint  # type: ignore[attr-defined]
+
+
+def _rows_again(ctx: AppContext, prepared: Prepared) -> Callable[[], Iterator[PlanRow]]:
+    """Return a function that walks the plan anew: results outlive the store they were read from."""
+
+    def rows() -> Iterator[PlanRow]:
+        selection = prepared.selection
+        with ctx.store(write=False) as store:
+            yield from prepared.rows(
+                history(store, prepared.dag.dag_id, selection.first, selection.last, backwards=selection.backwards)
+            )
+
+    return rows
+
+
+def plan(ctx: AppContext, options: BackfillOptions) -> PlanResult:
+    """Return the plan; unless it is a dry run, store it as a `planned` backfill and say its id.
+
+    Planning the same selection again replaces the stored plan. An empty plan is not stored.
+    """
+    with ctx.store(write=False) as store:
+        prepared = prepare(ctx, options, store)
+        result = preview(ctx, prepared, store, dry_run=options.dry_run)
+    if options.dry_run or not result.total:
+        return result
+    from backfill_cli.app.claiming import store_plan
+
+    with ctx.store(write=True) as store:
+        backfill_id = store_plan(ctx, prepared, result, store)
+    return replace(result, backfill_id=backfill_id, next_command=f"bfill run {backfill_id}")

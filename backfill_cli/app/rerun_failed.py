@@ -1,0 +1,103 @@
+"""`bfill rerun-failed`: run again what failed, and let go on what was blocked behind it.
+
+Owns the choice of the dates: those of an id, of a selection, or of the latest backfill with failures. Dates that have
+succeeded since, or never ran, are not part of it. It makes a backfill of its own, with the old one as its parent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from backfill_cli.app.context import AppContext
+from backfill_cli.app.plan import Prepared, check_options, policy_for, prepare, preview
+from backfill_cli.app.run import carry_out, find_backfill, job_of
+from backfill_cli.app.targets import find_stored_target, find_target, has_range, has_selection
+from backfill_cli.app.warnings import refuse_impossible
+from backfill_cli.core.planning import Policy, decide_action
+from backfill_cli.core.ports import Listener, Reader, Store
+from backfill_cli.core.ranges import Selection
+from backfill_cli.core.records import BackfillRow
+from backfill_cli.core.results import BackfillOptions, BackfillResult, PlanResult
+from backfill_cli.core.states import BackfillState
+from backfill_cli.errors import NotFoundError, UsageProblem
+
+ENDED_BADLY = (BackfillState.FAILED, BackfillState.INTERRUPTED, BackfillState.CANCELLED)
+
+
+def rerun_failed(ctx: AppContext, options: BackfillOptions, *, listeners: Sequence[Listener] = ()) -> BackfillResult:
+    """Run the failed dates again. Raises BfillError; the store is then as it was."""
+    with ctx.store(write=False) as store:
+        prepared = _prepare(ctx, replace(options, rerun_failed=True), store)
+        plan = preview(ctx, prepared, store, dry_run=False)
+        job = job_of(prepared, plan, store)
+    return carry_out(ctx, job, listeners)
+
+
+def plan_rerun(ctx: AppContext, options: BackfillOptions) -> PlanResult:
+    """Return what `rerun-failed` would do; nothing is stored."""
+    with ctx.store(write=False) as store:
+        prepared = _prepare(ctx, replace(options, rerun_failed=True), store)
+        return preview(ctx, prepared, store, dry_run=True)
+
+
+def _prepare(ctx: AppContext, options: BackfillOptions, store: Store) -> Prepared:
+    if options.backfill_id is not None and has_selection(options):
+        raise UsageProblem(
+            "a backfill id and a selection exclude each other",
+            hint=f"bfill rerun-failed {options.backfill_id}",
+            code="id-and-selection",
+        )
+    if has_range(options):
+        prepared = prepare(ctx, options, store)
+        return replace(prepared, parent_id=_latest_with_failures(store, prepared.dag.dag_id, must=False))
+    check_options(options)
+    if options.backfill_id is not None:
+        parent = find_backfill(store, options.backfill_id)
+        target = find_stored_target(ctx, parent)
+    else:
+        found = find_target(ctx, options, store) if has_selection(options) else None
+        parent_id = _latest_with_failures(store, found.dag.dag_id if found else None, must=True)
+        assert parent_id is not None
+        parent = find_backfill(store, parent_id)
+        target = found or find_stored_target(ctx, parent)
+    refuse_impossible(target.dag, ctx.settings, options)
+    policy = policy_for(options, target.dag, store)
+    selection = store.read(lambda reader: _failures_of(reader, parent, policy))
+    return Prepared(options, target, selection, policy, parent.backfill_id)
+
+
+def _latest_with_failures(store: Store, dag_id: str | None, *, must: bool) -> str | None:
+    """The latest backfill that still has a failed or blocked date behind it."""
+    rows = store.read(
+        lambda reader: reader.backfills(
+            dag_id=dag_id,
+            states=[BackfillState.FAILED, BackfillState.INTERRUPTED, BackfillState.CANCELLED],
+            limit=1_000,
+        )
+    )
+    for row in rows:
+        if row.failed or row.blocked:
+            return row.backfill_id
+    if not must:
+        return None
+    raise NotFoundError(
+        f"no backfill{f' of {dag_id}' if dag_id else ''} has failures in {store.location}",
+        hint="bfill status lists the latest backfills",
+        code="nothing-failed",
+    )
+
+
+def _failures_of(reader: Reader, parent: BackfillRow, policy: Policy) -> Selection:
+    """The dates of a backfill that are failed or blocked now; what was repaired meanwhile is left out."""
+    dates: list[int] = []
+    if parent.first is not None and parent.last is not None:
+        of_parent = {one.logical_date for one in reader.backfill_dates(parent.backfill_id)}
+        dates = [
+            run.logical_date
+            for run in reader.runs(parent.dag_id, parent.first, parent.last)
+            if run.logical_date in of_parent and decide_action(run, policy) is not None
+        ]
+    if not dates:
+        return Selection(1, 0, ())
+    return Selection(dates[0], dates[-1], tuple(dates))

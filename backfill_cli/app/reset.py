@@ -1,0 +1,201 @@
+"""`bfill reset`: task instances of the selected dates go back to `scheduled`, their XComs go, nothing starts.
+
+Owns the clearing. History stays: attempts are append-only, and try numbers go on counting. Dates that a living process
+works on are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from backfill_cli.app.claiming import conflict
+from backfill_cli.app.commands import command_line
+from backfill_cli.app.context import AppContext
+from backfill_cli.app.history import liveness
+from backfill_cli.app.recovering import recover_dead_owners
+from backfill_cli.app.targets import find_selection, find_target
+from backfill_cli.app.trail import record
+from backfill_cli.core.auditing import head_text
+from backfill_cli.core.graph import Dag
+from backfill_cli.core.planning import CLEARED
+from backfill_cli.core.ports import Reader, Writer
+from backfill_cli.core.ranges import Selection
+from backfill_cli.core.records import InstanceRow, RunRow
+from backfill_cli.core.results import BackfillOptions, Problem, ResetResult, instant, iso
+from backfill_cli.core.states import TRANSITIONS, Event, RunState, TaskState, advance
+from backfill_cli.errors import ConflictError, RefusedError, UsageProblem
+
+Confirm = Callable[[str], bool]
+
+
+@dataclass(slots=True)
+class _Clearing:
+    """What a reset would clear."""
+
+    runs: list[RunRow] = field(default_factory=list)
+    instances: list[InstanceRow] = field(default_factory=list)
+    xcoms: int = 0
+
+
+def reset(
+    ctx: AppContext,
+    options: BackfillOptions,
+    *,
+    tasks: tuple[str, ...] = (),
+    downstream: bool = False,
+    where: frozenset[str] = frozenset(),
+    confirm: Confirm | None = None,
+) -> ResetResult:
+    """Clear the selection.
+
+    Args:
+        tasks: Selections of task ids (`load`, `load+`); empty takes all.
+        downstream: Also everything behind the tasks.
+        where: Only task instances in these states.
+        confirm: Asked with the counts, unless `options.yes`; without it and without yes it is refused.
+
+    Raises:
+        ConflictError: A living process works on a selected date.
+        RefusedError: Nobody confirmed.
+    """
+    states = _states(where)
+    if downstream and not tasks:
+        raise UsageProblem("--downstream needs --task", hint="name the task: --task load --downstream")
+    with ctx.store(write=False) as store:
+        target = find_target(ctx, options, store)
+        dag = target.dag
+        chosen = _chosen(dag, tasks, downstream)
+        selection = find_selection(ctx, options, dag)
+        found = store.read(lambda reader: _find(reader, dag, selection, chosen, states))
+        head = head_text(store.read(lambda reader: reader.audit_head()))
+    problems = tuple(Problem(note.code, note.message, note.hint) for note in selection.notes)
+    if not found.instances:
+        nothing = Problem("nothing-to-clear", "no task instance of this selection has anything to clear")
+        return ResetResult(dag.dag_id, [], 0, 0, head, (*problems, nothing))
+    if not options.yes:
+        _ask(dag, found, confirm)
+
+    def work(writer: Writer) -> tuple[_Clearing, str]:
+        recover_dead_owners(ctx, writer)
+        clearing = _find(writer, dag, selection, chosen, states)
+        _clear(writer, dag, clearing)
+        details = {
+            "dag_id": dag.dag_id,
+            "range": [iso(clearing.runs[0].logical_date), iso(clearing.runs[-1].logical_date)] if clearing.runs else [],
+            "dates": len(clearing.runs),
+            "task_instances": len(clearing.instances),
+            "xcoms": clearing.xcoms,
+            "tasks": sorted(chosen) if tasks else "all",
+            "where": sorted(where),
+        }
+        return clearing, record(
+            ctx, writer, "reset", dag.dag_id, outcome="cleared", reason=options.reason, details=details
+        )
+
+    with ctx.store(write=True) as store:
+        cleared, head = store.write(work)
+    return ResetResult(
+        dag.dag_id,
+        [instant(run.logical_date) for run in cleared.runs],
+        len(cleared.instances),
+        cleared.xcoms,
+        head,
+        problems,
+        command_line("run", options),
+    )
+
+
+def _states(where: frozenset[str]) -> frozenset[TaskState]:
+    unknown = where - set(TaskState)
+    if unknown:
+        raise UsageProblem(
+            f"--where '{min(unknown)}' is not a task state",
+            hint=f"use one of: {', '.join(TaskState)}",
+            code="bad-state",
+        )
+    return frozenset(TaskState(one) for one in where)
+
+
+def _chosen(dag: Dag, tasks: tuple[str, ...], downstream: bool) -> frozenset[str]:
+    if not tasks:
+        return frozenset(dag.tasks)
+    chosen = dag.select(tasks)
+    return chosen.union(*(dag.descendants(one) for one in chosen)) if downstream else chosen
+
+
+def _find(
+    reader: Reader, dag: Dag, selection: Selection, chosen: frozenset[str], states: frozenset[TaskState]
+) -> _Clearing:
+    """Find what is to be cleared. Raises ConflictError when a living process works on any of it."""
+    is_live = liveness(reader)
+    found = _Clearing()
+    wanted = {span.start for span in selection.spans(dag.schedule)}
+    runs = {run.logical_date: run for run in reader.runs(dag.dag_id, selection.first, selection.last)}
+    touched: set[int] = set()
+    for one in reader.instances(dag.dag_id, selection.first, selection.last):
+        run = runs.get(one.logical_date)
+        if run is None or one.logical_date not in wanted:
+            continue
+        if run.owner is not None and is_live(run.owner):
+            raise _held(reader, dag.dag_id, run)
+        if one.task_id in chosen and (not states or one.state in states) and _can_clear(one.state):
+            found.instances.append(one)
+            touched.add(one.logical_date)
+    found.runs = [run for date, run in sorted(runs.items()) if date in touched]
+    return found
+
+
+def _can_clear(state: TaskState) -> bool:
+    return (state, Event.CLEARED) in TRANSITIONS
+
+
+def _clear(writer: Writer, dag: Dag, found: _Clearing) -> None:
+    found.xcoms = writer.drop_xcoms(dag.dag_id, [(one.logical_date, one.task_id) for one in found.instances])
+    writer.set_instances(dag.dag_id, [_cleared(one) for one in found.instances])
+    writer.set_runs(
+        dag.dag_id,
+        [run._replace(state=RunState.QUEUED, reason=CLEARED, owner=None, ended_at=None) for run in found.runs],
+    )
+
+
+def _cleared(one: InstanceRow) -> InstanceRow:
+    """The row of a cleared task instance: the try number goes on, the budget of retries begins anew."""
+    return one._replace(
+        state=advance(one.state, Event.CLEARED),
+        spent=0,
+        losses=0,
+        started_at=None,
+        ended_at=None,
+        retry_at=None,
+        reason=None,
+    )
+
+
+def _held(reader: Reader, dag_id: str, run: RunRow) -> ConflictError:
+    other = reader.backfill(run.backfill_id) if run.backfill_id else None
+    if other is not None:
+        return conflict(reader, other, run.logical_date, run.logical_date)
+    return ConflictError(
+        f"{dag_id} {iso(run.logical_date)} is being run by another process", hint="wait for it", code="dates-held"
+    )
+
+
+def _ask(dag: Dag, found: _Clearing, confirm: Confirm | None) -> None:
+    question = (
+        f"Clear {len(found.instances):,} task instances of {len(found.runs):,} dates of {dag.dag_id}"
+        f" ({_ends(run.logical_date for run in found.runs)})?"
+    )
+    if confirm is None:
+        raise RefusedError(
+            f"this would clear {len(found.instances):,} task instances of {len(found.runs):,} dates of {dag.dag_id}",
+            hint="add --yes to do it",
+            code="needs-yes",
+        )
+    if not confirm(question):
+        raise RefusedError("nothing was cleared", hint="answer y, or add --yes", code="not-confirmed")
+
+
+def _ends(dates: Iterable[int]) -> str:
+    found: Sequence[int] = list(dates)
+    return f"{iso(found[0])}" if len(found) == 1 else f"{iso(found[0])} … {iso(found[-1])}"

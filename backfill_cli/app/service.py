@@ -1,0 +1,200 @@
+"""The Python face of bfill: `BackfillService`, one method a command. The command line is a thin layer over it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backfill_cli.app.context import AppContext
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
+
+    from backfill_cli.core.listings import DagResult, DagsResult, LogsResult
+    from backfill_cli.core.ports import Clock, Listener
+    from backfill_cli.core.records import BackfillRow
+    from backfill_cli.core.results import (
+        AuditResult,
+        AuditVerdict,
+        BackfillOptions,
+        BackfillPreview,
+        BackfillResult,
+        PlanResult,
+        ResetResult,
+        StatusResult,
+    )
+    from backfill_cli.loader.settings import Settings
+
+    When = date | datetime
+
+
+class BackfillService:
+    """Plans, runs, repairs, resets and explains backfills over one store.
+
+    Args:
+        store: Path or URL; None takes `BFILL_STORE`, then `bfill.toml`, then `.bfill/bfill.db`.
+        settings: All settings; None reads them from the working directory and the environment.
+        workers: Tasks at once.
+        clock: Where time comes from; None is this machine's.
+
+    Every method raises a `BfillError` with `exit_code` and `hint` when it refuses; failed dates do not raise.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: str | os.PathLike[str] | None = None,
+        settings: Settings | None = None,
+        workers: int | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        if settings is None:
+            from backfill_cli.loader.settings import load_settings
+
+            settings = load_settings(Path.cwd(), os.environ, {"store": store and os.fspath(store), "workers": workers})
+        elif store is not None:
+            settings = replace(settings, store=os.fspath(store))
+        self._ctx = AppContext(settings) if clock is None else AppContext(settings, clock=clock)
+
+    def plan(self, options: BackfillOptions) -> PlanResult:
+        """Return what would happen to each date; store it as a `planned` backfill unless `options.dry_run`."""
+        if options.rerun_failed:
+            from backfill_cli.app.rerun_failed import plan_rerun
+
+            return plan_rerun(self._ctx, options)
+        from backfill_cli.app.plan import plan
+
+        return plan(self._ctx, options)
+
+    def run(
+        self,
+        options: BackfillOptions,
+        *,
+        listener: Listener | None = None,
+        signals: bool = False,
+        choose: Callable[[list[BackfillRow]], BackfillRow] | None = None,
+    ) -> BackfillResult:
+        """Run the selection, the backfill of an id, or the one that waits.
+
+        Args:
+            listener: Sees every batch after its commit.
+            signals: bfill is the whole process: INT, TERM and HUP stop the run, and stdout is protected from tasks.
+            choose: Asked when several backfills wait and neither a selection nor an id was given.
+        """
+        from backfill_cli.app.run import run
+
+        return run(self._context(signals), options, listeners=_listeners(listener), choose=choose)
+
+    def rerun_failed(
+        self, options: BackfillOptions, *, listener: Listener | None = None, signals: bool = False
+    ) -> BackfillResult:
+        """Run again what failed in the selection, in the backfill of the id, or in the latest one with failures."""
+        from backfill_cli.app.rerun_failed import rerun_failed
+
+        return rerun_failed(self._context(signals), options, listeners=_listeners(listener))
+
+    def backfill(self, options: BackfillOptions) -> BackfillPreview | BackfillResult:
+        """Do what the options say: preview (`dry_run`), run failed dates again (`rerun_failed`), or run."""
+        if options.dry_run:
+            return _preview(self.plan(options))
+        return self.rerun_failed(options) if options.rerun_failed else self.run(options)
+
+    def reset(
+        self,
+        options: BackfillOptions,
+        *,
+        tasks: tuple[str, ...] = (),
+        downstream: bool = False,
+        where: frozenset[str] = frozenset(),
+        confirm: Callable[[str], bool] | None = None,
+    ) -> ResetResult:
+        """Clear task instances and XComs of the selection; asks `confirm` with the counts unless `options.yes`."""
+        from backfill_cli.app.reset import reset
+
+        return reset(self._ctx, options, tasks=tasks, downstream=downstream, where=where, confirm=confirm)
+
+    def status(
+        self,
+        options: BackfillOptions,
+        *,
+        where: frozenset[str] = frozenset(),
+        gaps: bool = False,
+        limit: int = 1_000,
+        after: When | None = None,
+    ) -> StatusResult:
+        """Return how the latest backfills, one of them, or a range of a DAG stand."""
+        from backfill_cli.app.status import status
+
+        return status(self._ctx, options, where=where, gaps=gaps, limit=limit, after=after)
+
+    def audit(
+        self,
+        *,
+        actor: str | None = None,
+        action: str | None = None,
+        target: str | None = None,
+        since: When | None = None,
+        until: When | None = None,
+        limit: int | None = None,
+    ) -> AuditResult:
+        """Return the matching entries of the audit chain, oldest first."""
+        from backfill_cli.app.audit import audit
+
+        return audit(self._ctx, actor=actor, action=action, target=target, since=since, until=until, limit=limit)
+
+    def audit_verify(self, *, expect_head: str | None = None) -> AuditVerdict:
+        """Check the audit chain, and the attempts it closed."""
+        from backfill_cli.app.audit import verify
+
+        return verify(self._ctx, expect_head=expect_head)
+
+    def dags(self) -> DagsResult:
+        """Return the DAGs of the dags folders."""
+        from backfill_cli.app.dags import list_all
+
+        return list_all(self._ctx)
+
+    def show_dag(self, target: str) -> DagResult:
+        """Return one DAG in full."""
+        from backfill_cli.app.dags import show
+
+        return show(self._ctx, target)
+
+    def validate(self, targets: Sequence[str] = ()) -> DagsResult:
+        """Return what is wrong with these DAGs, or with all of them."""
+        from backfill_cli.app.dags import validate
+
+        return validate(self._ctx, targets)
+
+    def logs(
+        self, options: BackfillOptions, *, date: When, task_id: str | None = None, try_number: int | None = None
+    ) -> LogsResult:
+        """Return the tries of a date with their logs."""
+        from backfill_cli.app.logs import logs
+
+        return logs(self._ctx, options, date=date, task_id=task_id, try_number=try_number)
+
+    def _context(self, signals: bool) -> AppContext:
+        return replace(self._ctx, own_process=True, command=tuple(sys.argv)) if signals else self._ctx
+
+
+def _listeners(listener: Listener | None) -> tuple[Listener, ...]:
+    return () if listener is None else (listener,)
+
+
+def _preview(plan: PlanResult) -> BackfillPreview:
+    from backfill_cli.core.records import Action
+    from backfill_cli.core.results import BackfillPreview, instant
+
+    dates: list[datetime] = []
+    existing: list[datetime] = []
+    new: list[datetime] = []
+    for row in plan.rows():
+        at = instant(row.logical_date)
+        dates.append(at)
+        (new if row.action is Action.CREATE else existing).append(at)
+    return BackfillPreview(dates, existing, new, plan)

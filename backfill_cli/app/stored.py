@@ -1,0 +1,57 @@
+"""From a stored backfill back to a request: what `run ID` and `rerun-failed ID` go on with.
+
+Owns the inverse of `claiming.request_of`. The dates are the stored ones, not resolved anew: "the last 30 days" of
+yesterday's command stay yesterday's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from backfill_cli.app.context import AppContext
+from backfill_cli.app.plan import Prepared, policy_for
+from backfill_cli.app.targets import find_stored_target
+from backfill_cli.app.warnings import refuse_impossible
+from backfill_cli.core.ports import Store
+from backfill_cli.core.ranges import Selection
+from backfill_cli.core.records import BackfillRow
+from backfill_cli.core.results import BackfillOptions
+
+
+def options_of(row: BackfillRow, given: BackfillOptions) -> BackfillOptions:
+    """Return the options a stored backfill was made with; what is given now about how to run it wins."""
+    request = row.request
+    return replace(
+        given,
+        dag_id=row.dag_id,
+        backfill_id=row.backfill_id,
+        max_parallel_runs=given.max_parallel_runs if given.max_parallel_runs != 1 else int(request["parallel"]),
+        reprocess=frozenset(request["reprocess"]),
+        reset_dag_run=bool(request["reset_dag_run"]),
+        rerun_failed=bool(request["rerun_failed"]),
+        whole_run=bool(request["whole_run"]) or given.whole_run,
+        run_backwards=bool(request["run_backwards"]),
+        ignore_first_depends_on_past=bool(request["ignore_first_depends_on_past"]),
+        strict_templates=bool(request["strict_templates"]) or given.strict_templates,
+        conf=given.conf if given.conf is not None else request["conf"],
+    )
+
+
+def selection_of(row: BackfillRow) -> Selection:
+    """Return the dates of a stored backfill, as they were resolved when it was made."""
+    request = row.request
+    dates = request["dates"]
+    return Selection(
+        int(request["first"]),
+        int(request["last"]),
+        None if dates is None else tuple(dates),
+        limit=request["limit"],
+        backwards=bool(request["run_backwards"]),
+    )
+
+
+def prepare_stored(ctx: AppContext, row: BackfillRow, options: BackfillOptions, store: Store) -> Prepared:
+    """Understand a stored backfill anew: the DAG as it is now, the dates as they were then."""
+    target = find_stored_target(ctx, row)
+    refuse_impossible(target.dag, ctx.settings, options)
+    return Prepared(options, target, selection_of(row), policy_for(options, target.dag, store), row.parent_id)

@@ -1,0 +1,112 @@
+"""Which DAG, which dates: what every command with a selection asks first.
+
+Owns the way from options to a loaded DAG and a resolved selection. Nothing is written here, and the store is only read:
+a mistake found here leaves everything as it was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from backfill_cli.app.context import AppContext
+from backfill_cli.core.ports import Store
+from backfill_cli.core.ranges import RangeRequest, Selection, resolve_range
+from backfill_cli.core.records import BackfillRow
+from backfill_cli.core.results import BackfillOptions
+from backfill_cli.errors import NotFoundError, UsageProblem
+
+if TYPE_CHECKING:
+    from backfill_cli.core.graph import Dag
+    from backfill_cli.loader.resolve import Resolved
+
+
+def find_target(ctx: AppContext, options: BackfillOptions, store: Store) -> Resolved:
+    """Return the DAG the options name.
+
+    Raises:
+        UsageProblem: None or several ways to name it were used.
+        InputError: It cannot be found or loaded.
+    """
+    from backfill_cli.loader import resolve
+
+    settings = ctx.settings
+    named = [one for one in (options.dag_id, options.dag, options.command) if one is not None]
+    if len(named) != 1:
+        raise UsageProblem(
+            "no DAG is named" if not named else "--dag and --command exclude each other",
+            hint="give --dag DAG, or --command 'etl.sh {{ ds }}' --schedule @daily",
+            code="no-dag" if not named else "dag-conflict",
+        )
+    if options.command is not None:
+        from backfill_cli.loader.adhoc import adhoc_dag
+
+        zone = options.timezone or settings.timezone
+        _, definition = adhoc_dag(options.command, options.schedule, options.name, zone)
+        found = resolve.resolve_definition(definition, settings=settings)
+    elif options.dag is not None:
+        found = resolve.resolve_object(options.dag, settings=settings)  # type: ignore[arg-type]
+    else:
+        assert options.dag_id is not None
+        found = resolve.resolve_dag(
+            options.dag_id, settings=settings, known_definition=lambda dag_id: _definition(store, dag_id)
+        )
+    if options.strict_templates:
+        found = replace(found, dag=replace(found.dag, strict_templates=True))
+    return found
+
+
+def find_stored_target(ctx: AppContext, row: BackfillRow) -> Resolved:
+    """Return the DAG of a stored backfill, found as it was found then. Raises InputError."""
+    from backfill_cli.loader import resolve
+
+    target = str(row.request["target"])
+    if target.startswith(resolve.DEFINITION):
+        return resolve.resolve_definition(target.removeprefix(resolve.DEFINITION), settings=ctx.settings)
+    if not target:
+        raise NotFoundError(
+            f"DAG '{row.dag_id}' of {row.backfill_id} was made in Python and is in no file",
+            hint="run it from the program that made it, or write it into a DAG file",
+            code="dag-in-process",
+        )
+    found = resolve.resolve_dag(target, settings=ctx.settings)
+    if row.request["strict_templates"]:
+        found = replace(found, dag=replace(found.dag, strict_templates=True))
+    return found
+
+
+def _definition(store: Store, dag_id: str) -> str | None:
+    row = store.read(lambda reader: reader.dag(dag_id))
+    return row.definition if row else None
+
+
+def find_selection(ctx: AppContext, options: BackfillOptions, dag: Dag) -> Selection:
+    """Return the logical dates the options mean for the DAG (contract section 4)."""
+    request = RangeRequest(
+        start=options.start_date,
+        end=options.end_date,
+        last=options.last,
+        dates=options.dates,
+        include_incomplete=options.include_incomplete,
+        ignore_dag_bounds=options.ignore_dag_bounds,
+        limit=options.limit,
+        backwards=options.run_backwards,
+    )
+    return resolve_range(
+        request,
+        schedule=dag.schedule,
+        zone=dag.timezone,
+        dag_start=dag.start_date,
+        dag_end=dag.end_date,
+        now=ctx.clock.now_us() // 1_000_000,
+    )
+
+
+def has_range(options: BackfillOptions) -> bool:
+    """Whether any option selects dates."""
+    return bool(options.start_date or options.end_date or options.last or options.dates)
+
+
+def has_selection(options: BackfillOptions) -> bool:
+    """Whether any option names a DAG or selects dates."""
+    return has_range(options) or any(one is not None for one in (options.dag_id, options.dag, options.command))

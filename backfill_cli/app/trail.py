@@ -1,0 +1,49 @@
+"""Writing the audit trail: one entry, in the transaction of the change it records.
+
+Owns the way from a use case to the next entry of the chain (`core/auditing.py` says what an entry holds).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from backfill_cli.app.actor import host_name, mask_conf, origin, user_name
+from backfill_cli.app.context import AppContext
+from backfill_cli.core.auditing import canonical, head_text, next_entry
+from backfill_cli.core.ports import Writer
+
+
+def record(
+    ctx: AppContext,
+    writer: Writer,
+    action: str,
+    target: str,
+    *,
+    outcome: str,
+    reason: str | None = None,
+    details: Mapping[str, Any],
+) -> str:
+    """Append an entry and return the chain's new head as text."""
+    entry = next_entry(
+        writer.audit_head(),
+        at=ctx.clock.now_us(),
+        actor=user_name(ctx.environ),
+        host=host_name(),
+        action=action,
+        target=target,
+        reason=reason,
+        outcome=outcome,
+        details={**origin(ctx.environ, ctx.command), **details},
+    )
+    writer.add_audit(entry)
+    return head_text((entry.seq, entry.hash))
+
+
+def conf_details(conf: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what an entry says of a conf: the keys with secrets masked, and a digest of the whole."""
+    if not conf:
+        return {}
+    from hashlib import sha256
+
+    return {"conf": mask_conf(conf), "conf_digest": sha256(canonical(mask_conf(conf)).encode()).hexdigest()[:16]}

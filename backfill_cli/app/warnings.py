@@ -1,0 +1,213 @@
+"""What a plan warns about, and what it refuses: found before anything runs.
+
+Owns the list of checks, each a function that yields problems. They look at definitions and settings, never at dates one
+by one, so that a plan of a million dates is checked as fast as one of ten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from backfill_cli.app.actor import secret_keys
+from backfill_cli.core.graph import near_hint
+from backfill_cli.core.pools import DEFAULT_POOL, DEFAULT_POOL_SLOTS, UNLIMITED
+from backfill_cli.core.records import Action
+from backfill_cli.core.results import BackfillOptions, Problem
+from backfill_cli.core.templates import Place
+from backfill_cli.core.work import PythonWork, ShellWork, SqlWork
+from backfill_cli.errors import MacroError, UnknownPoolError
+
+if TYPE_CHECKING:
+    from backfill_cli.app.context import AppContext
+    from backfill_cli.core.graph import Dag, Task
+    from backfill_cli.core.planning import PlanSummary
+    from backfill_cli.core.ports import Store
+    from backfill_cli.loader.resolve import Resolved
+    from backfill_cli.loader.settings import Settings
+
+
+def refuse_impossible(dag: Dag, settings: Settings, options: BackfillOptions) -> None:
+    """Refuse what could only fail: a pool that does not exist or is too small, and in strict mode unknown names.
+
+    Raises:
+        UnknownPoolError, MacroError.
+    """
+    pools = {DEFAULT_POOL: DEFAULT_POOL_SLOTS, **settings.pools}
+    for task in dag.tasks.values():
+        if task.pool not in pools:
+            raise UnknownPoolError(
+                f"task '{task.task_id}' uses pool '{task.pool}', which does not exist",
+                hint=near_hint(task.pool, pools) + f"; or add {task.pool} = 4 under [pools] in bfill.toml",
+                where=task.where,
+            )
+        size = pools[task.pool]
+        if size != UNLIMITED and task.pool_slots > size:
+            raise UnknownPoolError(
+                f"task '{task.task_id}' needs {task.pool_slots} slots of pool '{task.pool}', which has {size}",
+                hint="give the pool more slots, or the task fewer",
+                code="pool-too-small",
+                where=task.where,
+            )
+    if dag.strict_templates:
+        for problem in template_problems(dag, settings, options):
+            raise MacroError(problem.message, hint=problem.hint, code=problem.code)
+
+
+def warnings_for(
+    ctx: AppContext, target: Resolved, options: BackfillOptions, summary: PlanSummary, store: Store
+) -> list[Problem]:
+    """Return what a person should know before these dates run."""
+    dag = target.dag
+    return [
+        *_template_warnings(dag, ctx.settings, options, summary),
+        *_other_days(dag, summary),
+        *_clock_changes(dag, summary),
+        *_soft_timeouts(dag),
+        *_capped(dag, options),
+        *_secrets(options),
+        *_moved(target, store),
+    ]
+
+
+def template_problems(dag: Dag, settings: Settings, options: BackfillOptions) -> Iterator[Problem]:
+    """Yield names in templates that will stay as written."""
+    from backfill_cli.core.linting import lint_field
+
+    conf = frozenset(options.conf or {})
+    for task in dag.tasks.values():
+        for text, place in templates_of(task):
+            notes = lint_field(
+                text,
+                place,
+                conf_keys=conf,
+                param_keys={*dag.params, *task.params},
+                variable_names=settings.variables,
+                connection_names=settings.connections,
+                upstream_ids=dag.ancestors(task.task_id),
+            )
+            for note in notes:
+                yield Problem(note.code, f"{task.task_id}: {note.message}", note.hint)
+
+
+def _template_warnings(
+    dag: Dag, settings: Settings, options: BackfillOptions, summary: PlanSummary
+) -> Iterator[Problem]:
+    """The same for dates that will run: one that has a dag_run keeps its conf, which may have the key."""
+    keeps_conf = options.conf is None and not summary.counts[Action.CREATE]
+    for problem in template_problems(dag, settings, options):
+        if not (keeps_conf and problem.code == "missing-conf"):
+            yield problem
+
+
+def templates_of(task: Task) -> Iterator[tuple[str, Place]]:
+    """Yield the template fields of a task as (text, place)."""
+    match task.work:
+        case ShellWork() as work:
+            yield work.command, Place.SHELL
+            for value in work.env.values():
+                yield value, Place.PLAIN
+        case SqlWork() as work:
+            for statement in work.sql:
+                yield statement, Place.SQL
+            yield from _strings(work.parameters)
+        case PythonWork() as work:
+            yield from _strings(work.args)
+            yield from _strings(work.kwargs)
+        case _:
+            return
+
+
+def _strings(value: object) -> Iterator[tuple[str, Place]]:
+    match value:
+        case str():
+            yield value, Place.PLAIN
+        case list() | tuple():
+            for one in value:
+                yield from _strings(one)
+        case dict():
+            for one in value.values():
+                yield from _strings(one)
+
+
+def _other_days(dag: Dag, summary: PlanSummary) -> Iterator[Problem]:
+    """`ds` is the UTC date: the best known off-by-one-day bug (semantics section 7)."""
+    import re
+
+    from backfill_cli.core.results import instant
+    from backfill_cli.core.zones import local_date
+
+    uses = re.compile(r"\bds(?:_nodash)?\b")
+    in_templates = any(
+        "{{" in text and uses.search(text) for task in dag.tasks.values() for text, _ in templates_of(task)
+    )
+    in_python = any(
+        isinstance(task.work, PythonWork) and {"ds", "ds_nodash"} & set(task.work.macros) for task in dag.tasks.values()
+    )
+    if not in_templates and not in_python:
+        return
+    for row in (*summary.head, *summary.tail):
+        utc, local = instant(row.logical_date).date(), local_date(row.logical_date, dag.timezone)
+        if utc != local:
+            yield Problem(
+                "ds-is-utc",
+                f"ds is the UTC date, so {local} renders {utc}; local_ds renders {local}",
+                "write {{ local_ds }} for the date in the DAG's zone",
+            )
+            return
+
+
+def _clock_changes(dag: Dag, summary: PlanSummary) -> Iterator[Problem]:
+    from backfill_cli.core.notes import clock_change_notes
+
+    if dag.schedule.kind not in ("cron", "calendar") or summary.first is None or summary.last is None:
+        return
+    low, high = sorted((summary.first, summary.last))
+    for note in clock_change_notes(low, high, dag.timezone):
+        yield Problem(note.code, note.message, note.hint)
+
+
+def _soft_timeouts(dag: Dag) -> Iterator[Problem]:
+    soft = [
+        task.task_id
+        for task in dag.tasks.values()
+        if task.execution_timeout_s is not None
+        and isinstance(task.work, PythonWork)
+        and task.work.decides != "shell"
+        and (task.executor or "thread") == "thread"
+    ]
+    if soft:
+        yield Problem(
+            "soft-timeout",
+            f"the execution_timeout of {', '.join(soft)} is cooperative: a thread ends at its next bytecode",
+            "a call that blocks in C code (a socket, a sleep) returns first; give such calls a timeout of their own",
+        )
+
+
+def _capped(dag: Dag, options: BackfillOptions) -> Iterator[Problem]:
+    if options.max_parallel_runs > dag.max_active_runs:
+        yield Problem(
+            "parallel-capped",
+            f"--parallel {options.max_parallel_runs} is capped by the DAG's max_active_runs={dag.max_active_runs}",
+            "raise max_active_runs in the DAG file to run more dates together",
+        )
+
+
+def _secrets(options: BackfillOptions) -> Iterator[Problem]:
+    for key in secret_keys(options.conf or {}):
+        yield Problem(
+            "secret-in-conf",
+            f"the conf key '{key}' looks secret; its value is masked where it is shown, but kept in the store",
+            f"keep it outside: --conf {key}=secret:ENV_NAME reads the environment when a task runs",
+        )
+
+
+def _moved(target: Resolved, store: Store) -> Iterator[Problem]:
+    dag = target.dag
+    known = store.read(lambda reader: reader.dag(dag.dag_id))
+    if known is not None and known.path and dag.path and known.path != dag.path:
+        yield Problem(
+            "dag-moved",
+            f"'{dag.dag_id}' was loaded from {known.path} before, now from {dag.path}; its history stays with the id",
+            "give one of them another dag_id if they are not the same DAG",
+        )
