@@ -6,64 +6,36 @@ pools, limits, timeouts, stopping. It reads no clock and starts nothing. The coo
 then submits. So a whole backfill can be played with a fake clock and no database, and a crash between any two turns
 leaves a store that says what may have been running.
 
-Rows are made once a turn from what changed in it: the start and the end of an attempt that meet become one write.
+An event moves what it is about and puts what may follow from it on a list; `_propagate` works the list off. Chains of
+tasks, and of dates that wait for each other, may thus be longer than any stack.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable
 from heapq import heappop, heappush
-from typing import NamedTuple
 
-from backfill_cli.core.graph import Dag, Task
+from backfill_cli.core.changes import Changes, Key
+from backfill_cli.core.context import PreviousSuccess
+from backfill_cli.core.graph import NO_CALLBACKS, Dag, Task
 from backfill_cli.core.planning import INTERRUPTED
 from backfill_cli.core.pools import Pools, Ready
-from backfill_cli.core.context import PreviousSuccess
 from backfill_cli.core.ports import AttemptReport, ProgressCounts
 from backfill_cli.core.progress import Instance, OpenRun, RunSpec
-from backfill_cli.core.records import AttemptRow, Batch, Counts, InstanceRow, OutcomeRow, RunRow, XComRow
-from backfill_cli.core.results import iso
+from backfill_cli.core.records import RunRow, RunType
+from backfill_cli.core.restoring import restore
 from backfill_cli.core.retries import classify
-from backfill_cli.core.rules import MET, Past, PastRun, Verdict, decide, past_of
-from backfill_cli.core.states import TRANSITIONS, Event, Outcome, RunState, TaskState, advance
+from backfill_cli.core.rules import MET, Past, PastRun, Upstream, Verdict, cut_off, decide, past_of, watched_by
+from backfill_cli.core.states import Event, Outcome, RunState, TaskState, advance
+from backfill_cli.core.steps import Flight, Limits, Step, Submission
+from backfill_cli.core.wording import waiting_reasons, why_blocked, why_failed
 from backfill_cli.core.work import EmptyWork
 
+__all__ = ["BackfillMachine", "Flight", "Limits", "Step", "Submission"]
+
 MICROSECONDS = 1_000_000
-
-
-class Limits(NamedTuple):
-    """How much at once: dag_runs open together, tasks in the executor, and the pools (name → slots, -1 unlimited)."""
-
-    parallel: int
-    capacity: int
-    pools: Mapping[str, int]
-
-
-class Submission(NamedTuple):
-    """One try to start: what the coordinator makes an Invocation of."""
-
-    run: OpenRun
-    task: Task
-    try_number: int
-    spent: int
-    previous_success: PreviousSuccess | None
-
-
-class Step(NamedTuple):
-    """What one turn leads to: rows to commit, then tries to submit and to cancel; when to look again, epoch µs."""
-
-    batch: Batch
-    submissions: list[Submission]
-    cancellations: list[tuple[int, str]]
-    wake_at: int | None
-
-
-class Flight(NamedTuple):
-    """A try that was submitted and holds slots until its report is in."""
-
-    try_number: int
-    pool: str
-    slots: int
+_USES_BUDGET = frozenset({Outcome.SUCCESS, Outcome.FAILED, Outcome.RETRY, Outcome.SKIPPED})
 
 
 class BackfillMachine:
@@ -88,18 +60,25 @@ class BackfillMachine:
         self.completed = self.failed = self.blocked = 0
         self.stopping = self.aborting = False
         self.runs: dict[int, OpenRun] = {}
-        self.flights: dict[tuple[int, str], Flight] = {}
+        self.flights: dict[Key, Flight] = {}
         self.pools = Pools(limits.pools)
         self._backwards = backwards
         self._latest: OpenRun | None = None
         self._latest_success: PreviousSuccess | None = None
         self._timers: list[tuple[int, int, str]] = []
-        self._batch = Batch()
-        self._opened: set[int] = set()
-        self._dirty_runs: dict[int, tuple[OpenRun, int | None]] = {}
-        self._dirty: dict[tuple[int, str], Instance] = {}
-        self._cancellations: list[tuple[int, str]] = []
-        self._counts_moved = False
+        self._changes = Changes(dag.version, backfill_id, owner)
+        self._cancellations: list[Key] = []
+        self._to_consider: deque[tuple[OpenRun, str]] = deque()
+        self._to_settle: deque[OpenRun] = deque()
+        tasks = dag.tasks.values()
+        self._first = tuple(
+            task.task_id
+            for task in tasks
+            if decide(task.trigger_rule, Upstream(len(task.upstream))) is not Verdict.WAIT
+        )
+        self._instant = frozenset(
+            task.task_id for task in tasks if isinstance(task.work, EmptyWork) and task.callbacks == NO_CALLBACKS
+        )
 
     # what the coordinator asks
 
@@ -131,17 +110,19 @@ class BackfillMachine:
         if not self._backwards:
             run.previous_success = _later(run.previous_success, self._latest_success)
         self.runs[run.logical_date] = run
-        self._latest = run
-        self._opened.add(run.logical_date)
-        self._dirty_runs[run.logical_date] = (run, None)
-        self._restore(run, spec)
-        for task_id, one in run.instances.items():
-            if one.state is TaskState.UP_FOR_RETRY and one.retry_at is not None:
-                run.active += 1
-                heappush(self._timers, (one.retry_at, run.logical_date, task_id))
-        for task_id in self.dag.tasks:
-            self._consider(run, task_id, now)
-        self._settle(run, now)
+        if not (self.dag.catchup and run.run_type is RunType.MANUAL):  # semantics section 4, rule 3
+            self._latest = run
+        self._changes.opened(run)
+        if spec.instances:
+            restore(run, spec, self.dag, self._changes)
+            for task_id, one in run.instances.items():
+                if one.state is TaskState.UP_FOR_RETRY:
+                    run.active += 1
+                    heappush(self._timers, (now if one.retry_at is None else one.retry_at, run.logical_date, task_id))
+        for task_id in self.dag.tasks if spec.instances else self._first:
+            self._to_consider.append((run, task_id))
+        self._to_settle.append(run)
+        self._propagate(now)
 
     def on_started(self, logical_date: int, task_id: str, try_number: int, at: int) -> None:
         """A worker began a try."""
@@ -150,35 +131,32 @@ class BackfillMachine:
         if run and one and one.try_number == try_number and one.state is TaskState.QUEUED:
             one.state = advance(one.state, Event.STARTED)
             one.started_at = at
-            self._dirty[logical_date, task_id] = one
+            self._changes.instance(logical_date, task_id, one)
 
     def on_report(self, report: AttemptReport, now: int) -> None:
         """A try ended. A report for an older try, or for one that was given up, is recorded as late."""
         key = report.logical_date, report.task_id
         flight = self.flights.get(key)
-        run = self.runs.get(report.logical_date)
         if flight is None or flight.try_number != report.try_number:
-            self._record(report, Outcome.LATE, report.reason)
+            self._changes.attempt(report, Outcome.LATE)
             return
         del self.flights[key]
         self.pools.give_back(flight.pool, flight.slots)
-        if run is None:
-            self._record(report, Outcome.LATE, report.reason)
+        run = self.runs.get(report.logical_date)
+        if run is None:  # given up meanwhile: dagrun_timeout
+            self._changes.attempt(report, Outcome.LATE)
             return
         run.in_flight -= 1
+        run.active -= 1
         self._unpark(run)
         one = run.instances[report.task_id]
-        if one.state not in (TaskState.QUEUED, TaskState.RUNNING):  # given up meanwhile: dagrun_timeout
-            self._record(report, Outcome.LATE, report.reason)
-            self._settle(run, now)
-            return
         if one.state is TaskState.QUEUED:
             one.state = advance(one.state, Event.STARTED)
-        run.active -= 1
-        if self.aborting and report.outcome is not Outcome.SUCCESS:
+        if self.aborting and report.outcome not in (Outcome.SUCCESS, Outcome.SKIPPED):
             report = _as_lost(report)
         self._end_try(run, report, one, now)
-        self._settle(run, now)
+        self._to_settle.append(run)
+        self._propagate(now)
 
     def on_overdue(self, logical_date: int, task_id: str, try_number: int) -> None:
         """A Python task's time is over, but its thread has not returned: it holds its slot until it does."""
@@ -186,7 +164,7 @@ class BackfillMachine:
         one = run.instances[task_id] if run else None
         if one and one.try_number == try_number and one.state in (TaskState.QUEUED, TaskState.RUNNING):
             one.reason = "timed out, still running"
-            self._dirty[logical_date, task_id] = one
+            self._changes.instance(logical_date, task_id, one)
 
     def on_time(self, now: int) -> None:
         """Let what is due by `now` (epoch µs) happen: retries, and dag_runs whose time is up."""
@@ -197,14 +175,14 @@ class BackfillMachine:
                 continue
             if not task_id:
                 self._time_out(run, now)
-            elif run.instances[task_id].state is TaskState.UP_FOR_RETRY:
-                one = run.instances[task_id]
+            elif (one := run.instances[task_id]).state is TaskState.UP_FOR_RETRY:
                 one.state = advance(one.state, Event.RETRY_DUE)
                 one.retry_at = None
                 run.active -= 1
-                self._dirty[logical_date, task_id] = one
-                self._consider(run, task_id, now)
-                self._settle(run, now)
+                self._changes.instance(logical_date, task_id, one)
+                self._to_consider.append((run, task_id))
+                self._to_settle.append(run)
+        self._propagate(now)
 
     def stop(self, *, abort: bool = False) -> None:
         """Start nothing new. With `abort`, a try that ends badly from now on counts as lost, not as failed."""
@@ -224,36 +202,20 @@ class BackfillMachine:
     def take(self, now: int) -> Step:
         """Return what changed since the last call and what may start now; an empty step when nothing did."""
         submissions = [] if self.stopping else self._dispatch(now)
-        batch, self._batch = self._batch, Batch()
-        for logical_date, (run, ended_at) in self._dirty_runs.items():
-            owner = None if run.is_closed else self.owner
-            row = run.row(self.dag.version, self.backfill_id, owner, ended_at)
-            (batch.opened if logical_date in self._opened else batch.runs).append(row)
-        batch.instances = [one.row(date, task_id) for (date, task_id), one in self._dirty.items()]
-        if self._counts_moved:
-            batch.counts = Counts(self.completed, self.failed)
-        self._dirty_runs, self._dirty, self._opened, self._counts_moved = {}, {}, set(), False
+        batch = self._changes.take(self.completed, self.failed)
         cancellations, self._cancellations = self._cancellations, []
-        wake_at = self._timers[0][0] if self._timers and not self.stopping else None
-        return Step(batch, submissions, cancellations, wake_at)
+        while self._timers and self._timers[0][1] not in self.runs:
+            heappop(self._timers)
+        return Step(batch, submissions, cancellations, self._timers[0][0] if self._timers else None)
+
+    def next_retry_at(self) -> int | None:
+        """Return when the next retry is due, epoch microseconds; None without one."""
+        return min((at for at, date, task_id in self._timers if task_id and date in self.runs), default=None)
 
     def waiting(self) -> dict[str, int]:
         """Return how many tasks wait, by the reason in words; for the progress line."""
-        reasons: dict[str, int] = {}
-        for pool, count in self.pools.waiting().items():
-            size, taken = self.pools.sizes[pool], self.pools.taken[pool]
-            if self.pools.free(pool) <= 0:
-                reasons[f"pool {pool}: {taken} of {size} slots taken"] = count
-        parked = sum(len(heap) for run in self.runs.values() for heap in run.parked.values())
-        if parked:
-            reasons[f"max_active_tasks: {self.dag.max_active_tasks} a dag_run"] = parked
-        past = sum(len(run.past_waiting) for run in self.runs.values())
-        if past:
-            reasons["the previous date"] = past
-        retries = sum(1 for _, _, task_id in self._timers if task_id)
-        if retries:
-            reasons["their next try"] = retries
-        return reasons
+        retries = sum(1 for _, date, task_id in self._timers if task_id and date in self.runs)
+        return waiting_reasons(self.pools, self.runs.values(), retries, self.dag.max_active_tasks)
 
     def _dispatch(self, now: int) -> list[Submission]:
         submissions = []
@@ -290,16 +252,16 @@ class BackfillMachine:
         # Until the worker says when it began: a crash in between must leave a time to show.
         one.started_at, one.ended_at, one.retry_at, one.reason = now, None, None, None
         if one.try_number > 1:  # the XComs of a try are cleared when the next begins
-            self._batch.cleared.append((run.logical_date, task.task_id))
+            self._changes.clear_xcoms(run.logical_date, task.task_id)
             run.xcoms.pop(task.task_id, None)
-        self._dirty[run.logical_date, task.task_id] = one
+        self._changes.instance(run.logical_date, task.task_id, one)
         self._mark_running(run, now)
 
     def _mark_running(self, run: OpenRun, now: int) -> None:
         if run.state is RunState.RUNNING:
             return
         run.state, run.started_at, run.reason = RunState.RUNNING, now, None
-        self._dirty_runs[run.logical_date] = (run, None)
+        self._changes.run(run)
         if self.dag.dagrun_timeout_s is not None:
             due = now + int(self.dag.dagrun_timeout_s * MICROSECONDS)
             heappush(self._timers, (due, run.logical_date, ""))
@@ -309,15 +271,14 @@ class BackfillMachine:
         lost = report.outcome is Outcome.LOST
         if not self.aborting:  # being stopped by a person says nothing against the task
             one.losses = one.losses + 1 if lost else 0
-        if report.outcome in (Outcome.RETRY, Outcome.FAILED, Outcome.SUCCESS, Outcome.SKIPPED):
+        if report.outcome in _USES_BUDGET:
             one.spent += 1
         event = classify(report, counted=one.spent, losses=one.losses, policy=task.retry)
-        outcome = Outcome.FAILED if event is Event.FAILED and not lost else report.outcome
         one.started_at, one.ended_at, one.reason = report.started_at, report.ended_at, report.reason
-        self._record(report, outcome, report.reason)
-        for key, value in report.xcoms.items():
-            self._batch.xcoms.append(XComRow(run.logical_date, task.task_id, key, value))
-            run.xcoms.setdefault(task.task_id, {})[key] = value
+        self._changes.attempt(report, Outcome.FAILED if event is Event.FAILED and not lost else report.outcome)
+        if report.xcoms:
+            run.xcoms[task.task_id] = dict(report.xcoms)
+            self._changes.xcoms(run.logical_date, task.task_id, report.xcoms)
         if event is Event.SUCCEEDED:
             self._skip_unfollowed(run, report, now)
         self._move(run, task.task_id, event, now)
@@ -329,58 +290,45 @@ class BackfillMachine:
             run.active += 1
             heappush(self._timers, (one.retry_at, run.logical_date, task.task_id))
         elif one.state is TaskState.SCHEDULED:
-            self._consider(run, task.task_id, now)
-
-    def _record(self, report: AttemptReport, outcome: Outcome, reason: str | None) -> None:
-        self._batch.attempts.append(
-            AttemptRow(
-                report.logical_date,
-                report.task_id,
-                report.try_number,
-                report.started_at,
-                report.ended_at,
-                outcome,
-                reason,
-                self.dag.version,
-                self.backfill_id,
-            )
-        )
+            self._to_consider.append((run, task.task_id))
 
     def _skip_unfollowed(self, run: OpenRun, report: AttemptReport, now: int) -> None:
         """Skip what a branch did not choose, or what a short circuit cut off."""
-        behind = self.dag.downstream[report.task_id]
-        if report.follow is not None:
-            followed = set(report.follow)
-            for task_id in report.follow:
-                followed |= self.dag.descendants(task_id)
-            chosen = [task_id for task_id in behind if task_id not in followed]
-        elif report.skip_behind == "all":
-            chosen = sorted(self.dag.descendants(report.task_id), key=self.dag.position.__getitem__)
-        else:
-            chosen = list(behind) if report.skip_behind else []
-        for task_id in chosen:
+        for task_id in cut_off(self.dag, report):
             one = run.instances[task_id]
             if one.state is TaskState.SCHEDULED and not one.is_ready:
                 one.reason = f"skipped by {report.task_id}"
                 self._move(run, task_id, Event.SKIPPED, now)
 
     def _move(self, run: OpenRun, task_id: str, event: Event, now: int) -> None:
-        """Take a task instance to its next state, and let that have its effects behind it."""
+        """Take a task instance to its next state, and list what may follow from that."""
         one = run.instances[task_id]
         one.state = advance(one.state, event)
-        self._dirty[run.logical_date, task_id] = one
+        self._changes.instance(run.logical_date, task_id, one)
         if not one.state.is_terminal:
             return
         if one.ended_at is None:
             one.ended_at = now
-        run.unfinished -= 1
-        run.past_waiting.discard(task_id)
+        if task_id in run.past_waiting:
+            run.past_waiting.discard(task_id)
+            run.active -= 1
+        run.stuck.pop(task_id, None)
+        run.note_end(self.dag, task_id)
         for behind in self.dag.downstream[task_id]:
-            run.instances[behind].count(one.state)
-        for behind in self.dag.downstream[task_id]:
-            self._consider(run, behind, now)
+            self._to_consider.append((run, behind))
         for follower in run.followers:
-            self._recheck_past(follower, now)
+            self._recheck_past(follower, (task_id, *self.dag.tasks[task_id].upstream))
+        self._to_settle.append(run)
+
+    def _propagate(self, now: int) -> None:
+        """Let what has happened have its effects, near and far, until nothing moves any more."""
+        while True:
+            if self._to_consider:
+                self._consider(*self._to_consider.popleft(), now)
+            elif self._to_settle:
+                self._settle(self._to_settle.popleft(), now)
+            else:
+                return
 
     def _consider(self, run: OpenRun, task_id: str, now: int) -> None:
         """Ask the rules about a task that has not begun, and do what they say."""
@@ -403,7 +351,7 @@ class BackfillMachine:
             return
         run.active += 1
         one.is_ready = True
-        if isinstance(task.work, EmptyWork) and not self.stopping:
+        if task_id in self._instant and not self.stopping:
             self._pass_through(run, task, one, now)
             return
         self.pools.add(
@@ -437,17 +385,20 @@ class BackfillMachine:
             run.active -= 1
         if not past.met and not past.waits:
             run.stuck[task.task_id] = past
+            self._to_settle.append(run)
         return past.met
 
     def _past(self, run: OpenRun, task: Task) -> Past:
-        if not (task.depends_on_past or task.wait_for_downstream):
-            return MET
-        return past_of(task, self.dag.downstream[task.task_id], run.past(), ignore=run.ignore_past)
+        behind = self.dag.downstream[task.task_id]
+        watched = watched_by(task, behind)
+        return past_of(task, behind, run.past(watched), ignore=run.ignore_past) if watched else MET
 
-    def _recheck_past(self, run: OpenRun, now: int) -> None:
-        for task_id in sorted(run.past_waiting, key=self.dag.position.__getitem__):
-            self._consider(run, task_id, now)
-        self._settle(run, now)
+    def _recheck_past(self, run: OpenRun, watched: Iterable[str]) -> None:
+        """The previous run has moved: ask again about those of the given tasks that wait for it."""
+        if run.past_waiting:
+            for task_id in watched:
+                if task_id in run.past_waiting:
+                    self._to_consider.append((run, task_id))
 
     def _settle(self, run: OpenRun, now: int) -> None:
         """Close a run that is finished, or that nothing in this backfill can move on."""
@@ -461,19 +412,19 @@ class BackfillMachine:
                 self._note_success(run)
             else:
                 self.failed += 1
-                run.reason = run.reason or self._why_failed(run)
-            self._batch.outcomes.append(OutcomeRow(run.logical_date, run.state))
-            self._counts_moved = True
+                run.reason = run.reason or why_failed(run)
+            self._changes.outcome(run.logical_date, run.state)
+            run.ended_at = now
         else:
             self.blocked += 1
             run.state = RunState.QUEUED
-            run.reason = self._why_blocked(run)
+            run.reason = why_blocked(run, self.dag)
         run.is_closed = True
         run.previous = None
         del self.runs[run.logical_date]
-        self._dirty_runs[run.logical_date] = (run, now if run.state.is_terminal else None)
+        self._changes.run(run)
         for follower in run.followers:
-            self._recheck_past(follower, now)
+            self._recheck_past(follower, self.dag.tasks)
         run.followers = []
 
     def _note_success(self, run: OpenRun) -> None:
@@ -482,16 +433,6 @@ class BackfillMachine:
         for other in self.runs.values():
             if other.logical_date > run.logical_date:
                 other.previous_success = _later(other.previous_success, success)
-
-    def _why_failed(self, run: OpenRun) -> str:
-        for task_id, one in run.instances.items():
-            if one.state is TaskState.FAILED:
-                return f"{task_id}: {one.reason}" if one.reason else task_id
-        return "a task failed"
-
-    def _why_blocked(self, run: OpenRun) -> str:
-        task_id, past = min(run.stuck.items(), key=lambda pair: self.dag.position[pair[0]])
-        return f"{task_id} waits for {iso(past.logical_date)}: {past.task_id} is {past.state} there"
 
     def _time_out(self, run: OpenRun, now: int) -> None:
         """dagrun_timeout: the run fails, what is unfinished is skipped, what is running is asked to end."""
@@ -504,10 +445,10 @@ class BackfillMachine:
                 self._cancellations.append((run.logical_date, task_id))
             one.reason, one.ended_at, one.retry_at = "dagrun_timeout", now, None
             one.state = advance(one.state, Event.SKIPPED)
-            self._dirty[run.logical_date, task_id] = one
+            self._changes.instance(run.logical_date, task_id, one)
         run.unfinished = run.active = 0
         run.past_waiting.clear()
-        self._settle(run, now)
+        self._to_settle.append(run)
 
     def _previous_of(self, spec: RunSpec) -> OpenRun | PastRun | None:
         """The previous run: the one opened last, unless the store knows a later one."""
@@ -520,39 +461,12 @@ class BackfillMachine:
             return spec.previous
         return latest
 
-    def _restore(self, run: OpenRun, spec: RunSpec) -> None:
-        """Bring back what the store knows of the run's task instances, and clear what is to run again."""
-        for row in spec.instances:
-            one = run.instances.get(row.task_id)
-            if one is None:
-                self._remove(row.logical_date, row)
-                continue
-            one.state, one.try_number, one.spent, one.losses = row.state, row.try_number, row.spent, row.losses
-            one.started_at, one.ended_at, one.retry_at, one.reason = row[6:]
-            if row.task_id in spec.clears and (row.state, Event.CLEARED) in TRANSITIONS:
-                one.state = advance(row.state, Event.CLEARED)
-                one.spent = one.losses = 0
-                one.started_at = one.ended_at = one.retry_at = one.reason = None
-                self._dirty[run.logical_date, row.task_id] = one
-                self._batch.cleared.append((run.logical_date, row.task_id))
-                run.xcoms.pop(row.task_id, None)
-        for task_id, one in run.instances.items():
-            if one.state.is_terminal:
-                run.unfinished -= 1
-                for behind in self.dag.downstream[task_id]:
-                    run.instances[behind].count(one.state)
-
-    def _remove(self, logical_date: int, row: InstanceRow) -> None:
-        """A task that left the DAG: `removed`, and not counted."""
-        if row.state.is_terminal:
-            return
-        gone = Instance(advance(row.state, Event.REMOVED), row.try_number, row.spent, reason="not in the DAG any more")
-        self._dirty[logical_date, row.task_id] = gone
-
 
 def _later(one: PreviousSuccess | None, other: PreviousSuccess | None) -> PreviousSuccess | None:
-    known = [success for success in (one, other) if success is not None]
-    return max(known, default=None)
+    """Return the one of the later date; of one date `other`, which is what was seen last."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one if one.data_interval_start > other.data_interval_start else other
 
 
 def _as_lost(report: AttemptReport) -> AttemptReport:

@@ -1,14 +1,15 @@
 """Slots: who may go next, without any system around us being asked for more than it has.
 
-Owns semantics section 6, priority and pools. Ready tasks wait in one heap a pool, ordered by weight, then logical
-date, then DAG order. A full pool is passed by untouched, so its tasks hold nobody else; a task that needs more than
-is free is passed over, and those behind it go on. A dag_run at its max_active_tasks parks its tasks aside.
+Owns semantics section 6, priority and pools. Ready tasks wait in one heap for each pool and number of slots, ordered by
+weight, then logical date, then DAG order. A heap whose tasks need more than is free is passed over untouched, whatever
+its length, and all others go on. A dag_run at its max_active_tasks parks its tasks aside.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from heapq import heappop, heappush
+from operator import itemgetter
 from typing import NamedTuple
 
 UNLIMITED = -1
@@ -33,11 +34,11 @@ class Pools:
     def __init__(self, sizes: Mapping[str, int]) -> None:
         self.sizes = dict(sizes)
         self.taken = dict.fromkeys(sizes, 0)
-        self._waiting: dict[str, list[Ready]] = {name: [] for name in sizes}
+        self._waiting: dict[tuple[str, int], list[Ready]] = {}
 
     def add(self, ready: Ready) -> None:
         """Let a task wait for its pool."""
-        heappush(self._waiting[ready.pool], ready)
+        heappush(self._waiting.setdefault((ready.pool, ready.slots), []), ready)
 
     def free(self, pool: str) -> float:
         """Return the slots nobody holds; infinite for an unlimited pool."""
@@ -54,23 +55,21 @@ class Pools:
             capacity: How many may start at once.
             may_go: Asked last. When it answers no, the task leaves the heap: the caller has parked or dropped it.
         """
-        passed: list[Ready] = []
         while capacity > 0:
-            best = min((heap[0] for pool, heap in self._waiting.items() if heap and self.free(pool) > 0), default=None)
-            if best is None:
-                break
-            heappop(self._waiting[best.pool])
-            if best.slots > self.free(best.pool):
-                passed.append(best)
-                continue
-            if not may_go(best):
-                continue
-            self.taken[best.pool] += best.slots
-            capacity -= 1
-            yield best
-        for ready in passed:
-            heappush(self._waiting[ready.pool], ready)
+            fitting = (heap for (pool, slots), heap in self._waiting.items() if heap and slots <= self.free(pool))
+            heap = min(fitting, key=itemgetter(0), default=None)
+            if heap is None:
+                return
+            ready = heappop(heap)
+            if may_go(ready):
+                self.taken[ready.pool] += ready.slots
+                capacity -= 1
+                yield ready
 
     def waiting(self) -> dict[str, int]:
         """Return how many tasks wait, by pool; pools nobody waits for are left out."""
-        return {pool: len(heap) for pool, heap in self._waiting.items() if heap}
+        counts: dict[str, int] = {}
+        for (pool, _), heap in self._waiting.items():
+            if heap:
+                counts[pool] = counts.get(pool, 0) + len(heap)
+        return counts

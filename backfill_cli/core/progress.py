@@ -6,13 +6,13 @@ the past, what is in flight. They turn into rows (`core/records.py`) when a turn
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from backfill_cli.core.context import PreviousSuccess
 from backfill_cli.core.graph import Dag
 from backfill_cli.core.pools import Ready
-from backfill_cli.core.context import PreviousSuccess
 from backfill_cli.core.records import Action, InstanceRow, RunRow, RunType
 from backfill_cli.core.rules import Past, PastRun, Upstream
 from backfill_cli.core.states import FAILURES, RunState, TaskState
@@ -105,6 +105,7 @@ class OpenRun:
         "conf",
         "conf_text",
         "data_interval_end",
+        "ended_at",
         "followers",
         "ignore_past",
         "in_flight",
@@ -133,6 +134,7 @@ class OpenRun:
         self.conf = spec.conf
         self.conf_text = spec.conf_text
         self.started_at: int | None = None
+        self.ended_at: int | None = None
         self.state = RunState.QUEUED
         self.reason: str | None = None
         self.previous = previous
@@ -152,14 +154,21 @@ class OpenRun:
         }
         self.unfinished = len(self.instances)
 
-    def past(self) -> PastRun | None:
-        """Return the previous run as the past rules see it."""
-        if not isinstance(self.previous, OpenRun):
-            return self.previous
+    def note_end(self, dag: Dag, task_id: str) -> None:
+        """Note that a task instance has ended, and let the tasks directly behind it count how."""
+        self.unfinished -= 1
+        ended = self.instances[task_id].state
+        for behind in dag.downstream[task_id]:
+            self.instances[behind].count(ended)
+
+    def past(self, watched: Iterable[str]) -> PastRun | None:
+        """Return the previous run as the past rules see it, with the states of the `watched` tasks alone."""
         run = self.previous
+        if not isinstance(run, OpenRun):
+            return run
         return PastRun(
             run.logical_date,
-            {task_id: one.state for task_id, one in run.instances.items()},
+            {task_id: run.instances[task_id].state for task_id in watched},
             is_open=not run.is_closed,
             is_finished=run.state.is_terminal,
         )

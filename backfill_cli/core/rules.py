@@ -1,18 +1,21 @@
 """May this task run now? Trigger rules and the past, each a table or a list of small predicates.
 
-Owns semantics sections 4 and 5. A trigger rule sees counts of how the upstreams ended and answers with a `Verdict`;
-the past rules see the previous dag_run and answer with met, wait, or blocked and why. Nothing here knows a run's
-machinery: `core/machine.py` asks, and acts on the answer.
+Owns semantics sections 4 and 5, and what a branch cuts off. A trigger rule sees counts of how the upstreams ended and
+answers with a `Verdict`; the past rules see the previous dag_run and answer with met, wait, or blocked and why. Nothing
+here knows a run's machinery: `core/machine.py` asks, and acts on the answer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from enum import Enum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from backfill_cli.core.graph import Task, TriggerRule
+from backfill_cli.core.graph import Dag, Task, TriggerRule
 from backfill_cli.core.states import TaskState
+
+if TYPE_CHECKING:
+    from backfill_cli.core.ports import AttemptReport
 
 
 class Verdict(Enum):
@@ -123,6 +126,20 @@ def decide(rule: TriggerRule, up: Upstream) -> Verdict:
     return Verdict.RUN if up.total == 0 else RULES[rule](up)
 
 
+def cut_off(dag: Dag, report: AttemptReport) -> list[str]:
+    """Return the tasks to skip because of what a branch or a short circuit decided, in DAG order; most often none.
+
+    A task directly behind a branch is kept when the branch chose it, or chose a task it follows.
+    """
+    behind = dag.downstream[report.task_id]
+    if report.follow is not None:
+        kept = set(report.follow).union(*(dag.descendants(task_id) for task_id in report.follow))
+        return [task_id for task_id in behind if task_id not in kept]
+    if report.skip_behind == "all":
+        return sorted(dag.descendants(report.task_id), key=dag.position.__getitem__)
+    return list(behind) if report.skip_behind else []
+
+
 class PastRun(NamedTuple):
     """The previous dag_run of a DAG, as the past rules see it.
 
@@ -151,6 +168,15 @@ class Past(NamedTuple):
 
 
 MET = Past(True)
+
+
+def watched_by(task: Task, behind: Collection[str]) -> tuple[str, ...]:
+    """Return the tasks of the previous dag_run that this one waits for: itself, and perhaps those directly `behind`."""
+    if task.wait_for_downstream:
+        return (task.task_id, *behind)
+    return (task.task_id,) if task.depends_on_past else ()
+
+
 _DONE = frozenset({TaskState.SUCCESS, TaskState.SKIPPED})
 
 
@@ -163,10 +189,9 @@ def past_of(task: Task, behind: Collection[str], previous: PastRun | None, *, ig
         previous: The latest earlier run by logical date, or None.
         ignore: The backfill's first run, with `--ignore-first-depends-on-past`.
     """
-    if ignore or previous is None or not (task.depends_on_past or task.wait_for_downstream):
+    if ignore or previous is None:
         return MET
-    watched = (task.task_id, *behind) if task.wait_for_downstream else (task.task_id,)
-    for task_id in watched:
+    for task_id in watched_by(task, behind):
         state = previous.states.get(task_id)
         if state in _DONE:
             continue

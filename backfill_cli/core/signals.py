@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+LONGEST_DELAY_S = 366 * 86_400.0
+"""A longer one is cut to a year: a task that asks for infinity shall not end the run that asks it again."""
+
 
 class TaskSignal(Exception):
     """What all of them share: a reason a person can read."""
@@ -37,4 +40,6 @@ class RateLimited(TaskSignal):
 
 
 def _seconds(delay: float | timedelta) -> float:
-    return max(0.0, delay.total_seconds() if isinstance(delay, timedelta) else float(delay))
+    """Return the delay in seconds, between 0 and LONGEST_DELAY_S; what is not a number counts as 0."""
+    seconds = delay.total_seconds() if isinstance(delay, timedelta) else float(delay)
+    return min(max(0.0, seconds), LONGEST_DELAY_S)

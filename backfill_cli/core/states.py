@@ -10,7 +10,6 @@ The README's state table is written from TRANSITIONS.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import StrEnum
 
 
@@ -116,6 +115,8 @@ TRANSITIONS: dict[tuple[TaskState, Event], TaskState] = {
         (state, Event.CLEARED): TaskState.SCHEDULED
         for state in (TaskState.SUCCESS, TaskState.FAILED, TaskState.UPSTREAM_FAILED, TaskState.SKIPPED)
     },
+    # A task that left the DAG and came back begins anew; its try_number goes on counting.
+    (TaskState.REMOVED, Event.CLEARED): TaskState.SCHEDULED,
     **{(state, Event.REMOVED): TaskState.REMOVED for state in TaskState if state not in TERMINAL},
 }
 
@@ -130,14 +131,3 @@ def advance(state: TaskState, event: Event) -> TaskState:
         return TRANSITIONS[state, event]
     except KeyError:
         raise IllegalTransition(f"{state} has no transition for {event}") from None
-
-
-def fold_run(leaves: Iterable[TaskState], all_states: Iterable[TaskState]) -> RunState:
-    """Return a dag_run's state from its task instances (semantics section 6, "dag_run result").
-
-    Any unfinished task keeps it running; then any failed or upstream_failed *leaf* fails it; all skipped is success.
-    Removed tasks do not count.
-    """
-    if any(state not in TERMINAL for state in all_states):
-        return RunState.RUNNING
-    return RunState.FAILED if any(state in FAILURES for state in leaves) else RunState.SUCCESS
