@@ -7,6 +7,9 @@ Keys of backfills are not remembered: a planned backfill can be dropped, and its
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from backfill_cli.errors import StoreError
 from backfill_cli.store.connections import Connection
 from backfill_cli.store.problems import one_line
@@ -15,22 +18,38 @@ from backfill_cli.store.rows import KEY
 _REASONS_KEPT = 4_096
 
 
+class Lookup(dict[str, int]):
+    """A dict that asks the database for a name it has not met; a hit costs what any dict's does."""
+
+    def __init__(self, ask: Callable[[str], int], *, at_most: int | None = None) -> None:
+        super().__init__()
+        self._ask = ask
+        self._at_most = at_most
+
+    def __missing__(self, name: str) -> int:
+        key = self._ask(name)
+        if self._at_most is not None and len(self) >= self._at_most:
+            self.clear()
+        self[name] = key
+        return key
+
+
 class Keys:
     """Names to keys, over one connection."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._dags: dict[str, int] = {}
-        self._versions: dict[tuple[int, str], int] = {}
-        self._tasks: dict[int, dict[str, int]] = {}
-        self._reasons: dict[str, int] = {}
-        self.first_dates: dict[int, int] = {}
-        """Task key → the earliest date known to be stored in tasks.first_date."""
+        self.forget()
 
     def forget(self) -> None:
         """Drop everything: a transaction was rolled back."""
-        for cache in (self._dags, self._versions, self._tasks, self._reasons, self.first_dates):
-            cache.clear()
+        self._dags: dict[str, int] = {}
+        self._versions: dict[int, Lookup] = {}
+        self._tasks: dict[int, Lookup] = {}
+        # A plan that words every date differently must not make the cache grow with it.
+        self.reasons = Lookup(self._intern, at_most=_REASONS_KEPT)
+        self.first_dates: dict[int, int] = {}
+        """Task key → the earliest date known to be stored in tasks.first_date."""
 
     def find_dag(self, dag_id: str) -> int | None:
         """Return a DAG's key, None when the store has never seen it."""
@@ -48,34 +67,17 @@ class Keys:
             raise _unknown("DAG", dag_id)
         return key
 
-    def version(self, dag: int, digest: str) -> int:
-        """Return a version's key. Raises StoreError when it was never registered."""
-        key = self._versions.get((dag, digest))
-        if key is None:
-            row = self._connection.one("SELECT version FROM dag_versions WHERE dag = ? AND digest = ?", (dag, digest))
-            if row is None:
-                raise _unknown("version", digest)
-            key = self._versions[dag, digest] = KEY.record(row)
-        return key
+    def versions(self, dag: int) -> Lookup:
+        """Return the DAG's versions; asking for one that was never registered raises StoreError."""
+        if dag not in self._versions:
+            self._versions[dag] = Lookup(partial(self._version, dag))
+        return self._versions[dag]
 
-    def tasks(self, dag: int) -> dict[str, int]:
-        """Return all tasks of a DAG, of any version."""
-        found = self._tasks.get(dag)
-        if found is None:
-            rows = self._connection.rows("SELECT task_id, task FROM tasks WHERE dag = ?", (dag,))
-            found = self._tasks[dag] = {str(task_id): KEY.record((task,)) for task_id, task in rows}
-        return found
-
-    def task(self, dag: int, task_id: str) -> int | None:
-        """Return a task's key, None when no version of the DAG has it."""
-        key = self.tasks(dag).get(task_id)
-        if key is None:
-            # A reader's cache may be older than its snapshot.
-            row = self._connection.one("SELECT task FROM tasks WHERE dag = ? AND task_id = ?", (dag, task_id))
-            key = KEY.maybe(row)
-            if key is not None:
-                self._tasks[dag][task_id] = key
-        return key
+    def tasks(self, dag: int) -> Lookup:
+        """Return the tasks of any version of a DAG; asking for one that was never registered raises StoreError."""
+        if dag not in self._tasks:
+            self._tasks[dag] = Lookup(partial(self._task, dag))
+        return self._tasks[dag]
 
     def backfill(self, backfill_id: str | None) -> int | None:
         """Return a backfill's key, None when there is none of that id."""
@@ -83,17 +85,21 @@ class Keys:
             return None
         return KEY.maybe(self._connection.one("SELECT backfill FROM backfills WHERE backfill_id = ?", (backfill_id,)))
 
-    def reason(self, sentence: str) -> int:
-        """Return the key of a sentence; a new one is stored. For writers."""
-        key = self._reasons.get(sentence)
-        if key is None:
-            self._connection.run("INSERT INTO reasons (sentence) VALUES (?) ON CONFLICT DO NOTHING", (sentence,))
-            row = self._connection.one("SELECT reason FROM reasons WHERE sentence = ?", (sentence,))
-            # A plan that words every date differently must not make the cache grow with it.
-            if len(self._reasons) >= _REASONS_KEPT:
-                self._reasons.clear()
-            key = self._reasons[sentence] = KEY.record(row or (None,))
-        return key
+    def _version(self, dag: int, digest: str) -> int:
+        row = self._connection.one("SELECT version FROM dag_versions WHERE dag = ? AND digest = ?", (dag, digest))
+        if row is None:
+            raise _unknown("version", digest)
+        return KEY.record(row)
+
+    def _task(self, dag: int, task_id: str) -> int:
+        row = self._connection.one("SELECT task FROM tasks WHERE dag = ? AND task_id = ?", (dag, task_id))
+        if row is None:
+            raise _unknown("task", task_id)
+        return KEY.record(row)
+
+    def _intern(self, sentence: str) -> int:
+        self._connection.run("INSERT INTO reasons (sentence) VALUES (?) ON CONFLICT DO NOTHING", (sentence,))
+        return KEY.record(self._connection.one("SELECT reason FROM reasons WHERE sentence = ?", (sentence,)) or (None,))
 
 
 def _unknown(what: str, name: str) -> StoreError:

@@ -135,10 +135,11 @@ class LedgerReader:
     ) -> Iterator[AttemptRow]:
         """Stream the attempts of those dates, by date, task and try."""
         dag = self._keys.find_dag(dag_id)
-        narrowed, values = "", []
+        narrowed = ""
+        values: list[int | str | None] = []
         if task_id is not None:
-            narrowed += " AND a.task = ?"
-            values.append(None if dag is None else self._keys.task(dag, task_id))
+            narrowed += " AND a.task = (SELECT task FROM tasks WHERE dag = ? AND task_id = ?)"
+            values += [dag, task_id]
         if backfill_id is not None:
             narrowed += " AND a.backfill = ?"
             values.append(self._keys.backfill(backfill_id))

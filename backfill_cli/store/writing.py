@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from backfill_cli.core.records import AttemptRow, Batch, Claim, InstanceRow, RunRow, XComRow
-from backfill_cli.errors import ConflictError, StoreError
+from backfill_cli.errors import ConflictError
 from backfill_cli.store import counting
 from backfill_cli.store.problems import one_line
 from backfill_cli.store.reading import ACTIVE, RUN_COLUMNS, RUN_NAMES
@@ -147,7 +147,7 @@ class LedgerWriter(SqlReader):
                 backfills[backfill_id] = self._keys.backfill(backfill_id)
             backfill = backfills[backfill_id]
         return (
-            dag, date, end, run_type._value_, state._value_, self._keys.version(dag, version),
+            dag, date, end, run_type._value_, state._value_, self._keys.versions(dag)[version],
             None if conf == "{}" else storable(conf), started_at, ended_at, storable(reason), backfill, owner,
         )  # fmt: skip
 
@@ -174,7 +174,6 @@ class LedgerWriter(SqlReader):
         values = [
             (dag, date, tasks[task_id], state._value_, tries, spent, losses, begun, ended, retry_at, storable(reason))
             for date, task_id, state, tries, spent, losses, begun, ended, retry_at, reason in latest.values()
-            if task_id in tasks or self._known_task(dag, task_id)
         ]
         self._connection.many(_INSTANCE_UPSERT, values)
         self._note_first_dates(values)
@@ -194,35 +193,30 @@ class LedgerWriter(SqlReader):
 
     def _put_attempts(self, dag: int, rows: Iterable[AttemptRow], backfills: dict[str, int | None]) -> None:
         tasks = self._keys.tasks(dag)
-        version_of = self._keys.version
+        versions = self._keys.versions(dag)
         self._connection.many(
             _ATTEMPT_APPEND,
             (
                 (
                     dag, date, tasks[task_id], tries, begun, ended, outcome._value_, storable(reason),
-                    version_of(dag, version), self._backfill_key(backfill_id, backfills),
+                    versions[version], self._backfill_key(backfill_id, backfills),
                 )
                 for date, task_id, tries, begun, ended, outcome, reason, version, backfill_id in rows
-                if task_id in tasks or self._known_task(dag, task_id)
-            ),
+                ),
         )  # fmt: skip
 
     def _put_xcoms(self, dag: int, rows: Iterable[XComRow]) -> None:
         tasks = self._keys.tasks(dag)
         self._connection.many(
             _XCOM_UPSERT,
-            (
-                (dag, date, tasks[task_id], storable(name), storable(value))
-                for date, task_id, name, value in rows
-                if task_id in tasks or self._known_task(dag, task_id)
-            ),
+            ((dag, date, tasks[task_id], storable(name), storable(value)) for date, task_id, name, value in rows),
         )
 
     def _drop_xcoms(self, dag: int, pairs: Iterable[tuple[int, str]]) -> int:
         tasks = self._keys.tasks(dag)
         return self._connection.many(
             "DELETE FROM xcoms WHERE dag = ? AND logical_date = ? AND task = ?",
-            ((dag, date, tasks[task_id]) for date, task_id in pairs if task_id in tasks),
+            ((dag, date, tasks[task_id]) for date, task_id in pairs),
         )
 
     def _backfill_key(self, backfill_id: str | None, backfills: dict[str, int | None]) -> int | None:
@@ -231,15 +225,6 @@ class LedgerWriter(SqlReader):
         if backfill_id not in backfills:
             backfills[backfill_id] = self._keys.backfill(backfill_id)
         return backfills[backfill_id]
-
-    def _known_task(self, dag: int, task_id: str) -> bool:
-        if self._keys.task(dag, task_id) is None:
-            raise StoreError(
-                f"the store does not know the task '{one_line(task_id)}'",
-                hint="a task is registered with its DAG's version before anything is stored for it",
-                code="store-unknown-name",
-            )
-        return True
 
     def _conflict(self, dag: int, claim: Claim, rows: Mapping[int, RunRow]) -> ConflictError:
         """Return the error that names the first date somebody else has, and who that is."""

@@ -45,13 +45,11 @@ class SqlWriter(LedgerWriter):
             "INSERT INTO dag_versions (dag, digest, tasks, first_seen_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (dag, version, _json(tasks), at),
         )
-        db.run("UPDATE dags SET version = ? WHERE dag = ?", (self._keys.version(dag, version), dag))
+        db.run("UPDATE dags SET version = ? WHERE dag = ?", (self._keys.versions(dag)[version], dag))
         db.many(
             "INSERT INTO tasks (dag, task_id) VALUES (?, ?) ON CONFLICT DO NOTHING",
             ((dag, task_id) for task_id in tasks),
         )
-        for task_id in tasks:
-            self._keys.task(dag, task_id)
 
     def add_backfill(self, row: BackfillRow, dates: Iterable[PlanRow]) -> None:
         """Store a backfill and stream its dates in. Raises StoreError when the id exists."""
@@ -59,17 +57,17 @@ class SqlWriter(LedgerWriter):
         if self._keys.backfill(row.backfill_id) is not None:
             raise StoreError(f"backfill {row.backfill_id} exists", hint="plan again", code="store-duplicate")
         values = {name: _value(name, getattr(row, name)) for name in row.__dataclass_fields__ if name not in _FIXED}
-        values |= {"backfill_id": row.backfill_id, "dag": dag, "version": self._keys.version(dag, row.version)}
+        values |= {"backfill_id": row.backfill_id, "dag": dag, "version": self._keys.versions(dag)[row.version]}
         names = ", ".join(_COLUMNS.get(name, name) for name in values)
         marks = ", ".join("?" * len(values))
         self._connection.run(f"INSERT INTO backfills ({names}) VALUES ({marks})", tuple(values.values()))
         backfill = self._keys.backfill(row.backfill_id)
-        reason_key = self._keys.reason
+        reasons = self._keys.reasons
         self._connection.many(
             "INSERT INTO backfill_dates (backfill, logical_date, data_interval_end, action, state, reason) "
             "VALUES (?, ?, ?, ?, ?, ?)",
             (
-                (backfill, date, end, action._value_, None if state is None else state._value_, reason_key(reason))
+                (backfill, date, end, action._value_, None if state is None else state._value_, reasons[reason])
                 for date, end, action, state, reason in dates
             ),
         )
@@ -87,7 +85,7 @@ class SqlWriter(LedgerWriter):
             raise TypeError(f"not columns to change: {', '.join(sorted(wrong))}")
         values = {_COLUMNS.get(name, name): _value(name, value) for name, value in changes.items()}
         if "version" in changes:
-            values["version"] = self._keys.version(self._dag_of(backfill_id), changes["version"])
+            values["version"] = self._keys.versions(self._dag_of(backfill_id))[changes["version"]]
         assignments = ", ".join(f"{column} = ?" for column in values)
         changed = self._connection.run(
             f"UPDATE backfills SET {assignments} WHERE backfill_id = ?", (*values.values(), backfill_id)

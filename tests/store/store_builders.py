@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from backfill_cli.core.ports import Store
@@ -29,6 +30,11 @@ TASKS = {"extract": "e1", "clean": "c1", "load": "l1"}
 def day(number: int) -> int:
     """Return the logical date of the n-th of January 2024."""
     return JAN_1 + (number - 1) * DAY
+
+
+def names(folder: Path) -> list[str]:
+    """Return what lies in a folder, sorted."""
+    return sorted(item.name for item in folder.iterdir())
 
 
 def plan_row(date: int, action: Action = Action.CREATE, state: RunState | None = None, reason: str = "no run yet"):

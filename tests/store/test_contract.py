@@ -179,9 +179,10 @@ def test_counts_follow_every_change_of_state_and_equal_a_count_over_the_rows(sto
     store.write(lambda w: w.set_runs(DAG, [run_row(day(n), states[n % 4]) for n in range(-200, 200)]))
     store.write(lambda w: w.set_runs(DAG, [run_row(day(n), states[n % 3]) for n in range(-50, 90)]))
     for first, last in [(-200, 199), (-10, 10), (3, 3), (-199, 150), (-500, 500), (20, 10), (300, 400)]:
-        rows = store.read(lambda r, a=day(first), z=day(last): [row.state for row in r.runs(DAG, a, z)])
+        bounds = (day(first), day(last))
+        rows = store.read(lambda r, b=bounds: [row.state for row in r.runs(DAG, *b)])
         expected = {state: rows.count(state) for state in states if state in rows}
-        assert store.read(lambda r, a=day(first), z=day(last): r.count_runs(DAG, a, z)) == expected
+        assert store.read(lambda r, b=bounds: r.count_runs(DAG, *b)) == expected
 
 
 # task instances, attempts, XComs
@@ -407,7 +408,7 @@ def test_an_outcome_is_written_once(store: Store) -> None:
     claim = claimed_backfill(store)
     store.write(lambda w: w.save(claim, Batch(outcomes=[OutcomeRow(day(1), RunState.FAILED)], counts=Counts(0, 1))))
     store.write(lambda w: w.save(claim, Batch(outcomes=[OutcomeRow(day(1), RunState.SUCCESS)])))
-    assert next(store.read(lambda r: list(r.backfill_dates("bf-1")))[i].outcome for i in (0,)) is RunState.FAILED
+    assert store.read(lambda r: list(r.backfill_dates("bf-1")))[0].outcome is RunState.FAILED
     row = store.read(lambda r: r.backfill("bf-1"))
     assert row is not None
     assert (row.completed, row.failed) == (0, 1)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from store_builders import claimed_backfill, day, opening, register, run_row
+from store_builders import claimed_backfill, day, names, opening, register, run_row
 
 from backfill_cli.errors import StoreError
 from backfill_cli.store import engines, migrations, open_store
@@ -53,7 +55,7 @@ def test_a_store_at_rest_is_one_file(path: Path) -> None:
     register(store)
     assert (path.parent / "bfill.db-wal").exists()
     store.close()
-    assert os.listdir(path.parent) == ["bfill.db"]
+    assert names(path.parent) == ["bfill.db"]
     assert sqlite3.connect(path).execute("PRAGMA journal_mode").fetchone() == ("delete",)
 
 
@@ -104,7 +106,7 @@ def test_readers_come_and_go_while_somebody_writes(path: Path) -> None:
     assert reader.read(lambda r: len(r.count_runs("daily_sales", 0, day(9)))) == 1
     reader.close()
     writer.close()
-    assert os.listdir(path.parent) == ["bfill.db"]
+    assert names(path.parent) == ["bfill.db"]
 
 
 def test_two_writers_in_turn_leave_one_file_when_the_last_one_closes(path: Path) -> None:
@@ -114,7 +116,7 @@ def test_two_writers_in_turn_leave_one_file_when_the_last_one_closes(path: Path)
     one.close()
     assert two.read(lambda r: r.pools()) == {"default_pool": 128, "a": 1, "b": 2}
     two.close()
-    assert os.listdir(path.parent) == ["bfill.db"]
+    assert names(path.parent) == ["bfill.db"]
 
 
 def test_an_empty_file_reads_as_an_empty_store_and_becomes_one_when_written(path: Path) -> None:
@@ -141,7 +143,7 @@ def test_a_rollback_journal_left_by_a_kill_is_not_a_reason_to_fail(path: Path) -
     assert again.read(lambda r: [row.dag_id for row in r.dags()]) == ["daily_sales"]
     again.write(lambda w: w.set_pool("p", 1))
     again.close()
-    assert os.listdir(path.parent) == ["bfill.db"]
+    assert names(path.parent) == ["bfill.db"]
 
 
 # what is no store
@@ -300,10 +302,26 @@ def test_which_libraries_may_keep_a_write_ahead_log(version: tuple[int, ...], so
 
 
 def test_commits_are_synced(path: Path) -> None:
-    """Issue promise 4: NORMAL lost acknowledged commits in simulated power cuts; 2 is FULL, 3 is FULL and the folder."""
-    connection = open_store(str(path), write=True)._connect(True)
+    """Issue promise 4: NORMAL lost acknowledged commits; 2 is FULL, 3 is FULL and a sync of the folder."""
+    store = open_store(str(path), write=True)
+    connection = store._connect(True)
     assert connection.one("PRAGMA synchronous") == (3,)
     assert connection.one("PRAGMA journal_mode") == ("wal",)
     assert connection.one("PRAGMA foreign_keys") == (1,)
     assert connection.one("PRAGMA trusted_schema") == (0,)
     connection.close()
+    store.close()
+
+
+def test_reading_and_writing_import_nothing_slow(path: Path) -> None:
+    """Performance, point 7: SQLAlchemy alone would take longer to import than `status` may take."""
+    program = (
+        "import sys; from store_builders import register; from backfill_cli.store import open_store\n"
+        "store = open_store(sys.argv[1], write=True); register(store); store.read(lambda r: r.dags()); store.close()\n"
+        "print(sorted({'sqlalchemy', 'sqlmodel', 'pydantic', 'tenacity', 'pendulum', 'asyncio'} & set(sys.modules)))"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path)], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"

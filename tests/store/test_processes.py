@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from store_builders import backfill_row, claimed_backfill, day, plan_row, register
+from store_builders import backfill_row, claimed_backfill, day, names, plan_row, register
 
 from backfill_cli.errors import StoreError
 from backfill_cli.store import engines, open_store
@@ -207,10 +207,10 @@ def test_a_lock_file_is_gone_after_its_release_and_taken_again_by_nobody(tmp_pat
     locks = OwnerLocks(tmp_path / "locks")
     locks.hold("own-1")
     locks.hold("own-1")
-    assert os.listdir(tmp_path / "locks") == ["own-1.lock"]
+    assert names(tmp_path / "locks") == ["own-1.lock"]
     locks.release("own-1")
     locks.release("own-1")
-    assert os.listdir(tmp_path / "locks") == []
+    assert names(tmp_path / "locks") == []
 
 
 def test_two_who_ask_at_once_do_not_take_each_other_for_the_owner(tmp_path: Path) -> None:
@@ -247,11 +247,11 @@ def test_a_lock_folder_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "locks").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(StoreError):
         OwnerLocks(tmp_path / "locks").hold("own-1")
-    assert os.listdir(tmp_path / "elsewhere") == []
+    assert names(tmp_path / "elsewhere") == []
 
 
 def test_closing_a_store_gives_its_locks_back(path: Path) -> None:
     store = open_store(str(path), write=True)
     claimed_backfill(store)
     store.close()
-    assert os.listdir(path.parent / "locks") == []
+    assert names(path.parent / "locks") == []
