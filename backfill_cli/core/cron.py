@@ -48,6 +48,8 @@ def parse_cron(expression: str) -> CronTable:
     if expanded is None:
         raise _bad_field(expression, parts)
     rule = _day_rule(expanded)
+    if (rule.nth and "*" not in rule.days) or (rule.nearest and (rule.nth or "*" not in rule.weekdays)):
+        raise _two_kinds_of_days(expression, parts)
     minutes, hours = _numbers(expanded.fields[0], range(60)), _numbers(expanded.fields[1], range(24))
     seconds = tuple(hour * 3600 + minute * 60 for hour in hours for minute in minutes)
     step = _even_step(seconds) if rule.every_day else 0
@@ -107,10 +109,9 @@ def _day_rule(expanded: _Expanded) -> DayRule:
         days=frozenset(days),
         months=frozenset(_numbers(months, range(1, 13))),
         weekdays=frozenset(weekdays),
-        days_bound=days[0] != "*",
-        weekdays_bound=weekdays[0] != "*",
         nth=tuple((weekday, frozenset(which)) for weekday, which in expanded.nth.items()),
         nearest=frozenset(expanded.nearest),
+        either=days[0] != "*" and weekdays[0] != "*",
     )
 
 
@@ -164,6 +165,15 @@ def _bad_field(expression: str, parts: list[str]) -> ScheduleError:
         f"schedule {expression!r} is not a cron expression",
         hint="cron needs 5 fields: minute hour day month weekday, as in '0 6 * * *'",
         code="bad-cron",
+    )
+
+
+def _two_kinds_of_days(expression: str, parts: list[str]) -> ScheduleError:
+    """Elsewhere two restricted day fields mean either; with `#` or `W` croniter silently drops one of them."""
+    return ScheduleError(
+        f"schedule {expression!r} restricts the day ({parts[2]!r}) and, with # or W, the weekday ({parts[4]!r})",
+        hint="cron has no agreed meaning for both: leave one of them '*', or make two DAGs",
+        code="ambiguous-days",
     )
 
 

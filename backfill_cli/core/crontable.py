@@ -4,8 +4,8 @@ Owns `CronTable` and `DayRule`, pure arithmetic on local dates. How text becomes
 time is in UTC `core/zones.py`.
 
 The idea: a cron is a product of days and times of day, and there are only fourteen kinds of year (leap or not, times
-the weekday it begins on). Fourteen short lists of days, made when first needed, say for ever when a cron fires; enumerating
-is then arithmetic, hundreds of times faster than stepping croniter. A property test holds the two equal.
+the weekday it begins on). Fourteen short lists of days, made when first needed, say for ever when a cron fires;
+enumerating is then arithmetic, hundreds of times faster than stepping croniter. A property test holds the two equal.
 """
 
 from __future__ import annotations
@@ -89,19 +89,22 @@ class CronTable:
 
 @dataclass(frozen=True, slots=True)
 class DayRule:
-    """croniter's expanded day fields, and its rules for combining them.
+    """croniter's expanded day fields, and its rule for combining them.
 
-    `*_bound` repeats croniter's own test for "restricted"; both restricted means either matches. Its `#`, `L<weekday>`
-    and `W` are no part of either side: they narrow both, as `0 0 13 * 5#3` (third Friday only) shows.
+    Attributes:
+        days, weekdays: The values of the two fields; `"*"` is all of them, `"l"` the last day of the month.
+        months: All the values of the month field, 1 to 12.
+        nth: Weekdays of which only the given ones of a month count (`5#3`, `L5`); if any, they are the weekday field.
+        nearest: Days that move to the nearest working day (`15W`); if any, they are the day field.
+        either: Both fields are restricted, so a day that matches one of them is enough (R4).
     """
 
     days: frozenset[int | str]
     months: frozenset[int]
     weekdays: frozenset[int | str]
-    days_bound: bool
-    weekdays_bound: bool
     nth: tuple[tuple[int, frozenset[int | str]], ...]
     nearest: frozenset[int]
+    either: bool
 
     @property
     def every_day(self) -> bool:
@@ -137,9 +140,7 @@ class DayRule:
             by_weekday = {day for day in every if (first + day - 1) % 7 in self.weekdays}
         of_month = by_nearest if self.nearest else by_day
         of_week = by_nth if self.nth else by_weekday
-        if self.days_bound and self.weekdays_bound:
-            return (of_month & (by_nth if self.nth else every)) | (of_week & (by_nearest if self.nearest else every))
-        return of_month & of_week
+        return of_month | of_week if self.either else of_month & of_week
 
 
 def _nearest_workday(year: int, month: int, day: int) -> int:

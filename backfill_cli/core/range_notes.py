@@ -52,7 +52,7 @@ def empty_note(left_out: dict[str, int], asked: tuple[int, int], setting: Settin
         why = f"nothing of it is over at {show(setting.now)}"
     elif "outside-dag-bounds" in left_out:
         why = f"the DAG {_bounds(setting)}"
-    elif open_end and first > last:
+    elif open_end and schedule.first_at_or_after(first) is not None:
         why = f"nothing from {show(first)} on is over at {show(setting.now)}"
     elif setting.dag_start is not None and last < setting.dag_start:
         why = f"it ends before the DAG {_bounds(setting)}"

@@ -122,9 +122,14 @@ class ZoneClock:
         return day_to_date((instant + self.offset_at(instant)) // DAY)
 
     def day_bounds(self, day: date) -> tuple[int, int]:
-        """The instants `[first, end)` of a whole local day; equal when the zone skipped that day."""
+        """The instants `[first, end)` from a local day's first to its last; equal when the zone skipped that day."""
         midnight = date_to_day(day) * DAY
-        return self.resolve(midnight, second=False), self.resolve(midnight + DAY, second=True)
+        start, end = (self.resolve(wall, second=False) for wall in (midnight, midnight + DAY))
+        again = self.resolve(midnight + DAY, second=True)
+        # Clocks put back from 00:30 to 23:30 return to this day, from 01:00 to 00:00 they do not.
+        if again > end and (again - 1 + self.offset_at(again - 1)) // DAY * DAY == midnight:
+            end = again
+        return start, end
 
     def wall_at(self, instant: int) -> datetime:
         """The naive local datetime at an instant."""
