@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import jinja2
 from jinja2 import nodes
 
+from backfill_cli.core.holes import Hole, Place
 from backfill_cli.core.sandbox import FieldContext, Root, Sandbox
-from backfill_cli.core.templates import MAX_EXPRESSIONS, Field, Hole, Place
+from backfill_cli.core.templates import MAX_EXPRESSIONS, Field
 from backfill_cli.core.trust import assigned_names, references_of, trust_of, uses_xcom
 from backfill_cli.errors import MacroError
 

@@ -28,7 +28,7 @@ _NOT_REPEATABLE: Final = {"random", "time", "uuid"}
 
 
 class TemplateNote(NamedTuple):
-    """A warning about a template: `code` is `unknown-macro` or `missing-conf`, `-param`, `-variable`, `-connection`, `-xcom`."""
+    """A warning: `code` is `unknown-macro`, or `missing-` with `conf param variable connection xcom`."""
 
     code: str
     message: str
@@ -59,9 +59,8 @@ def lint_field(
     field = compile_field(text, place)
     used = field.references
     params = {*param_keys, *conf_keys}
-    notes: list[TemplateNote] = []
-    for name in sorted(field.unknown_macros(frozenset(known)) - used.optional):
-        notes.append(_note("unknown-macro", name, "no macro", name, known))
+    unknown = sorted(field.unknown_macros(frozenset(known)) - used.optional)
+    notes = [_note("unknown-macro", name, "there is no macro", name, known) for name in unknown]
     for base, attribute in sorted(used.attributes):
         if attribute not in _VIEWS[base] and f"{base}.{attribute}" not in used.optional:
             notes.append(_unknown_attribute(base, attribute))
@@ -88,7 +87,7 @@ def _note(code: str, written: str, what: str, name: str, known: Collection[str])
 
 
 _FALLBACK_HINTS: Final = {
-    "unknown-macro": "'bfill plan' lists the macros with --help; a value of your own comes from --conf {name}=… as conf.{name}",
+    "unknown-macro": "a value of your own comes from --conf {name}=…, as {{{{ conf.{name} }}}}",
     "missing-conf": "give it with --conf {name}=…, or write conf.{name} | default('…')",
     "missing-param": "give it with --conf {name}=…, or add it to the DAG's params",
     "missing-variable": "set it in [variables] of bfill.toml, or as BFILL_VAR_{name}",

@@ -79,12 +79,12 @@ def _local(facts: RunFacts) -> datetime:
 
 def ds(moment: date) -> str:
     """`2024-01-31`, the date as the moment itself spells it (filter `ds`)."""
-    return moment.strftime("%Y-%m-%d")
+    return moment.isoformat()[:10]  # not strftime: its %Y does not pad the years before 1000
 
 
 def ds_nodash(moment: date) -> str:
     """`20240131` (filter `ds_nodash`)."""
-    return moment.strftime("%Y%m%d")
+    return ds(moment).replace("-", "")
 
 
 def ts(moment: date) -> str:
@@ -94,7 +94,7 @@ def ts(moment: date) -> str:
 
 def ts_nodash(moment: date) -> str:
     """`20240131T000000`: seconds, no zone (filter `ts_nodash`)."""
-    return moment.strftime("%Y%m%dT%H%M%S")
+    return f"{ds_nodash(moment)}T{moment:%H%M%S}"
 
 
 def ts_nodash_with_tz(moment: date) -> str:
@@ -155,7 +155,7 @@ def ds_add(day: str, days: int) -> str:
         MacroError: `day` is not a `YYYY-MM-DD` text, or the result lies outside the years 1 to 9999.
     """
     try:
-        return (datetime.strptime(str(day), "%Y-%m-%d") + timedelta(days=days)).strftime("%Y-%m-%d")  # noqa: DTZ007
+        return (datetime.strptime(str(day), "%Y-%m-%d") + timedelta(days=days)).date().isoformat()  # noqa: DTZ007
     except (ValueError, OverflowError, TypeError) as error:
         raise MacroError(
             f"macros.ds_add cannot move '{day}' by {days} days: {error}", hint="it takes a date like 2024-01-31"
@@ -216,7 +216,7 @@ class Macros(views.View):
     @property
     def relativedelta(self) -> Any:
         """dateutil's calendar delta: `logical_date + macros.relativedelta(months=1)`."""
-        from dateutil.relativedelta import relativedelta
+        from dateutil.relativedelta import relativedelta  # type: ignore[import-untyped]
 
         return relativedelta
 
@@ -313,7 +313,7 @@ def resolve_date_macros(template: str, execution_date: datetime, schedule: Any =
         schedule: What a DAG accepts: a cron string, a preset, a `timedelta`, a Schedule, or None (no neighbours).
 
     Returns:
-        The text. `data_interval_end` is the start of the next interval, or the date itself where there is none.
+        The text. `data_interval_end` is that of the schedule's interval, or the date itself where it has none there.
 
     Raises:
         MacroError: The template does not compile.
@@ -327,13 +327,13 @@ def resolve_date_macros(template: str, execution_date: datetime, schedule: Any =
     logical_date = epoch_seconds(aware)
     zone_name = getattr(aware.tzinfo, "key", None) or "UTC"
     compiled = _schedule(schedule, zone_name, logical_date)
-    following = compiled.next(logical_date) if compiled else None
+    own = compiled.first_at_or_after(logical_date) if compiled else None
     facts = RunFacts(
         dag_id="",
         timezone=zone_name,
         schedule=compiled,
         logical_date=logical_date,
-        data_interval_end=following.start if following else logical_date,
+        data_interval_end=own.end if own and own.start == logical_date else logical_date,
         run_id="",
         run_type="scheduled",
     )

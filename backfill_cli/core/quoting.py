@@ -3,10 +3,10 @@
 Owns the quoters and the way from a rendering's items to the command. Which place a value stands in is read by
 `core/shellscan.py`; which commands would run their arguments as code is the table of `core/shellrules.py`.
 
-The idea: the command is scanned as the shell will read it, after `{% %}` blocks have been decided, with one mark for each
-value. So a value's place is never guessed from the template, and no block, loop or `set` can move it. What the scanner
-does not understand refuses every value behind it. Dates and identifiers of the run (`Trust.MACRO`) go in as they are, as
-long as they consist of characters no shell takes notice of; otherwise they are data too.
+The idea: the command is scanned as the shell will read it, after `{% %}` blocks have been decided, with one mark for
+each value. So a value's place is never guessed from the template, and no block, loop or `set` can move it. What the
+scanner does not understand refuses every value behind it. Dates and identifiers of the run (`Trust.MACRO`) go in as
+they are, as long as they consist of characters no shell takes notice of; otherwise they are data too.
 """
 
 from __future__ import annotations
@@ -15,21 +15,20 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from backfill_cli.core.holes import UNDEFINED, Hole, Item, Trust, words
 from backfill_cli.core.shellrules import DYNAMIC
 from backfill_cli.core.shellscan import DATA, SAFE, Quote, Refusal, Spot, spots_of
 from backfill_cli.errors import MacroError
 
 if TYPE_CHECKING:
-    from backfill_cli.core.templates import Field, Hole, Item
+    from backfill_cli.core.templates import Field
 
 # What a date, a number or an identifier consists of: means nothing to a shell or to SQL, wherever it stands.
 SAFE_TEXT: Final = re.compile(r"[A-Za-z0-9_:+./ -]*")
 _MARKS: Final = re.compile(f"([{DATA}{SAFE}])")
 # Readable without quotes when it is a whole word of its own, and not the command's name.
 _PLAIN_WORD: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./:@%+,-]*")
-_RESERVED: Final = frozenset(
-    "if then else elif fi do done case esac while until for in select function time coproc".split()
-)
+_RESERVED: Final = words("if then else elif fi do done case esac while until for in select function time coproc")
 
 
 def quote(value: str, spot: Spot) -> str:
@@ -125,9 +124,6 @@ def skeleton_of(holes: Sequence[Hole], items: Sequence[Item]) -> tuple[str, list
 
     A constant of the template, and what was left as written, are the author's words: literal text.
     """
-    from backfill_cli.core.templates import UNDEFINED
-    from backfill_cli.core.trust import Trust
-
     parts: list[str] = []
     puts: list[Put] = []
     for item in items:
@@ -150,8 +146,6 @@ def skeleton_of(holes: Sequence[Hole], items: Sequence[Item]) -> tuple[str, list
 
 def static_skeleton(field: Field) -> tuple[str | None, list[Hole]]:
     """What the skeleton will be when nothing is undefined, and its data holes; None for a field with blocks."""
-    from backfill_cli.core.trust import Trust
-
     pieces = field.pieces
     if pieces is None:
         return None, []

@@ -20,46 +20,40 @@ from typing import Any, ClassVar, Final, cast
 import jinja2
 from jinja2 import nodes
 from jinja2.compiler import CodeGenerator, Frame
+from jinja2.exceptions import SecurityError
 from jinja2.filters import FILTERS
 from jinja2.nodes import EvalContext
 from jinja2.runtime import Context as JinjaContext
-from jinja2.runtime import LoopContext, missing
-from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedFormatter, SecurityError
-from jinja2.utils import Namespace, _PassArg
+from jinja2.runtime import LoopContext
+from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedFormatter
+from jinja2.utils import Namespace, _PassArg, missing
 
+from backfill_cli.core.growth import MAX_TEXT, check_filter, check_format, check_method, check_operator
+from backfill_cli.core.holes import words
 from backfill_cli.core.macros import DATE_FILTERS
 from backfill_cli.core.views import View
 from backfill_cli.core.xcoms import MISSING, TaskInstanceView
-
-MAX_TEXT: Final = 1_048_576
-"""Characters one value or a whole rendered field may have: 1 MiB, as an XCom."""
 
 WORK: Final = 20_000_000
 """What one rendering may spend: 50 a step, and one a character or item made on the way. About half a second at most."""
 
 STEP: Final = 50
-MAX_ARGUMENT: Final = 10_000
-MAX_BITS: Final = 16_384
 
-_STR_METHODS = frozenset(
-    """
+_STR_METHODS = words("""
     capitalize casefold center count endswith find format index isalnum isalpha isascii isdecimal isdigit isidentifier
     islower isnumeric isspace istitle isupper join ljust lower lstrip partition removeprefix removesuffix replace rfind
     rindex rjust rpartition rsplit rstrip split splitlines startswith strip swapcase title upper zfill
-    """.split()
-)
+    """)
 _MAPPING_METHODS = frozenset({"get", "items", "keys", "values"})
 _SEQUENCE_METHODS = frozenset({"count", "index"})
 # Those that ask the clock, and a generator without end. A backfill run again must see the same values.
 _DATE_DENIED = frozenset({"now", "utcnow", "today", "tomorrow", "yesterday", "local", "range", "age"})
 _CLASS_METHODS = frozenset({"strptime", "fromisoformat", "combine", "min", "max"})
-_KEPT_FILTERS = frozenset(
-    """
+_KEPT_FILTERS = words("""
     abs batch capitalize center count d default dictsort filesizeformat first float format groupby indent int items join
     last length list lower map max min reject rejectattr replace reverse round select selectattr slice sort string sum
     title tojson trim truncate unique upper urlencode wordcount
-    """.split()
-)
+    """)
 _GLOBALS: dict[str, Any] = {"dict": dict, "namespace": Namespace}
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*){0,2}")
 
@@ -263,7 +257,7 @@ class FieldEnvironment(ImmutableSandboxedEnvironment):
         owner = getattr(__obj, "__self__", None)
         if isinstance(owner, str):
             __context.spend(len(owner))
-            _check_growth(__obj.__name__, owner, args)
+            check_method(__obj.__name__, owner, args)
         elif isinstance(owner, TaskInstanceView) and __obj.__name__ == "xcom_pull":
             return __self._pull(owner, args, kwargs)
         elif isinstance(__obj, jinja2.Undefined):
@@ -284,7 +278,7 @@ class FieldEnvironment(ImmutableSandboxedEnvironment):
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         context.spend(STEP)
-        _check_binop(operator, left, right)
+        check_operator(operator, left, right)
         return context.weigh(self.binop_table[operator](left, right))
 
     def join_text(self, context: FieldContext, values: tuple[Any, ...]) -> str:
@@ -293,7 +287,7 @@ class FieldEnvironment(ImmutableSandboxedEnvironment):
         return str(context.weigh("".join(texts)))
 
     def _format(self, template: str, /, *args: Any, **kwargs: Any) -> str:
-        _check_format(template, (*args, *kwargs.values()), "{")
+        check_format(template, (*args, *kwargs.values()), "{")
         return SandboxedFormatter(self).vformat(template, args, kwargs)
 
 
@@ -314,76 +308,6 @@ def _is_allowed(obj: Any, attribute: str) -> bool:
     return False
 
 
-# --- what may grow ----------------------------------------------------------------------------------------------------
-
-
-def _size(value: Any) -> int:
-    """Upper bound of the value's text, near enough for growth checks."""
-    return len(value) if isinstance(value, str | bytes) else len(str(value))
-
-
-def _refuse_growth(size: int) -> None:
-    if size > MAX_TEXT:
-        raise SecurityError(f"the result would have {size:,} characters, the limit is {MAX_TEXT:,}")
-
-
-def _check_growth(method: str, owner: str, args: tuple[Any, ...]) -> None:
-    if method == "replace" and len(args) >= 2:
-        _refuse_growth(len(owner) + owner.count(args[0]) * len(args[1]))
-    elif method == "join" and args:
-        if not isinstance(args[0], str | list | tuple | dict):
-            raise SecurityError("join takes a list")
-        _refuse_growth(sum(_size(item) + len(owner) for item in args[0]))
-    elif method in ("center", "ljust", "rjust", "zfill") and args:
-        _refuse_growth(int(args[0]))
-
-
-def _check_binop(operator: str, left: Any, right: Any) -> None:
-    if operator == "*":
-        for one, other in ((left, right), (right, left)):
-            if isinstance(one, str | bytes | list | tuple) and isinstance(other, int):
-                _refuse_growth(len(one) * other)
-        if isinstance(left, int) and isinstance(right, int) and left.bit_length() + right.bit_length() > MAX_BITS:
-            raise SecurityError(f"the product would have more than {MAX_BITS:,} bits")
-    elif operator == "**":
-        if isinstance(left, int) and isinstance(right, int) and left.bit_length() * abs(right) > MAX_BITS:
-            raise SecurityError(f"the power would have more than {MAX_BITS:,} bits")
-    elif operator == "%" and isinstance(left, str):
-        values = right if isinstance(right, tuple) else tuple(right.values()) if isinstance(right, dict) else (right,)
-        _check_format(left, values, "%")
-
-
-def _check_format(template: str, values: tuple[Any, ...], marker: str) -> None:
-    # a width is the only thing in a format that makes text out of nothing
-    if re.search(r"\d{5}", template) or (marker == "%" and re.search(r"%[^a-zA-Z%]*\*", template)):
-        raise SecurityError("the format asks for a width over 9,999")
-    if marker == "{" and re.search(r":[^{}]*\{", template):
-        raise SecurityError("the format takes its width from an argument")
-    longest = max(map(_size, values), default=0)
-    _refuse_growth(len(template) + template.count(marker) * (longest + MAX_ARGUMENT // 100))
-
-
-def _check_filter(name: str, value: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-    given = (*args, *kwargs.values())
-    if name in ("center", "batch", "slice", "tojson", "round", "indent"):
-        limit = 300 if name == "round" else MAX_ARGUMENT
-        if any(isinstance(item, int) and abs(item) > limit for item in given):
-            raise SecurityError(f"an argument of the filter {name} is over {limit:,}")
-    if name == "indent":
-        width = max(
-            (item if isinstance(item, int) else len(item) for item in given if not isinstance(item, bool)), default=4
-        )
-        text = str(value)
-        _refuse_growth(len(text) + (text.count("\n") + 1) * width)
-    elif name == "replace" and len(given) >= 2:
-        text = str(value)
-        _refuse_growth(len(text) + text.count(str(given[0])) * _size(given[1]))
-    elif name == "format":
-        _check_format(str(value), given, "%")
-    elif name == "join" and isinstance(value, list | tuple | str | dict):
-        _refuse_growth(sum(map(_size, value)) + len(value) * max(map(_size, given), default=0))
-
-
 def _metered(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """The filter with its growth checked first and its result paid for."""
     wants = _PassArg.from_obj(function)
@@ -394,7 +318,7 @@ def _metered(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         context.spend(STEP)
         if isinstance(value, Iterable) and not isinstance(value, str | list | tuple | dict | jinja2.Undefined):
             value = list(context.items_of(value))
-        _check_filter(name, value, args, kwargs)
+        check_filter(name, value, args, kwargs)
         first = {
             None: (),
             _PassArg.context: (context,),

@@ -13,36 +13,39 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final, NamedTuple
+
+from backfill_cli.core.holes import words
 
 DATA: Final = "\ufdd0"
 SAFE: Final = "\ufdd1"
 DYNAMIC: Final = "\ufdd2"
 
-_SHELLS: Final = frozenset("sh bash dash ash ksh mksh zsh fish rbash busybox".split())
-_ALL_CODE: Final = frozenset(
-    "eval let trap alias read mapfile readarray unset getopts compgen complete bind enable fc wait hash "
-    "ssh rsh mosh su watch parallel at batch script source .".split()
-)
-_WRAPPERS: Final = frozenset(
-    "exec command builtin sudo doas env nohup nice ionice timeout setsid stdbuf xargs chroot flock".split()
+_SHELLS: Final = words("sh bash dash ash ksh mksh zsh fish rbash busybox")
+_ALL_CODE: Final = words("""
+    eval let trap alias read mapfile readarray unset getopts compgen complete bind enable fc wait hash
+    ssh rsh mosh su watch parallel at batch script source .
+    """)
+_WRAPPERS: Final = words(
+    "exec command builtin sudo doas env nohup nice ionice timeout setsid stdbuf xargs chroot flock"
 )
 # operands that stand before the command's name is settled
 _OPERANDS: Final = {"timeout": 2, "chroot": 2, "flock": 2}
-_REMOTE: Final = frozenset("ssh rsh mosh su at batch parallel".split())
-_DECLARING: Final = frozenset("declare typeset local readonly export".split())
+_REMOTE: Final = words("ssh rsh mosh su at batch parallel")
+_DECLARING: Final = words("declare typeset local readonly export")
 # program → the options whose argument is program text
 _INTERPRETERS: Final = {"perl": "eE", "ruby": "e", "node": "ep", "php": "r", "lua": "e"}
 _PRINTS: Final = frozenset({"echo", "printf", ":", "true", "grep", "test", "["})
 # Variables that the shell expands, evaluates or runs by itself.
-_LIVE_VARIABLES: Final = frozenset(
-    "PS0 PS1 PS2 PS4 PROMPT_COMMAND ENV BASH_ENV SHELLOPTS BASHOPTS RANDOM SRANDOM SECONDS LINENO OPTIND HISTCMD "
-    "EPOCHSECONDS EPOCHREALTIME BASHPID PPID UID EUID BASH_ARGV0 COMP_POINT COMP_CWORD MAILCHECK DIRSTACK IFS PATH "
-    "LD_PRELOAD LD_LIBRARY_PATH".split()
-)
+_LIVE_VARIABLES: Final = words("""
+    PS0 PS1 PS2 PS4 PROMPT_COMMAND ENV BASH_ENV SHELLOPTS BASHOPTS RANDOM SRANDOM SECONDS LINENO OPTIND HISTCMD
+    EPOCHSECONDS EPOCHREALTIME BASHPID PPID UID EUID BASH_ARGV0 COMP_POINT COMP_CWORD MAILCHECK DIRSTACK IFS PATH
+    LD_PRELOAD LD_LIBRARY_PATH
+    """)
 _ASSIGNMENT: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(\[[^\]]*\])?\+?=")
-_BINARY: Final = frozenset("= == != < > -eq -ne -lt -le -gt -ge -nt -ot -ef".split())
-_UNARY: Final = frozenset("-n -z -e -f -d -r -w -x -s -L -h -p -S -b -c -g -u -k -O -G".split())
+_BINARY: Final = words("= == != < > -eq -ne -lt -le -gt -ge -nt -ot -ef")
+_UNARY: Final = words("-n -z -e -f -d -r -w -x -s -L -h -p -S -b -c -g -u -k -O -G")
 
 
 class Refusal(NamedTuple):
@@ -54,7 +57,7 @@ class Refusal(NamedTuple):
 
 @dataclass(slots=True)
 class Word:
-    """One word, quotes removed. `text` holds DATA, SAFE and DYNAMIC marks; `positions` all values in it, nested ones too."""
+    """One word, quotes removed. `text` holds DATA, SAFE and DYNAMIC marks; `positions`: all values in it."""
 
     text: str = ""
     quoted: bool = False
@@ -273,7 +276,7 @@ def _is_python(program: str) -> bool:
 def _other(words: list[Word], command: Command, refuse: Refuse) -> None:
     name = words[0].program
     letters = "c" if _is_python(name) or not words[0].is_static else _INTERPRETERS.get(name, "")
-    pairs = list(zip(words[1:], words[2:], strict=False))
+    pairs = list(pairwise(words[1:]))
     for option, word in pairs:
         if letters and re.fullmatch(f"-[A-Za-z]*[{letters}]", option.text):
             refuse(

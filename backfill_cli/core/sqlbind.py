@@ -1,13 +1,14 @@
 """Values in SQL: each becomes a bind parameter, `:bfill_0`, `:bfill_1`… (contract section 3).
 
-Owns the scanner that knows in which place of a statement a value stands, and the parameters. Running the statement is the
-engine's business; `escape_colons` readies the text for SQLAlchemy's `text()`.
+Owns the scanner that knows in which place of a statement a value stands, and the parameters. Running the statement is
+the engine's business; `escape_colons` readies the text for SQLAlchemy's `text()`.
 
 The idea: a value may stand where an expression may, and inside a string literal. A literal that holds one becomes a
-parameter as a whole: `'%{{ conf.name }}%'` is `:bfill_0` with the value `%Ann%`. Everywhere else (names, comments, dollar
-quotes, parts of a word) no parameter is possible and the template is refused. Dates and identifiers of the run are put in
-as text, as in Airflow: `'{{ ds }}'` stays a literal. Where databases read the text differently (a backslash before a
-quote, nested comments), every value behind it is refused.
+parameter as a whole: `'%{{ conf.name }}%'` is `:bfill_0` with the value `%Ann%`. Everywhere else (names, comments,
+dollar quotes, parts of a word) no parameter is possible and the template is refused. Dates and identifiers of the run
+are put in as text, as in Airflow: `'{{ ds }}'` stays a literal. Where databases read the text differently (a backslash
+before a quote, nested comments), every value behind it is refused. A value never becomes text of the statement, so a
+misread place costs an error from the database, not an injection.
 
 Source: the SQL standard's lexical rules, with those of SQLite, PostgreSQL and MySQL where they differ.
 """
@@ -25,7 +26,8 @@ from backfill_cli.core.shellrules import DATA, SAFE, Refusal
 from backfill_cli.errors import MacroError
 
 if TYPE_CHECKING:
-    from backfill_cli.core.templates import Field, Hole, Item
+    from backfill_cli.core.holes import Hole, Item
+    from backfill_cli.core.templates import Field
 
 PREFIX: Final = "bfill_"
 _MARKS: Final = re.compile(f"[{DATA}{SAFE}]")
@@ -107,7 +109,7 @@ def _typed(put: Put, holes: Sequence[Hole]) -> Any:
         hole = holes[put.number]
         raise MacroError(
             f"'{hole.source}' is a {type(put.value).__name__}, and one parameter holds one value",
-            hint="loop over it: {% for x in … %}{{ x }}{% if not loop.last %}, {% endif %}{% endfor %}, or {{ … | tojson }}",
+            hint="write {% for x in … %}{{ x }}{{ ', ' if not loop.last }}{% endfor %}, or {{ … | tojson }}",
             where=hole.where,
         )
     return put.text
@@ -131,7 +133,7 @@ def check(field: Field) -> None:
 
 
 def escape_colons(text: str, names: Collection[str]) -> str:
-    """`text` for SQLAlchemy's `text()`: every `:word` that is not one of `names` gets a backslash, and stays as written."""
+    """`text` for SQLAlchemy's `text()`: a `:word` that is not one of `names` gets a backslash and stays as written."""
     return _COLON_NAME.sub(lambda match: match[0] if match[1] in names else "\\" + match[0], text)
 
 

@@ -19,28 +19,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from backfill_cli.core.holes import UNDEFINED, Hole, Item, Place, References
 from backfill_cli.errors import BfillError, MacroError
+
+__all__ = ["Field", "Place", "Rendered", "RenderedValue", "compile_field", "render_value"]
 
 if TYPE_CHECKING:
     from backfill_cli.core.sandbox import FieldContext
-    from backfill_cli.core.trust import References, Trust
 
 MAX_TEMPLATE: Final = 262_144
 """Characters of one field. More is a file, not a field."""
 
 MAX_EXPRESSIONS: Final = 5_000
-
-
-class Place(StrEnum):
-    """Where a rendered field goes: it decides how values are put in."""
-
-    PLAIN = "plain"
-    SHELL = "shell"
-    SQL = "sql"
 
 
 class Rendered(NamedTuple):
@@ -61,33 +54,6 @@ class RenderedValue(NamedTuple):
 
     value: Any
     undefined: tuple[str, ...] = ()
-
-
-class Hole(NamedTuple):
-    """One `{{ … }}`: its source, what stands between the braces, its line and column (from 1), and who chose its text."""
-
-    source: str
-    inner: str
-    line: int
-    column: int
-    trust: Trust
-
-    @property
-    def where(self) -> str:
-        """`line 2, column 7`."""
-        return f"line {self.line}, column {self.column}"
-
-
-Item = str | tuple[int, Any]
-"""What a rendering consists of: literal text, or the value of the hole of that number; UNDEFINED when it had none."""
-
-
-class _Undefined:
-    def __repr__(self) -> str:
-        return "UNDEFINED"
-
-
-UNDEFINED: Final = _Undefined()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -227,8 +193,6 @@ def compile_field(text: str, place: Place = Place.PLAIN) -> Field:
 
 @lru_cache(maxsize=4_096)
 def _compile(text: str, place: Place) -> Field:
-    from backfill_cli.core.trust import References
-
     if "{{" not in text and "{%" not in text and "{#" not in text:
         return Field(text, place, (), References(), None, None)
     if len(text) > MAX_TEMPLATE:
@@ -255,17 +219,14 @@ def _compile(text: str, place: Place) -> Field:
 
 def _finish_plain(field: Field, items: list[Item], undefined: tuple[str, ...]) -> Rendered:
     holes = field.holes
-    parts = [
-        item
-        if item.__class__ is str
-        else item[1]
-        if item[1].__class__ is str
-        else holes[item[0]].source
-        if item[1] is UNDEFINED
-        else str(item[1])
-        for item in items
-    ]
-    return Rendered(bounded("".join(parts)), undefined)  # type: ignore[arg-type]
+    parts: list[str] = []
+    for item in items:
+        if isinstance(item, str):
+            parts.append(item)
+        else:
+            number, value = item
+            parts.append(holes[number].source if value is UNDEFINED else str(value))
+    return Rendered(bounded("".join(parts)), undefined)
 
 
 def bounded(text: str) -> str:
@@ -274,7 +235,7 @@ def bounded(text: str) -> str:
     Raises:
         MacroError: It is.
     """
-    from backfill_cli.core.sandbox import MAX_TEXT
+    from backfill_cli.core.growth import MAX_TEXT
 
     if len(text) > MAX_TEXT:
         raise MacroError(

@@ -10,11 +10,10 @@ a constant, or a function of those from a short list. Even then `core/quoting.py
 from __future__ import annotations
 
 from collections.abc import Iterator
-from enum import StrEnum
-from typing import NamedTuple
 
 from jinja2 import nodes
 
+from backfill_cli.core.holes import References, Trust, words
 from backfill_cli.core.macros import DATE_FILTERS, DATE_MACROS
 
 _NAMES = (
@@ -31,37 +30,11 @@ _ATTRIBUTES = {
     "macros": {"ds_add", "ds_format", "datetime", "timedelta", "relativedelta", "datetime_diff_for_humans"},
 }
 _ATTRIBUTES["task_instance"] = _ATTRIBUTES["ti"]
-_SHAPING_FILTERS = frozenset(DATE_FILTERS) | frozenset(
-    """
+_SHAPING_FILTERS = frozenset(DATE_FILTERS) | words("""
     abs capitalize center default d first int float last lower replace round string title trim upper format
-    """.split()
-)
+    """)
 # whatever goes in, a number or a plain name comes out
 _CLEANING_FILTERS = frozenset({"int", "float", "length", "count", "wordcount", "identifier"})
-
-
-class Trust(StrEnum):
-    """Where the text of a `{{ … }}` comes from."""
-
-    CONSTANT = "constant"
-    """Words of the template itself: as good as literal text."""
-    MACRO = "macro"
-    """Dates and identifiers of the run."""
-    DATA = "data"
-    """Anything that somebody else may have chosen: conf, params, XCom, variables, connections."""
-
-
-class References(NamedTuple):
-    """Names a template uses. `optional` ones stand before `default(…)` or `is defined` and may be missing."""
-
-    names: frozenset[str] = frozenset()
-    conf: frozenset[str] = frozenset()
-    params: frozenset[str] = frozenset()
-    variables: frozenset[str] = frozenset()
-    connections: frozenset[str] = frozenset()
-    xcoms: frozenset[tuple[str, str]] = frozenset()
-    attributes: frozenset[tuple[str, str]] = frozenset()
-    optional: frozenset[str] = frozenset()
 
 
 def trust_of(node: nodes.Expr, assigned: frozenset[str]) -> Trust:
@@ -153,7 +126,7 @@ def references_of(tree: nodes.Template, assigned: frozenset[str]) -> References:
             assert node.node is not None
             found["optional"].add(".".join(_path(node.node)))
     return References(
-        **{kind: frozenset(names) for kind, names in found.items()},  # type: ignore[arg-type]
+        **{kind: frozenset(names) for kind, names in found.items()},
         xcoms=frozenset(xcoms),
         attributes=frozenset(attributes),
     )

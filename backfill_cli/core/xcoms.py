@@ -172,7 +172,7 @@ class TaskInstanceView(View):
     def find_xcom(self, task_ids: str | list[str] | tuple[str, ...] | None = None, key: str = RETURN_VALUE) -> Any:
         """As `xcom_pull`, with `MISSING` where nothing was pushed: a template must tell it from None."""
         if task_ids is None:
-            holders = [self._facts.xcoms[task_id] for task_id in reversed(self._facts.xcoms)]
+            holders = [self._facts.xcoms[task_id] for task_id in reversed(list(self._facts.xcoms))]
             return self._decode(next((held for held in (self.pushed, *holders) if key in held), {}), key)
         if isinstance(task_ids, str):
             return self._of_task(task_ids, key)
