@@ -1,19 +1,18 @@
 """What a DAG file writes: `DAG`, `TaskGroup`, and the edges between tasks.
 
-Owns the mutable objects of the author and the scope a `with` block opens. They remember and check single values;
-`loader/compiling.py` checks the whole and makes the frozen `core.graph.Dag`, on which everything else relies.
+Owns the mutable objects of the author; which one is open is kept in `loader/scopes.py`. They remember and check
+single values; `loader/compiling.py` checks the whole and makes the frozen `core.graph.Dag`, on which all else relies.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta, tzinfo
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from backfill_cli.errors import DefinitionError, NotFoundError
+from backfill_cli.loader import scopes
 from backfill_cli.loader.options import Option, Owner, check_id, convert_option, flag, limit, mapping, or_none, whole
 from backfill_cli.loader.options import callbacks as callback_list
 from backfill_cli.loader.places import caller, home_file
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
     from backfill_cli.loader.operators import BaseOperator
 
 __all__ = ["DAG", "TaskGroup", "chain", "cross_downstream"]
-
-_open: ContextVar[tuple[DAG | TaskGroup, ...]] = ContextVar("open_scopes", default=())
-_created: ContextVar[list[DAG] | None] = ContextVar("created_dags", default=None)
 
 _INERT = frozenset(
     {
@@ -104,9 +100,8 @@ class DAG:
         **others: Any,
     ) -> None:
         self.place = caller()
-        created = _created.get()
         # While a file is loaded, a factory's DAG belongs to that file; in a program, to the file that makes it.
-        self.home = self.place.file if created is None else home_file()
+        self.home = home_file() if scopes.created(self) else self.place.file
         self.dag_id = check_id("dag_id", dag_id, str(self.place))
         self.schedule = others.pop("schedule_interval", None) if schedule is None else schedule
         self._refuse_unknown(others)
@@ -127,15 +122,13 @@ class DAG:
         self.tasks: list[BaseOperator] = []
         self.groups: dict[str, TaskGroup] = {}
         self._compiled: dict[str, Dag] = {}
-        if created is not None:
-            created.append(self)
 
     def __enter__(self) -> DAG:
-        _open.set((*_open.get(), self))
+        scopes.enter(self, None)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        _open.set(_open.get()[:-1])
+        scopes.leave()
 
     def __repr__(self) -> str:
         return f"<DAG: {self.dag_id}>"
@@ -231,11 +224,8 @@ class TaskGroup(Node):
         self.place = caller()
         where = str(self.place)
         check_id("group_id", group_id, where)
-        self.parent = parent_group or current_group(dag)
-        found = dag or (self.parent.dag if self.parent else current_dag())
-        if found is None:
-            raise _belongs_nowhere(f"task group '{group_id}'", where)
-        self.dag: DAG = found
+        self.dag: DAG
+        self.dag, self.parent = scopes.home_of(f"task group '{group_id}'", dag, parent_group, where)
         self.group_id = self.parent.name_of(group_id) if self.parent else group_id
         self.prefix_group_id = prefix_group_id
         self.tooltip = tooltip
@@ -254,11 +244,11 @@ class TaskGroup(Node):
             self.parent.members.append(self)
 
     def __enter__(self) -> TaskGroup:
-        _open.set((*_open.get(), self))
+        scopes.enter(self.dag, self)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        _open.set(_open.get()[:-1])
+        scopes.leave()
 
     def __repr__(self) -> str:
         return f"<TaskGroup: {self.group_id}>"
@@ -295,49 +285,3 @@ class TaskGroup(Node):
                 where=str(caller()),
             )
         return inside
-
-
-def current_dag() -> DAG | None:
-    """The DAG of the innermost open `with` block."""
-    for scope in reversed(_open.get()):
-        return scope if isinstance(scope, DAG) else scope.dag
-    return None
-
-
-def current_group(dag: DAG | None = None) -> TaskGroup | None:
-    """The innermost open task group, if it belongs to `dag` (None: to whatever DAG is open)."""
-    for scope in reversed(_open.get()):
-        if isinstance(scope, TaskGroup) and dag in (None, scope.dag):
-            return scope
-        return None
-    return None
-
-
-def home_of(task_id: str, dag: DAG | None, group: TaskGroup | None, where: str) -> tuple[DAG, TaskGroup | None]:
-    """Return the DAG and task group a new task belongs to. Raises DefinitionError without a DAG."""
-    group = group or current_group(dag)
-    found = dag or (group.dag if group else current_dag())
-    if found is None:
-        raise _belongs_nowhere(f"task '{task_id}'", where)
-    return found, group
-
-
-@contextmanager
-def collecting() -> Iterator[list[DAG]]:
-    """Collect every DAG made inside the block, bound to a name or not; no scope is open at its start."""
-    found: list[DAG] = []
-    created, scopes = _created.set(found), _open.set(())
-    try:
-        yield found
-    finally:
-        _created.reset(created)
-        _open.reset(scopes)
-
-
-def _belongs_nowhere(label: str, where: str) -> DefinitionError:
-    return DefinitionError(
-        f"{label} belongs to no DAG",
-        hint="define it inside `with DAG(...)`, or pass dag=",
-        code="no-dag",
-        where=where,
-    )

@@ -15,8 +15,8 @@ from backfill_cli.core.graph import Callbacks, Dag, Task, sort_tasks
 from backfill_cli.core.retries import DEFAULT_MAX_DELAY_S, RetryPolicy
 from backfill_cli.errors import BfillError, CycleError, DefinitionError
 from backfill_cli.loader import names, versions
+from backfill_cli.loader.base import BaseOperator, parameters_of
 from backfill_cli.loader.bounds import bound, zone_of
-from backfill_cli.loader.operators import BaseOperator, parameters_of
 from backfill_cli.loader.options import (
     INERT_TASK_OPTIONS,
     TASK_OPTIONS,

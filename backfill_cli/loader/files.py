@@ -12,9 +12,10 @@ from types import ModuleType
 
 from backfill_cli.core.graph import Dag
 from backfill_cli.errors import DefinitionError
-from backfill_cli.loader.authoring import DAG, collecting
+from backfill_cli.loader.authoring import DAG
 from backfill_cli.loader.imports import explained, run_file, use_folder
 from backfill_cli.loader.places import short_path
+from backfill_cli.loader.scopes import collecting
 
 
 def load_file(path: Path, *, timeout_s: float, timezone: str = "UTC") -> list[Dag]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from backfill_cli.core.graph import Dag, near_hint
 from backfill_cli.core.ports import DagRef
-from backfill_cli.core.results import Problem
 from backfill_cli.errors import BfillError, DefinitionError, NotFoundError
 from backfill_cli.loader import scenarios, versions
 from backfill_cli.loader.authoring import DAG
@@ -20,6 +20,9 @@ from backfill_cli.loader.files import compiled, dags_of, load_file
 from backfill_cli.loader.folders import Listed, list_dags
 from backfill_cli.loader.places import short_path
 from backfill_cli.loader.settings import Settings
+
+if TYPE_CHECKING:
+    from backfill_cli.core.results import Problem
 
 DEFINITION = "definition:"
 """Head of the target of a `--command` DAG: its whole definition follows, so that a worker needs no store."""

@@ -73,7 +73,7 @@ class _Reach:
             return repr(value)
         if depth > _DEEPEST:
             return type(value).__qualname__
-        if isinstance(value, Mapping):
+        if isinstance(value, (dict, types.MappingProxyType)):
             items = sorted((self.show(key, depth + 1), self.show(one, depth + 1)) for key, one in value.items())
             return "{" + ", ".join(f"{key}: {one}" for key, one in items) + "}"
         if isinstance(value, (set, frozenset)):
@@ -99,8 +99,18 @@ class _Reach:
             return self.show(value.digest_parts(), depth + 1)
         if isinstance(value, types.BuiltinFunctionType):
             return f"{value.__module__}.{value.__qualname__}"
-        state = self.show(vars(value), depth + 1) if hasattr(value, "__dict__") else ""
+        # The state of somebody else's object (os.environ, a logger, a session) belongs to the process, not to the DAG.
+        state = self.show(vars(value), depth + 1) if hasattr(value, "__dict__") and self._is_our_class(value) else ""
         return f"{self._class(type(value))}({state})"
+
+    def _is_our_module(self, value: Any) -> bool:
+        return isinstance(value, types.ModuleType) and self._is_ours(getattr(value, "__file__", None) or "")
+
+    def _is_our_class(self, value: Any) -> bool:
+        import sys
+
+        module = sys.modules.get(type(value).__module__)
+        return self._is_ours(getattr(module, "__file__", None) or "")
 
     def _function(self, function: types.FunctionType, depth: int) -> str:
         code = function.__code__
@@ -152,7 +162,7 @@ class _Reach:
                 continue
             value = scope[path[0]]
             for step in path[1:]:
-                if not isinstance(value, types.ModuleType) or not hasattr(value, step):
+                if not self._is_our_module(value) or not hasattr(value, step):
                     break
                 value = getattr(value, step)
             else:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from backfill_cli.errors import DefinitionError
-from backfill_cli.loader.authoring import DAG, TaskGroup, home_of
+from backfill_cli.loader.authoring import DAG, TaskGroup
 from backfill_cli.loader.operators import (
     BranchPythonOperator,
     PythonOperator,
@@ -19,6 +19,7 @@ from backfill_cli.loader.operators import (
     ShortCircuitOperator,
 )
 from backfill_cli.loader.places import caller
+from backfill_cli.loader.scopes import home_of
 from backfill_cli.loader.wiring import XComArg
 
 _KINDS: dict[str, type[PythonOperator]] = {
@@ -48,7 +49,7 @@ class TaskFunction:
     def __call__(self, *args: Any, **kwargs: Any) -> XComArg:
         """Define one task; a second call of the same function is `<task_id>__1`."""
         options = {"multiple_outputs": _returns_dict(self.function), **self._options}
-        dag, group = home_of(self.name, options.get("dag"), options.get("task_group"), str(caller()))
+        dag, group = home_of(f"task '{self.name}'", options.get("dag"), options.get("task_group"), str(caller()))
         task_id = _free_name(options.pop("task_id", self.name), dag, group)
         for value in (*args, *kwargs.values()):
             if isinstance(value, TaskFunction):
