@@ -165,8 +165,8 @@ def _judge(error: BaseException, attempt: Attempt) -> tuple[Outcome, str, float 
             return Outcome.DEFERRED, _one_line(str(error)), error.delay_s
         case AttemptTimeout():
             return Outcome.RETRY, f"timed out after {attempt.task.execution_timeout_s:g} s", None
-        case AttemptCancelled():
-            return Outcome.RETRY, "cancelled", None
+        case AttemptCancelled():  # nothing is known against the task: no callback, no retry used
+            return Outcome.LOST, "cancelled", None
         case ShellFailed():
             return Outcome.RETRY, _one_line(str(error)), None
         case BfillError():  # a template, an XCom, a missing secret: trying again changes nothing
@@ -184,7 +184,9 @@ def _explain(error: BaseException, attempt: Attempt) -> None:
             log.line(f"{error}" + (f" ({error.hint})" if error.hint else ""))
         case AttemptTimeout():
             log.line(f"timed out after {attempt.task.execution_timeout_s:g} s")
-        case AttemptCancelled() | ShellFailed() | FailTask() | RetryLater():
+        case AttemptCancelled():
+            log.line("cancelled")
+        case ShellFailed() | FailTask() | RetryLater():
             log.line(str(error) or type(error).__name__)
         case _:
             import traceback
@@ -193,7 +195,7 @@ def _explain(error: BaseException, attempt: Attempt) -> None:
             frames = error.__traceback__
             while frames is not None and os.sep + "backfill_cli" + os.sep in frames.tb_frame.f_code.co_filename:
                 frames = frames.tb_next
-            log.write("".join(traceback.format_exception(error.with_traceback(frames))).encode(errors="replace"))
+            log.note("".join(traceback.format_exception(error.with_traceback(frames))))
 
 
 def _call_back(outcome: Outcome, attempt: Attempt) -> None:
@@ -214,7 +216,7 @@ def _call(callbacks: tuple[Callback, ...], attempt: Attempt, *, guarded: bool = 
     for callback in callbacks:
         try:
             callback(attempt.context)
-        except Exception as error:
+        except BaseException as error:
             if not guarded:
                 raise
             attempt.log.line(f"callback {getattr(callback, '__name__', callback)} failed: {error!r}")

@@ -24,34 +24,77 @@ class AttemptCancelled(BaseException):
 
 
 class Register:
-    """What runs now, by (logical_date, task_id), each with the call that ends it."""
+    """What runs now, by (logical_date, task_id), each with the call that ends it.
+
+    A try may be cancelled between its submission and its first line. So a cancellation stays: what enters the register
+    under a cancelled key, or after `cancel_all`, is ended as it enters. Nobody starts such a key again in this process,
+    because its dag_run is over, or the whole backfill is.
+    """
 
     def __init__(self) -> None:
         self._endings: dict[Key, Callable[[], None]] = {}
+        self._cancelled: set[Key] = set()
+        self._all_cancelled = False
         self._lock = Lock()
+
+    def enter(self, key: Key, end: Callable[[], None]) -> None:
+        """Make `end` the way to end `key`; called at once if it is to end already."""
+        with self._lock:
+            self._endings[key] = end
+            if self._all_cancelled or key in self._cancelled:
+                end()
+
+    def leave(self, key: Key) -> None:
+        """Forget `key`: it has ended. Leaving twice is leaving once."""
+        with self._lock:
+            self._endings.pop(key, None)
 
     @contextmanager
     def running(self, key: Key, end: Callable[[], None]) -> Iterator[None]:
         """Make `end` the way to end `key` while the block runs."""
-        with self._lock:
-            self._endings[key] = end
+        self.enter(key, end)
         try:
             yield
         finally:
-            with self._lock:
-                self._endings.pop(key, None)
+            self.leave(key)
 
     def cancel(self, key: Key) -> None:
-        """Ask one try to end; nothing happens if it is over already."""
+        """Ask one try to end, now or as soon as it begins."""
         # Under the lock, so that a try cannot leave the register between the look and the call.
         with self._lock:
+            self._cancelled.add(key)
             end = self._endings.get(key)
             if end is not None:
                 end()
 
     def cancel_all(self) -> None:
-        for key in list(self._endings):
-            self.cancel(key)
+        """Ask everything that runs to end, and everything that begins from now on."""
+        with self._lock:
+            self._all_cancelled = True
+            for end in self._endings.values():
+                end()
+
+
+class _Interruption:
+    """The way to raise an exception in a thread, as long as the block it is meant for has not been left."""
+
+    def __init__(self) -> None:
+        self._thread = get_ident()
+        self._lock = Lock()
+        self._is_over = False
+
+    def send(self, exception: type[BaseException]) -> bool:
+        """Raise it in the thread at its next bytecode. False: the block is over, and nothing happened."""
+        with self._lock:
+            if not self._is_over:
+                _set_async(self._thread, exception)
+            return not self._is_over
+
+    def close(self) -> None:
+        """Let nothing be raised any more, and take back what was not raised yet."""
+        with self._lock:
+            self._is_over = True
+            _set_async(self._thread, None)
 
 
 @contextmanager
@@ -67,33 +110,37 @@ def interruptible(
     Raises:
         AttemptTimeout, AttemptCancelled: In the block, at its next bytecode.
     """
-    thread, lock, over = get_ident(), Lock(), False
-
-    def interrupt(exception: type[BaseException]) -> bool:
-        with lock:
-            if over:
-                return False
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(exception))
-            return True
+    interruption = _Interruption()
 
     def expire() -> None:
-        if interrupt(AttemptTimeout) and on_timeout is not None:
+        if interruption.send(AttemptTimeout) and on_timeout is not None:
             on_timeout()
 
     def cancel() -> None:
-        interrupt(AttemptCancelled)
+        interruption.send(AttemptCancelled)
 
     timer = Timer(timeout_s, expire) if timeout_s is not None else None
-    if timer is not None:
-        timer.daemon = True
-        timer.start()
     try:
-        with register.running(key, cancel):
-            yield
-    finally:
-        with lock:
-            over = True
         if timer is not None:
-            timer.cancel()
-        # An exception set but not yet raised belongs to nobody any more.
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), None)
+            timer.daemon = True
+            timer.start()
+        register.enter(key, cancel)
+        yield
+    finally:
+        # An interruption may still arrive in these very lines, before `close` has been through: then they begin anew.
+        # What arrives here comes too late to count: the block has ended, and how it did stands.
+        while True:
+            try:
+                interruption.close()
+                register.leave(key)
+                if timer is not None:
+                    timer.cancel()
+                break
+            except (AttemptTimeout, AttemptCancelled):
+                continue
+
+
+def _set_async(thread: int, exception: type[BaseException] | None) -> None:
+    """Set the exception a thread raises at its next bytecode; None takes back one that is still to come."""
+    raised = None if exception is None else ctypes.py_object(exception)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), raised)

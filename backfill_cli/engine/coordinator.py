@@ -20,7 +20,7 @@ from typing import NamedTuple, Protocol
 
 from backfill_cli.core.machine import BackfillMachine, Step, Submission
 from backfill_cli.core.ports import AttemptReport, Clock, DagRef, Invocation, Listener, Store
-from backfill_cli.core.progress import RunSpec
+from backfill_cli.core.progress import OpenRun, RunSpec
 from backfill_cli.core.records import Claim
 from backfill_cli.core.results import run_id
 from backfill_cli.core.states import Outcome
@@ -38,6 +38,9 @@ ABORT_WAIT_S = 7.0
 
 LOOK_EVERY_S = 0.5
 """Seconds between two words to the listener about what waits."""
+
+LONGEST_PAUSE_S = 60.0
+"""Seconds between two looks at the clock, at most: the wall clock may be set while the loop waits for a retry."""
 
 
 class Feed(Protocol):
@@ -177,9 +180,11 @@ class Coordinator:
             future.add_done_callback(partial(self._take_report, key, invocation.try_number))
 
     def _take_report(self, key: Key, try_number: int, future: Future[AttemptReport]) -> None:
-        try:
+        # Asked for, not raised: whatever leaves a done-callback that is no Exception takes the report with it.
+        error = CancelledError("cancelled before it began") if future.cancelled() else future.exception()
+        if error is None:
             self.inbox.put(future.result())
-        except (Exception, CancelledError) as error:  # noqa: BLE001  (a worker vanished, however it did)
+        else:
             self.inbox.put(_lost(key, try_number, self._clock.now_us(), error))
 
     def _invocation(self, submission: Submission) -> Invocation:
@@ -197,37 +202,42 @@ class Coordinator:
             submission.spent,
             self._claim.backfill_id,
             run.conf,
-            # A copy: the coordinator goes on filling its own while the worker reads.
-            {other: dict(values) for other, values in run.xcoms.items()},
+            self._xcoms_of(run),
             submission.previous_success,
             f"{self._logs}/{self._dag_ref.dag_id}/{name}/{task_id}.{try_number}.log",
         )
 
+    def _xcoms_of(self, run: OpenRun) -> dict[str, dict[str, str]]:
+        """Return a copy, tasks in DAG order: the machine goes on filling its own while the worker reads."""
+        if not run.xcoms:
+            return {}
+        place = self.machine.dag.position
+        return {task_id: dict(run.xcoms[task_id]) for task_id in sorted(run.xcoms, key=lambda one: place.get(one, -1))}
+
     def _listen(self, wake_at: int | None) -> None:
         """Wait for something to happen, then take all that has happened by now."""
-        now = self._clock.now_us()
         try:
-            message = self.inbox.get(timeout=self._pause(wake_at, now)) if self._may_wait() else self.inbox.get_nowait()
+            if self._may_wait():
+                self._hear(self.inbox.get(timeout=self._pause(wake_at)))
             for _ in range(TURN):
-                self._hear(message)
-                message = self.inbox.get_nowait()
+                self._hear(self.inbox.get_nowait())
         except Empty:
             pass
         if self._listeners and self._clock.monotonic() >= self._look_at:
             self._look_at = self._clock.monotonic() + LOOK_EVERY_S
-            waiting = self.machine.waiting()
+            waiting, next_retry_at = self.machine.waiting(), self.machine.next_retry_at()
             for listener in self._listeners:
-                listener.on_waiting(waiting, wake_at)
+                listener.on_waiting(waiting, next_retry_at)
 
     def _may_wait(self) -> bool:
         return self._fed or self.machine.room <= 0
 
-    def _pause(self, wake_at: int | None, now: int) -> float | None:
-        pauses = [LOOK_EVERY_S] if self._listeners else []
+    def _pause(self, wake_at: int | None) -> float:
+        pauses = [LOOK_EVERY_S if self._listeners else LONGEST_PAUSE_S]
         if wake_at is not None:
-            pauses.append(max(0.0, (wake_at - now) / 1_000_000))
-        pauses += [max(0.0, at - self._clock.monotonic()) for at in (self._abort_at, self._leave_at) if at is not None]
-        return min(pauses, default=None)
+            pauses.append((wake_at - self._clock.now_us()) / 1_000_000)
+        pauses += [at - self._clock.monotonic() for at in (self._abort_at, self._leave_at) if at is not None]
+        return max(0.0, min(pauses))
 
     def _hear(self, message: Message) -> None:
         match message:

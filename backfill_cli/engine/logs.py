@@ -45,7 +45,12 @@ class AttemptLog:
 
     def line(self, text: str) -> None:
         """Append one line of bfill's own, marked as such."""
-        self.write(f"[bfill] {text}\n".encode(errors="backslashreplace"))
+        self.note(f"[bfill] {text}\n")
+
+    def note(self, text: str) -> None:
+        """Append text of bfill's own; where it cannot be written, how the try ended must not change for that."""
+        with suppress(OSError):
+            self.write(text.encode(errors="backslashreplace"))
 
     def close(self) -> None:
         with self._lock:
@@ -102,9 +107,12 @@ class _LogHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         log = _current.get()
-        if log is not None:
-            with suppress(OSError):
-                log.write((self.format(record) + "\n").encode(errors="backslashreplace"))
+        if log is None:
+            return
+        try:
+            log.note(self.format(record) + "\n")
+        except Exception:  # noqa: BLE001  (a record whose arguments do not fit its message: logging's own way with it)
+            self.handleError(record)
 
 
 @contextmanager

@@ -7,7 +7,9 @@ out of a template or an XCom is data and is never rendered again.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +35,8 @@ def run_python_task(attempt: Attempt) -> Result:
             kwargs["context"] = attempt.context
         else:
             kwargs[name] = attempt.context[name]
-    overdue, number = attempt.bench.on_overdue, attempt.invocation.try_number
-    on_timeout = None if overdue is None else (lambda: overdue(attempt.key, number))
-    with interruptible(attempt.bench.register, attempt.key, attempt.task.execution_timeout_s, on_timeout):
+    begun = time.monotonic()
+    with in_time(attempt):
         value = work.function(*args, **kwargs)
     match work.decides:
         case "branch":
@@ -50,12 +51,20 @@ def run_python_task(attempt: Attempt) -> Result:
                     hint="@task.bash functions return the command as str",
                 )
             # What the function built is the command: rendering it again would parse data as a template.
-            return _run_command(value, work.shell or ShellWork(value), attempt)
+            spent_s = time.monotonic() - begun
+            return _run_command(value, work.shell or ShellWork(value), attempt, spent_s)
         case _:
             if work.multiple_outputs and isinstance(value, Mapping):
                 for key, item in value.items():
                     attempt.ti.xcom_push(str(key), item)
             return Result(value)
+
+
+def in_time(attempt: Attempt) -> AbstractContextManager[None]:
+    """Let a block that runs in this thread be ended by its execution_timeout, or when the try is cancelled."""
+    overdue, number = attempt.bench.on_overdue, attempt.invocation.try_number
+    on_timeout = None if overdue is None else (lambda: overdue(attempt.key, number))
+    return interruptible(attempt.bench.register, attempt.key, attempt.task.execution_timeout_s, on_timeout)
 
 
 def run_shell_task(attempt: Attempt) -> Result:
@@ -67,7 +76,9 @@ def run_shell_task(attempt: Attempt) -> Result:
     return _run_command(command, work, attempt)
 
 
-def _run_command(command: str, work: ShellWork, attempt: Attempt) -> Result:
+def _run_command(command: str, work: ShellWork, attempt: Attempt, spent_s: float = 0.0) -> Result:
+    """Run a finished command; `spent_s` of the try's execution_timeout are gone already."""
+    timeout_s = attempt.task.execution_timeout_s
     strict = attempt.dag.strict_templates
     env = dict(os.environ) if work.inherits_env else {"PATH": os.environ.get("PATH", os.defpath)}
     env.update(task_environment(attempt))
@@ -79,7 +90,7 @@ def _run_command(command: str, work: ShellWork, attempt: Attempt) -> Result:
         env=env,
         cwd=_folder(work, attempt),
         log=attempt.log,
-        timeout_s=attempt.task.execution_timeout_s,
+        timeout_s=None if timeout_s is None else max(0.0, timeout_s - spent_s),
         register=attempt.bench.register,
         key=attempt.key,
     )
@@ -139,17 +150,22 @@ def resolve_argument(value: Any, attempt: Attempt) -> Any:
 
 
 def _followed(value: Any, attempt: Attempt) -> tuple[str, ...]:
-    """Return the branch that was chosen: one id, several, or None for no branch at all."""
-    chosen: Iterable[Any] = () if value is None else (value,) if isinstance(value, str) else value
+    """Return the branch that was chosen: ids of tasks or of task groups, one or several, or None for no branch."""
+    if value is not None and not isinstance(value, str | list | tuple | set | frozenset):
+        raise DefinitionError(
+            f"branch '{attempt.task.task_id}' returned {type(value).__name__}, not the id of a task",
+            hint="return a task_id, a list of them, or None to skip all of them",
+        )
     behind = attempt.dag.downstream[attempt.task.task_id]
-    followed = []
-    for task_id in chosen:
-        if task_id not in behind:
+    followed: list[str] = []
+    for name in () if value is None else (value,) if isinstance(value, str) else value:
+        chosen = [task_id for task_id in attempt.dag.groups.get(name, (name,)) if task_id in behind]
+        if not chosen:
             raise DefinitionError(
-                f"branch '{attempt.task.task_id}' chose '{task_id}', which is not directly behind it",
+                f"branch '{attempt.task.task_id}' chose '{name}', which is not directly behind it",
                 hint=f"return one of: {', '.join(behind)}",
             )
-        followed.append(task_id)
+        followed += chosen
     return tuple(followed)
 
 

@@ -88,6 +88,10 @@ class _Child:
             self._kill_at = time.monotonic() + TERM_GRACE_S
             self._signal(signal.SIGTERM)
 
+    def kill(self) -> None:
+        """End the whole process group without any grace."""
+        self._signal(signal.SIGKILL)
+
     def listen(self) -> None:
         """Read both pipes until the process has ended, minding the time."""
         assert self._process.stdout and self._process.stderr
@@ -114,6 +118,7 @@ class _Child:
             self.timed_out = True
             self.end()
         if self._kill_at is not None and now >= self._kill_at:
+            self._kill_at = now + 1.0  # a process in the kernel's hands dies when it comes back: no need to spin
             self._signal(signal.SIGKILL)
 
     def _pause(self, can_wake: bool) -> float:
@@ -180,8 +185,13 @@ def run_shell(
         process_group=0,
     )
     child = _Child(process, log, timeout_s)
-    with register.running(key, child.end):
-        child.listen()
+    try:
+        with register.running(key, child.end):
+            child.listen()
+    except BaseException:  # the log cannot be written: nobody would hear the command any more
+        child.kill()
+        process.wait()
+        raise
     status = process.wait()
     if child.timed_out:
         raise AttemptTimeout

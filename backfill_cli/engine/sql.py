@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import create_engine, text
-from sqlalchemy.engine import Engine, make_url
+from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
@@ -20,7 +20,7 @@ from backfill_cli.core.graph import near_hint
 from backfill_cli.core.templates import Place, compile_field
 from backfill_cli.core.work import SqlWork
 from backfill_cli.engine.attempt import Attempt, Result, ShellFailed
-from backfill_cli.engine.runners import resolve_argument
+from backfill_cli.engine.runners import in_time, resolve_argument
 from backfill_cli.errors import InputError
 
 MAX_ROWS = 1_000
@@ -33,21 +33,26 @@ def run_sql_task(attempt: Attempt) -> Result:
     assert isinstance(work, SqlWork)
     engine = engine_for(connection_url(work.connection, attempt))
     given = {name: resolve_argument(value, attempt) for name, value in work.parameters.items()}
-    rows: list[list[Any]] | None = None
     try:
-        with engine.begin() as connection:
-            for statement in work.sql:
-                field = compile_field(statement, Place.SQL).render(attempt.context, strict=attempt.dag.strict_templates)
-                result = connection.execute(text(field.text), {**given, **dict(field.binds)})
-                if result.returns_rows and rows is None:
-                    rows = [[_plain(value) for value in row] for row in result.fetchmany(MAX_ROWS)]
-                    if result.fetchone() is not None:
-                        attempt.log.line(f"the result set has more than {MAX_ROWS:,} rows; the first are kept")
-                elif not result.returns_rows and result.rowcount >= 0:
-                    attempt.log.line(f"{result.rowcount} rows affected")
+        with in_time(attempt), engine.begin() as connection:
+            rows = _execute(connection, work, given, attempt)
     except SQLAlchemyError as error:
         raise ShellFailed(f"SQL: {getattr(error, 'orig', None) or error}") from error
     return Result(rows)
+
+
+def _execute(connection: Connection, work: SqlWork, given: dict[str, Any], attempt: Attempt) -> list[list[Any]] | None:
+    rows: list[list[Any]] | None = None
+    for statement in work.sql:
+        field = compile_field(statement, Place.SQL).render(attempt.context, strict=attempt.dag.strict_templates)
+        result = connection.execute(text(field.text), {**given, **dict(field.binds)})
+        if result.returns_rows and rows is None:
+            rows = [[_plain(value) for value in row] for row in result.fetchmany(MAX_ROWS)]
+            if result.fetchone() is not None:
+                attempt.log.line(f"the result set has more than {MAX_ROWS:,} rows; the first are kept")
+        elif not result.returns_rows and result.rowcount >= 0:
+            attempt.log.line(f"{result.rowcount} rows affected")
+    return rows
 
 
 def connection_url(name: str, attempt: Attempt) -> str:
