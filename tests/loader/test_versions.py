@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from dataclasses import replace
@@ -226,3 +227,24 @@ def test_resolving_takes_the_settings_into_the_version(settings: Settings, write
 )
 def test_a_password_is_left_out_of_a_url(url: str, shown: str) -> None:
     assert without_password(url) == shown
+
+
+def test_the_environment_and_other_peoples_objects_are_no_part_of_a_version(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`os.environ` differs between two shells: a digest over its content would make every success stale."""
+    source = """\
+import logging
+import os
+from os import environ
+log = logging.getLogger(__name__)
+with DAG("sales", schedule="@daily", start_date=datetime(2024, 1, 1)):
+    @task
+    def extract(ds):
+        log.info("%s %s", os.environ.get("FAIL"), environ.get("SLEEP"))
+    extract()
+"""
+    before = load(source)
+    monkeypatch.setenv("FAIL", "2024-01-04")
+    logging.getLogger("other").setLevel("DEBUG")
+    assert load(source).version == before.version
