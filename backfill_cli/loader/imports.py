@@ -96,7 +96,10 @@ class _Folders:
         self._aside: dict[str, dict[str, ModuleType]] = {}
 
     def use(self, folder: Path) -> None:
-        """Make `folder` the first place imports look in, for the file being loaded and for its tasks later."""
+        """Make `folder` a place imports look in, for the file being loaded and for its tasks later.
+
+        The last place, as in Airflow: bfill and its libraries import late, and a DAG file may be called `rich.py`.
+        """
         new = str(folder)
         if new == self.current and new in sys.path:
             return
@@ -104,7 +107,7 @@ class _Folders:
             self._aside[self.current] = _take_modules_below(self.current)
             with suppress(ValueError):
                 sys.path.remove(self.current)
-        sys.path.insert(0, new)
+        sys.path.append(new)
         sys.modules.update(self._aside.pop(new, {}))
         self.current = new
 

@@ -185,6 +185,17 @@ def test_helpers_of_one_name_in_two_folders_do_not_meet(write: Write) -> None:
     assert names == ["eu", "us", "eu"]
 
 
+def test_a_dag_file_named_like_a_library_does_not_hide_it(write: Write) -> None:
+    """bfill imports late: `rich.py` in the folder of DAGs must not become what it prints with."""
+    path = write('DAG("a")\n', "rich.py")
+    code = (
+        "from pathlib import Path; from backfill_cli.loader.files import load_file; "
+        f"load_file(Path({str(path)!r}), timeout_s=10); import rich.console; print('found')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd="/", check=True)
+    assert done.stdout == "found\n"
+
+
 def test_a_package_beside_the_file_can_be_imported(write: Write) -> None:
     """Scenarios write `from _shared import warehouse`."""
     write("", "_shared/__init__.py", head="")
