@@ -100,7 +100,7 @@ def _refuse_flags_before(context: typer.Context) -> None:
     from backfill_cli.errors import UsageProblem
 
     for name, value in context.params.items():
-        if value not in (None, False):
+        if value:
             flag = "--" + name.replace("_", "-")
             word = context.invoked_subcommand
             raise UsageProblem(

@@ -23,7 +23,7 @@ def run(argv: Sequence[str]) -> int:
     try:
         code = _caught(words)
     except OSError as error:
-        # Only a write to stdout gets here: the help, or an error's JSON.
+        # Only a write to stdout gets here: the help.
         streams.silence(sys.stdout)
         code = 0 if streams.is_broken_pipe(error) else _unwritable(error, words)
     failure = streams.flush_all()
@@ -80,7 +80,13 @@ def _report(error: BfillError, words: list[str]) -> int:
         from backfill_cli.cli.mistakes import command_words
         from backfill_cli.render.as_json import write_error
 
-        write_error(sys.stdout, command_words(words), error, exit_code=error.exit_code)
+        try:
+            write_error(sys.stdout, command_words(words), error, exit_code=error.exit_code)
+            sys.stdout.flush()
+        except OSError as lost:
+            streams.silence(sys.stdout)
+            if not streams.is_broken_pipe(lost):
+                _unwritable(lost, words)
         return error.exit_code
     from backfill_cli.render.errors import two_lines
 

@@ -24,7 +24,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 @app.command(
     cls=Command,
     epilog=_EXAMPLES,
-    help="Run again the failed tasks of failed dates, and let the dates blocked behind them go on. What succeeded stays,"
+    help="Run again the failed tasks of failed dates; the dates blocked behind them go on. What succeeded stays,"
     " missing dates stay missing.",
 )
 @spread

@@ -15,6 +15,7 @@ from backfill_cli.render.parts import closing, failures, tally
 from backfill_cli.render.text import Part, columns, cut, line, wide
 from backfill_cli.render.theme import BOLD, COMMAND, DIM, look
 from backfill_cli.render.words import count, duration, moment
+from backfill_cli.render.words import span as spell
 
 _FEW_GAPS = 4
 _FEW_DATES = 15
@@ -80,7 +81,7 @@ def _progress(view: BackfillView) -> Iterator[str]:
         if view.rate_per_min:
             yield f"{view.rate_per_min:.1f}/min"
         if view.eta_s is not None:
-            yield f"{duration(view.eta_s)} left"
+            yield f"{spell(view.eta_s, view.eta_s)} left"
         if view.pid is not None:
             yield f"pid {view.pid}" + (f" on {view.host}" if view.host else "")
     else:

@@ -1,0 +1,90 @@
+"""`--help`: groups, real examples first, every shared option after every command; and what it costs to ask."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from backfill_cli.cli.catalog import CATALOG
+
+LEAVES = [
+    *(name for name in CATALOG if name not in ("dags", "audit")),
+    "audit",
+    "audit verify",
+    "dags list",
+    "dags show",
+    "dags validate",
+]
+SHARED = ("--store", "--json", "--quiet", "--verbose", "--no-color")
+
+
+def test_the_help_lists_every_command_in_its_group(bfill):
+    ran = bfill("--help")
+    assert ran.code == 0
+    for name, entry in CATALOG.items():
+        assert f"\n{entry.panel}\n" in ran.out
+        assert f"\n  {name} " in ran.out
+    assert bfill().out == bfill("-h").out == ran.out
+
+
+@pytest.mark.parametrize("command", LEAVES)
+def test_every_command_opens_with_examples_and_has_the_shared_options(bfill, command):
+    ran = bfill(*command.split(), "--help")
+    assert ran.code == 0
+    examples, usage = ran.out.index("\nExamples\n"), ran.out.index("\nUsage  ")
+    assert examples < usage
+    assert f"  bfill {command}" in ran.out[examples:usage]
+    for option in SHARED:
+        assert option in ran.out
+
+
+@pytest.mark.parametrize("command", LEAVES)
+def test_every_command_accepts_every_shared_option(bfill, command):
+    """Contract section 5: they stand after the command, also where they cannot matter."""
+    arguments = {"dags show": ["d"], "logs": ["bf-1", "2024-03-11"], "plan": ["--dag", "d"]}.get(command, [])
+    shared = ["--store", "x.db", "--json", "-q", "-v", "--no-color"]
+    acting = [] if command.startswith(("audit ", "dags ")) else ["-y", "--conf", "a=b", "--reason", "r"]
+    ran = bfill(*command.split(), *arguments, *shared, *acting)
+    assert ran.json["command"] == command
+    assert ran.code < 10
+
+
+def test_version_is_answered_by_every_road(bfill):
+    from backfill_cli import __version__
+
+    assert bfill("--version").out == bfill("-V").out == f"bfill {__version__}\n"
+
+
+def loaded_by(*words: str) -> set[str]:
+    """Top-level modules that a command line has loaded when it ends."""
+    code = f"""
+import sys
+from backfill_cli import __main__
+sys.argv = ["bfill", *{list(words)!r}]
+try:
+    __main__.main()
+except SystemExit:
+    pass
+print(*sorted({{name.split(".")[0] for name in sys.modules}}), file=sys.stderr)
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(ran.stderr.split("\n")[-2].split())
+
+
+HEAVY = {"rich", "sqlmodel", "sqlalchemy", "pendulum", "croniter", "jinja2", "pydantic", "tenacity"}
+
+
+def test_version_loads_nothing_of_typer():
+    assert not loaded_by("--version") & (HEAVY | {"typer", "click"})
+
+
+def test_help_loads_nothing_heavy():
+    assert not loaded_by("--help") & HEAVY
+
+
+@pytest.mark.parametrize("words", [["plan", "--help"], ["status", "--help"], ["plan", "--nope"]])
+def test_help_of_a_command_and_usage_errors_load_nothing_heavy_besides_what_typer_parses_with(words):
+    """Typer checks the values of flags with pydantic since 0.2x; SQLModel brings it to every command anyway."""
+    assert not loaded_by(*words) & (HEAVY - {"pydantic"})
