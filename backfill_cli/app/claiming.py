@@ -21,6 +21,7 @@ from backfill_cli.core.ports import Store, Writer
 from backfill_cli.core.records import Action, BackfillRow, PlanRow
 from backfill_cli.core.results import BackfillOptions, PlanResult, Reexecuted, iso
 from backfill_cli.core.states import BackfillState
+from backfill_cli.core.zones import clock_of
 from backfill_cli.errors import ConflictError, RefusedError
 
 if TYPE_CHECKING:
@@ -200,7 +201,8 @@ def conflict(reader: Reader, other: BackfillRow, first: int, last: int) -> Confl
     owner = reader.owner(other.owner) if other.owner else None
     who = f"pid {owner.pid} on {owner.host}" if owner else "another process"
     since = f" since {datetime.fromtimestamp(owner.started_at / 1e6, UTC):%Y-%m-%d %H:%M} UTC" if owner else ""
-    dates = iso(first) if first == last else f"{iso(first)} … {iso(last)}"
+    show = clock_of(str(other.request.get("timezone", "UTC"))).show
+    dates = show(first) if first == last else f"{show(first)} … {show(last)}"
     stop = f", or stop it: kill -INT {owner.pid}" if owner else ""
     return ConflictError(
         f"{other.dag_id} {dates} is being run by {who} ({other.backfill_id}){since}",

@@ -23,7 +23,7 @@ from backfill_cli.app.targets import has_selection
 from backfill_cli.core.machine import BackfillMachine, Limits
 from backfill_cli.core.pools import DEFAULT_POOL, DEFAULT_POOL_SLOTS
 from backfill_cli.core.ports import Listener, RunStart, Store
-from backfill_cli.core.records import BackfillRow, Claim
+from backfill_cli.core.records import BackfillRow, Claim, Counts
 from backfill_cli.core.results import BackfillOptions, BackfillResult, PlanResult, Problem
 from backfill_cli.core.states import BackfillState
 from backfill_cli.errors import NotFoundError, RefusedError, UsageProblem
@@ -100,7 +100,8 @@ def _run_claimed(
         Limits(parallel, workers, pool_sizes(ctx, store)),
         backfill_id=row.backfill_id,
         owner=me.owner,
-        total=row.remaining,
+        total=row.total - row.skipped,
+        done=Counts(row.completed, row.failed),
         backwards=bool(row.request.get("run_backwards")),
     )
     executor: Executor = make_executor("thread", workers)
@@ -170,7 +171,7 @@ def _tell_start(listeners: Sequence[Listener], job: Job, row: BackfillRow) -> No
         dag.timezone,
         row.first or 0,
         row.last or 0,
-        row.remaining,
+        row.total - row.skipped,
         min(job.options.max_parallel_runs, dag.max_active_runs),
         row.started_at or 0,
         {task_id: task.retry.retries + 1 for task_id, task in dag.tasks.items()},

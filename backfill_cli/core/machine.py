@@ -23,7 +23,7 @@ from backfill_cli.core.planning import INTERRUPTED
 from backfill_cli.core.pools import Pools, Ready
 from backfill_cli.core.ports import AttemptReport, ProgressCounts
 from backfill_cli.core.progress import Instance, OpenRun, RunSpec
-from backfill_cli.core.records import RunRow, RunType
+from backfill_cli.core.records import Counts, RunRow, RunType
 from backfill_cli.core.restoring import restore
 from backfill_cli.core.retries import classify
 from backfill_cli.core.rules import MET, Past, PastRun, Upstream, Verdict, cut_off, decide, past_of, watched_by
@@ -45,19 +45,28 @@ class BackfillMachine:
         dag: What runs.
         limits: How much at once.
         backfill_id, owner: Written into every row.
-        total: Dates to be worked on.
+        total: Dates to be worked on, those included that are done already.
+        done: What an interrupted backfill had behind it.
         backwards: Newest first; then no run waits for another one of this backfill.
     """
 
     def __init__(
-        self, dag: Dag, limits: Limits, *, backfill_id: str, owner: str, total: int, backwards: bool = False
+        self,
+        dag: Dag,
+        limits: Limits,
+        *,
+        backfill_id: str,
+        owner: str,
+        total: int,
+        done: Counts = Counts(),  # noqa: B008  (a tuple: it cannot change)
+        backwards: bool = False,
     ) -> None:
         self.dag = dag
         self.limits = limits
         self.backfill_id = backfill_id
         self.owner = owner
         self.total = total
-        self.completed = self.failed = self.blocked = 0
+        self.completed, self.failed, self.blocked = done.completed, done.failed, 0
         self.stopping = self.aborting = False
         self.runs: dict[int, OpenRun] = {}
         self.flights: dict[Key, Flight] = {}

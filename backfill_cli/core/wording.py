@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from backfill_cli.core.graph import Dag
 from backfill_cli.core.pools import Pools
 from backfill_cli.core.progress import OpenRun
-from backfill_cli.core.results import iso
 from backfill_cli.core.states import TaskState
+from backfill_cli.core.zones import clock_of
 
 
 def why_failed(run: OpenRun) -> str:
@@ -25,7 +25,8 @@ def why_failed(run: OpenRun) -> str:
 def why_blocked(run: OpenRun, dag: Dag) -> str:
     """Return the first stuck task in DAG order, the date it waits for, and what is so there."""
     task_id, past = min(run.stuck.items(), key=lambda pair: dag.position[pair[0]])
-    return f"{task_id} waits for {iso(past.logical_date)}: {past.task_id} is {past.state} there"
+    when = clock_of(dag.timezone).show(past.logical_date)
+    return f"{task_id} waits for {when}: {past.task_id} is {past.state} there"
 
 
 def waiting_reasons(pools: Pools, runs: Iterable[OpenRun], retries: int, max_active_tasks: int) -> dict[str, int]:
