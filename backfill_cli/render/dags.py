@@ -13,7 +13,7 @@ from backfill_cli.render.dates import DateFormat
 from backfill_cli.render.parts import closing, notes, tally
 from backfill_cli.render.text import Part, columns, cut, line
 from backfill_cli.render.theme import BOLD, DIM, look
-from backfill_cli.render.words import count, duration
+from backfill_cli.render.words import count, duration, near_path
 
 
 def render_list(result: DagsResult, width: int) -> Iterator[Text]:
@@ -25,7 +25,7 @@ def render_list(result: DagsResult, width: int) -> Iterator[Text]:
             cut(one.schedule or "", 22),
             one.timezone or "",
             count(one.tasks, "task"),
-            (one.path or "(command)", DIM),
+            (near_path(one.path) if one.path else "(command)", DIM),
         ]
         for one in sound
     ]
@@ -44,7 +44,9 @@ def render_validate(result: DagsResult, width: int) -> Iterator[Text]:
     for one in result.dags:
         if one.error is None:
             facts = f"{count(one.tasks, 'task')}, {one.schedule}, {one.timezone}"
-            yield line(" ", (good.symbol, good.style), f" {one.dag_id}  ", (f"{facts}  {one.path or ''}", DIM))
+            yield line(
+                " ", (good.symbol, good.style), f" {one.dag_id}  ", (f"{facts}  {near_path(one.path or '')}", DIM)
+            )
             yield from notes(one.warnings, width)
     yield from _broken(result, width)
     sum_up = f"{count(len(result.dags), 'DAG')} checked, {result.broken:,} broken"
@@ -61,7 +63,7 @@ def _broken(result: DagsResult, width: int) -> Iterator[Text]:
 
 
 def _place(one: DagInfo) -> str:
-    return one.where or one.path or one.dag_id or "?"
+    return near_path(one.where or one.path or "") or one.dag_id or "?"
 
 
 def render_dag(result: DagResult, width: int) -> Iterator[Text]:
@@ -83,7 +85,7 @@ def _facts(result: DagResult) -> Iterator[Text]:
     spans = [one for one in (result.last_complete, result.next_interval) if one]
     dates = DateFormat(dag.timezone, [dag.start_date, dag.end_date, *(bound for span in spans for bound in span)])
     if dag.path:
-        yield line((" file      ", DIM), dag.path)
+        yield line((" file      ", DIM), near_path(dag.path))
     begin = dates.full(dag.start_date) if dag.start_date is not None else "no start_date"
     end = dates.full(dag.end_date) if dag.end_date is not None else ""
     catchup = "catchup" if dag.catchup else "no catchup"
@@ -136,5 +138,5 @@ def _next(result: DagResult) -> str:
         return ""
     dates = DateFormat(result.dag.timezone, result.last_complete)
     day = dates.argument(result.last_complete[0])
-    target = quote(result.dag.dag_id if result.dag.path is None else result.dag.path)
+    target = quote(result.dag.dag_id if result.dag.path is None else near_path(result.dag.path))
     return f"bfill plan --dag {target} --start {day} --end {day} --dry-run"

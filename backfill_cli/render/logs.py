@@ -11,7 +11,7 @@ from backfill_cli.render.dates import DateFormat
 from backfill_cli.render.safe import safe_text
 from backfill_cli.render.text import line
 from backfill_cli.render.theme import BOLD, DIM, look
-from backfill_cli.render.words import duration
+from backfill_cli.render.words import duration, near_path
 
 
 def render(result: LogsResult, width: int) -> Iterator[Text]:
@@ -43,7 +43,7 @@ def _headline(entry: LogEntry, dates: DateFormat) -> Text:
         f" try {entry.try_number}  ",
         (f"{seen.symbol} {entry.outcome or 'running'}", seen.style),
         f"  {took}  " if took else "  ",
-        (entry.path, DIM),
+        (near_path(entry.path), DIM),
     )
 
 

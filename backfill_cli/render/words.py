@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 
 
@@ -50,3 +51,12 @@ def moment(micros: int | None) -> str:
 def stamp(micros: int) -> str:
     """Return epoch microseconds as `2024-04-01T10:02:11Z`, the head of a log line."""
     return datetime.fromtimestamp(micros // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def near_path(path: str) -> str:
+    """Return a path as one would type it here: relative when it lies below the working directory."""
+    try:
+        here = os.path.join(os.getcwd(), "")  # noqa: PTH109, PTH118
+    except OSError:
+        return path
+    return path[len(here) :] if path.startswith(here) else path
