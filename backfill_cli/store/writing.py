@@ -13,35 +13,42 @@ from typing import Any
 from backfill_cli.core.records import AttemptRow, Batch, Claim, InstanceRow, RunRow, XComRow
 from backfill_cli.errors import ConflictError
 from backfill_cli.store import counting
+from backfill_cli.store.connections import Insert
 from backfill_cli.store.problems import one_line
 from backfill_cli.store.reading import ACTIVE, RUN_COLUMNS, RUN_NAMES
 from backfill_cli.store.reading_backfills import SqlReader
 from backfill_cli.store.rows import KEY, OWNED_RUN
 
-_RUN_UPSERT = (
-    "INSERT INTO dag_runs (dag, logical_date, data_interval_end, run_type, state, version, conf, started_at, ended_at, "
-    "reason, backfill, owner) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (dag, logical_date) DO UPDATE "
-    "SET data_interval_end = excluded.data_interval_end, run_type = excluded.run_type, state = excluded.state, "
-    "version = excluded.version, conf = excluded.conf, started_at = excluded.started_at, "
-    "ended_at = excluded.ended_at, reason = excluded.reason, backfill = excluded.backfill, owner = excluded.owner"
+_RUN_COLUMNS = (
+    "dag, logical_date, data_interval_end, run_type, state, version, conf, started_at, ended_at, reason, "
+    "backfill, owner"
 )
+_RUN_UPDATE = (
+    "ON CONFLICT (dag, logical_date) DO UPDATE SET data_interval_end = excluded.data_interval_end, "
+    "run_type = excluded.run_type, state = excluded.state, version = excluded.version, conf = excluded.conf, "
+    "started_at = excluded.started_at, ended_at = excluded.ended_at, reason = excluded.reason, "
+    "backfill = excluded.backfill, owner = excluded.owner"
+)
+_RUNS = Insert("dag_runs", _RUN_COLUMNS, _RUN_UPDATE)
 # The claim itself: nobody else's row is changed, and the row count tells.
-_RUN_OPEN = f"{_RUN_UPSERT} WHERE dag_runs.owner IS NULL OR dag_runs.owner = ?"
-_RUN_OWN = f"{_RUN_UPSERT} WHERE dag_runs.owner = ?"
-_INSTANCE_UPSERT = (
-    "INSERT INTO task_instances (dag, logical_date, task, state, try_number, spent, losses, started_at, ended_at, "
-    "retry_at, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (dag, logical_date, task) DO UPDATE SET "
-    "state = excluded.state, try_number = excluded.try_number, spent = excluded.spent, losses = excluded.losses, "
-    "started_at = excluded.started_at, ended_at = excluded.ended_at, retry_at = excluded.retry_at, "
-    "reason = excluded.reason"
+_OPENED_RUNS = Insert("dag_runs", _RUN_COLUMNS, f"{_RUN_UPDATE} WHERE dag_runs.owner IS NULL OR dag_runs.owner = ?")
+_OWN_RUNS = Insert("dag_runs", _RUN_COLUMNS, f"{_RUN_UPDATE} WHERE dag_runs.owner = ?")
+_INSTANCES = Insert(
+    "task_instances",
+    "dag, logical_date, task, state, try_number, spent, losses, started_at, ended_at, retry_at, reason",
+    "ON CONFLICT (dag, logical_date, task) DO UPDATE SET state = excluded.state, try_number = excluded.try_number, "
+    "spent = excluded.spent, losses = excluded.losses, started_at = excluded.started_at, "
+    "ended_at = excluded.ended_at, retry_at = excluded.retry_at, reason = excluded.reason",
 )
-_ATTEMPT_APPEND = (
-    "INSERT INTO attempts (dag, logical_date, task, try_number, started_at, ended_at, outcome, reason, version, "
-    "backfill) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_ATTEMPTS = Insert(
+    "attempts",
+    "dag, logical_date, task, try_number, started_at, ended_at, outcome, reason, version, backfill",
+    "ON CONFLICT DO NOTHING",
 )
-_XCOM_UPSERT = (
-    "INSERT INTO xcoms (dag, logical_date, task, name, value) VALUES (?, ?, ?, ?, ?) "
-    "ON CONFLICT (dag, logical_date, task, name) DO UPDATE SET value = excluded.value"
+_XCOMS = Insert(
+    "xcoms",
+    "dag, logical_date, task, name, value",
+    "ON CONFLICT (dag, logical_date, task, name) DO UPDATE SET value = excluded.value",
 )
 _ASKED_AT_ONCE = 64
 _STATES = (
@@ -66,8 +73,8 @@ class LedgerWriter(SqlReader):
         for row in batch.runs:
             # Opened and finished in one batch: one write, which must pass the condition of the opening.
             (opened if row.logical_date in opened else known)[row.logical_date] = row
-        self._put_runs(dag, claim, opened, _RUN_OPEN, backfill)
-        self._put_runs(dag, claim, known, _RUN_OWN, backfill)
+        self._put_runs(dag, claim, opened, _OPENED_RUNS, backfill)
+        self._put_runs(dag, claim, known, _OWN_RUNS, backfill)
         self._put_instances(dag, batch.instances)
         self._put_attempts(dag, batch.attempts, {claim.backfill_id: backfill})
         if batch.cleared:
@@ -89,7 +96,7 @@ class LedgerWriter(SqlReader):
         backfills: dict[str, int | None] = {}
         rows = {row.logical_date: row for row in runs}
         self._count(dag, rows)
-        self._connection.many(_RUN_UPSERT, (self._run_values(dag, row, backfills) for row in rows.values()))
+        self._connection.insert(_RUNS, (self._run_values(dag, row, backfills) for row in rows.values()))
 
     def set_instances(self, dag_id: str, rows: Iterable[InstanceRow]) -> None:
         """Upsert task instances as given; for recovery and reset."""
@@ -128,14 +135,13 @@ class LedgerWriter(SqlReader):
             )
         return KEY.record(row)
 
-    def _put_runs(self, dag: int, claim: Claim, rows: Mapping[int, RunRow], sql: str, backfill: int) -> None:
+    def _put_runs(self, dag: int, claim: Claim, rows: Mapping[int, RunRow], how: Insert, backfill: int) -> None:
         if not rows:
             return
         backfills: dict[str, int | None] = {claim.backfill_id: backfill}
         self._count(dag, rows)
-        written = self._connection.many(
-            sql, ((*self._run_values(dag, row, backfills), claim.owner) for row in rows.values())
-        )
+        values = (self._run_values(dag, row, backfills) for row in rows.values())
+        written = self._connection.insert(how, values, (claim.owner,))
         if written != len(rows):
             raise self._conflict(dag, claim, rows)
 
@@ -175,7 +181,7 @@ class LedgerWriter(SqlReader):
             (dag, date, tasks[task_id], state._value_, tries, spent, losses, begun, ended, retry_at, storable(reason))
             for date, task_id, state, tries, spent, losses, begun, ended, retry_at, reason in latest.values()
         ]
-        self._connection.many(_INSTANCE_UPSERT, values)
+        self._connection.insert(_INSTANCES, values)
         self._note_first_dates(values)
 
     def _note_first_dates(self, values: Iterable[tuple[Any, ...]]) -> None:
@@ -194,8 +200,8 @@ class LedgerWriter(SqlReader):
     def _put_attempts(self, dag: int, rows: Iterable[AttemptRow], backfills: dict[str, int | None]) -> None:
         tasks = self._keys.tasks(dag)
         versions = self._keys.versions(dag)
-        self._connection.many(
-            _ATTEMPT_APPEND,
+        self._connection.insert(
+            _ATTEMPTS,
             (
                 (
                     dag, date, tasks[task_id], tries, begun, ended, outcome._value_, storable(reason),
@@ -207,8 +213,8 @@ class LedgerWriter(SqlReader):
 
     def _put_xcoms(self, dag: int, rows: Iterable[XComRow]) -> None:
         tasks = self._keys.tasks(dag)
-        self._connection.many(
-            _XCOM_UPSERT,
+        self._connection.insert(
+            _XCOMS,
             ((dag, date, tasks[task_id], storable(name), storable(value)) for date, task_id, name, value in rows),
         )
 

@@ -13,10 +13,12 @@ from typing import Any
 from backfill_cli.core.records import AuditRow, BackfillRow, PlanRow
 from backfill_cli.core.states import BackfillState
 from backfill_cli.errors import NotFoundError, StoreError
+from backfill_cli.store.connections import Insert
 from backfill_cli.store.rows import KEY
 from backfill_cli.store.writing import LedgerWriter, storable
 
 _COLUMNS = {"first": "first_date", "last": "last_date"}
+_DATES = Insert("backfill_dates", "backfill, logical_date, data_interval_end, action, state, reason")
 _FIXED = frozenset({"backfill_id", "dag_id"})
 
 
@@ -63,9 +65,8 @@ class SqlWriter(LedgerWriter):
         self._connection.run(f"INSERT INTO backfills ({names}) VALUES ({marks})", tuple(values.values()))
         backfill = self._keys.backfill(row.backfill_id)
         reasons = self._keys.reasons
-        self._connection.many(
-            "INSERT INTO backfill_dates (backfill, logical_date, data_interval_end, action, state, reason) "
-            "VALUES (?, ?, ?, ?, ?, ?)",
+        self._connection.insert(
+            _DATES,
             (
                 (backfill, date, end, action._value_, None if state is None else state._value_, reasons[reason])
                 for date, end, action, state, reason in dates
