@@ -39,18 +39,19 @@ class CustomSchedule:
         self.name = type(user).__qualname__
 
     def spans(self, first: int, last: int) -> Iterator[Span]:
-        """Every interval whose logical date L has `first <= L <= last`, ascending, each checked."""
+        """Every interval whose logical date L has `first <= L <= last`, ascending, each checked.
+
+        Raises:
+            ScheduleError: The object raised, or returned something naive, finer than a second, out of order or overlapping.
+        """
         low, high = max(first, EARLIEST), min(last, LATEST)
         before: Span | None = None
         for item in self._ask(low, high):
             span = self._checked(item)
-            if before is not None and (span.start < before.end or span.start <= before.start):
-                problem = "comes after" if span.start < before.start else "overlaps"
+            if before is not None and not before.start < span.start >= before.end:
+                verb = "overlaps" if span.start > before.start else "comes after"
                 raise self._error(
-                    f"{_show(span)}, which {problem} {_show(before)}"
-                    if problem == "overlaps"
-                    else f"{_show(span)} after {_show(before)}",
-                    "return intervals in ascending order",
+                    f"{_show(span)}, which {verb} {_show(before)}", "return them ascending, without overlap"
                 )
             before = span
             # An object that returns more than was asked for is fine, as long as it is in order.

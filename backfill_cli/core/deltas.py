@@ -148,12 +148,12 @@ class CalendarSchedule:
         low, high = self._index_at_or_after(first), self._index_at_or_after(last + 1)
         while high > low and self._span(high - 1) is None:
             high -= 1
-        skipped = 0
-        for change in self.clock.changes(first, last + 1):
-            if change.after - change.before >= DAY:
-                k = self._index_at_or_after(change.at)
-                while k < high and self._boundary(k) == self._boundary(k + 1):
-                    skipped, k = skipped + 1, k + 1
+        # A step is a day or more, so two boundaries can only coincide when the clocks jump over a whole day.
+        jumps = (
+            change.at for change in self.clock.changes(first - DAY, last + 1) if change.after - change.before >= DAY
+        )
+        near = (range(self._index_at_or_after(at), self._index_at_or_after(at + DAY)) for at in jumps)
+        skipped = sum(low <= k < high and self._boundary(k) == self._boundary(k + 1) for ks in near for k in ks)
         return high - low - skipped
 
     def describe(self) -> str:
