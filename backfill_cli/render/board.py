@@ -84,17 +84,22 @@ class Board:
             tail.append(line(" ", (cut(self.stopping, width - 2), WARN)))
         head = [self._title(width), self._progress(now, width)]
         room = max(1, height - len(head) - len(tail) - 1)
-        return [*head, *self._open(now, width, room), *tail]
+        made = [*head, *self._open(now, width, room), *tail]
+        for one in made:
+            # A folded line would push the board off the screen at the next redraw.
+            one.truncate(width, overflow="ellipsis")
+        return made[:height]
 
     def _title(self, width: int) -> Text:
-        begin = line(" ", (self.start.backfill_id, BOLD), f"  {self.start.dag_id}  ")
-        begin.append(self.dates.span(self.start.first, self.start.last))
+        what = line(f"{self.start.dag_id}  {self.dates.span(self.start.first, self.start.last)}")
         resume = line(("resume: ", DIM), (f"bfill run {quote(self.start.backfill_id)}", COMMAND))
-        gap = width - begin.cell_len - resume.cell_len - 1
-        if gap < 2:
-            begin.truncate(width - 1, overflow="ellipsis")
-            return begin
-        return line(begin, " " * min(gap, 6), resume)
+        full = line(" ", (self.start.backfill_id, BOLD), "  ", what)
+        # The command to resume names the backfill as well: it alone stays where the terminal is narrow.
+        for begin in (full, line(" ", what)):
+            gap = width - begin.cell_len - resume.cell_len - 1
+            if gap >= 2:
+                return line(begin, " " * min(gap, 6), resume)
+        return full
 
     def _progress(self, now: int, width: int) -> Text:
         counts = self.counts
@@ -145,8 +150,12 @@ class Board:
 
     def _task(self, task_id: str, cell: Cell | None, now: int, column: int) -> Text:
         seen = look(cell.state if cell else "scheduled")
-        clock = f" {self._since(cell, now)}" if cell is not None and cell.state is TaskState.RUNNING else ""
-        made = line(f"{cut(task_id, _TASK_WIDTH)} ", (seen.symbol + clock, seen.style))
+        made = line(f"{cut(task_id, _TASK_WIDTH)} ", (seen.symbol, seen.style))
+        if cell is not None and cell.state is TaskState.RUNNING:
+            clock = self._since(cell, now)
+            # "try 2" behind the seconds only where the next column leaves room.
+            room = column - made.cell_len - 2
+            made.append_text(line((" " + (clock if len(clock) <= room else clock.split(" try ")[0]), seen.style)))
         made.append(" " * max(1, column - made.cell_len))
         return made
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from threading import Lock
-from typing import IO
+from typing import IO, Any, cast
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -24,12 +25,36 @@ _A_SECOND = 5
 """Redraws a second: clocks tick smoothly, and a thousand events in between cost nothing."""
 
 
+class _Unbreakable:
+    """A stream whose writes never fail: what a closed terminal cannot show is lost, the backfill is not."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):
+            self._file.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._file.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
 class LiveListener:
     """Draws the board while a backfill runs; it is gone when the run ends, and the closing screen takes its place."""
 
     def __init__(self, file: IO[str], *, colour: bool) -> None:
         self._console = Console(
-            file=file, highlight=False, markup=False, emoji=False, no_color=not colour, force_terminal=True
+            file=cast(IO[str], _Unbreakable(file)),
+            highlight=False,
+            markup=False,
+            emoji=False,
+            no_color=not colour,
+            force_terminal=True,
         )
         self._lock = Lock()
         self._board: Board | None = None
@@ -45,7 +70,7 @@ class LiveListener:
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        self._guarded(self._live.start)
+        self._live.start()
 
     def on_batch(self, batch: Batch, counts: ProgressCounts, at: int) -> None:
         with self._lock:
@@ -70,7 +95,7 @@ class LiveListener:
         """Take the board off the terminal and give the cursor back; again does nothing."""
         live, self._live = self._live, None
         if live is not None:
-            self._guarded(live.stop)
+            live.stop()
 
     def _draw(self) -> RenderableType:
         with self._lock:
@@ -79,9 +104,3 @@ class LiveListener:
             size = self._console.size
             lines = self._board.lines(time.time_ns() // 1000, size.width, size.height)
         return Group(*lines)
-
-    def _guarded(self, act: object) -> None:
-        try:
-            act()  # type: ignore[operator]
-        except (OSError, ValueError):
-            self._live = None

@@ -6,6 +6,7 @@ which prints lines without wrapping: a command to copy must stay in one piece, t
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable, Sequence
 from typing import IO, Any
 
@@ -68,9 +69,17 @@ def columns(rows: Sequence[Sequence[Part]], *, gap: int = 2, indent: int = 1) ->
     return lines
 
 
+class _HonestConsole(Console):
+    """Rich leaves the program with exit code 1 when a reader has left; that is for the command line to decide."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise what Rich caught, again."""
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+
 def console_for(file: IO[str], *, colour: bool, width: int) -> Console:
     """Return a Console that adds nothing of its own: no markup, no highlighting, no wrapping."""
-    return Console(
+    return _HonestConsole(
         file=file,
         width=width,
         color_system="auto" if colour else None,

@@ -1,0 +1,179 @@
+"""The board and the lines: what a person sees while a backfill runs, and that looking costs nothing."""
+
+from __future__ import annotations
+
+import io
+import re
+import time
+
+import pytest
+
+from backfill_cli.core.ports import ProgressCounts
+from backfill_cli.core.records import Batch
+from backfill_cli.core.states import RunState, TaskState
+from backfill_cli.render.board import Board
+from backfill_cli.render.lines import LineListener
+from backfill_cli.render.live import LiveListener
+from backfill_cli.render.pace import Pace
+from render.play import instance, play, run_row, start_of
+from render.samples import NOW_US, days, run_failed
+
+SECOND = 1_000_000
+DATES = days("2024-03-01", "2024-03-31")
+
+
+def board_in_the_middle() -> Board:
+    board = Board(start_of(DATES, NOW_US))
+    for done in range(20):
+        counts = ProgressCounts(31, done, 0, 0, 4, 3)
+        board.note(Batch(), counts, NOW_US + done * 10 * SECOND)
+    at = NOW_US + 190 * SECOND
+    opened = DATES[19:22]
+    batch = Batch(opened=[run_row(one, RunState.RUNNING) for one in opened])
+    batch.instances += [
+        instance(opened[0], "extract", TaskState.SUCCESS, at),
+        instance(opened[0], "clean", TaskState.SUCCESS, at),
+        instance(opened[0], "load", TaskState.RUNNING, at - 12 * SECOND),
+        instance(opened[1], "extract", TaskState.SUCCESS, at),
+        instance(opened[1], "clean", TaskState.RUNNING, at - 3 * SECOND, tries=2),
+        instance(opened[2], "extract", TaskState.UP_FOR_RETRY, at),
+        instance(DATES[10], "load", TaskState.FAILED, at, tries=3, reason="HTTP 503 from warehouse"),
+    ]
+    board.note(batch, ProgressCounts(31, 19, 1, 0, 3, 2), at)
+    board.waiting = {"pool warehouse: 2 of 2 slots taken": 3}
+    board.next_retry_at = at + 5 * SECOND
+    return board
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_the_board_is_as_its_golden_file_shows_it(width, golden):
+    lines = board_in_the_middle().lines(NOW_US + 190 * SECOND, width, 24)
+    golden(f"render/board.{width}.txt", "".join(line.plain + "\n" for line in lines))
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
+@pytest.mark.parametrize("height", [6, 12, 24])
+def test_the_board_never_outgrows_its_terminal(width, height):
+    board = board_in_the_middle()
+    for one in DATES:
+        board.open.setdefault(one, {})
+    lines = board.lines(NOW_US + 190 * SECOND, width, max(height, 8))
+    assert len(lines) <= max(height, 8)
+    assert all(line.cell_len <= width for line in lines)
+
+
+def test_a_finished_date_leaves_the_board():
+    board = Board(start_of(DATES, NOW_US))
+    board.note(Batch(opened=[run_row(DATES[0], RunState.RUNNING)]), ProgressCounts(31, 0, 0, 0, 1, 0), NOW_US)
+    assert list(board.open) == [DATES[0]]
+    board.note(Batch(runs=[run_row(DATES[0], RunState.SUCCESS)]), ProgressCounts(31, 1, 0, 0, 0, 0), NOW_US)
+    assert not board.open
+
+
+def test_a_board_over_a_hundred_thousand_dates_holds_only_the_open_ones():
+    """32 tasks, thousands of dates a second: what is kept follows --parallel, and noting stays cheap."""
+    board = Board(start_of(DATES, NOW_US))
+    tasks = [f"t{number}" for number in range(32)]
+    began = time.process_time()
+    number = 2_000
+    for date in range(number):
+        batch = Batch(opened=[run_row(date, RunState.RUNNING)])
+        batch.instances += [instance(date, task, TaskState.SUCCESS, NOW_US) for task in tasks]
+        batch.runs.append(run_row(date, RunState.SUCCESS))
+        board.note(batch, ProgressCounts(number, date, 0, 0, 1, 0), NOW_US + date * 100)
+    assert not board.open
+    assert (time.process_time() - began) / (number * 32) < 50e-6, "seconds a task instance, rows made here included"
+
+
+def test_the_live_board_draws_on_a_timer_and_not_per_event():
+    file = io.StringIO()
+    listener = LiveListener(file, colour=False)
+    play(listener, DATES * 40)
+    redraws = file.getvalue().count("resume: ") + file.getvalue().count("daily_sales")
+    assert redraws < 60, "1,240 dates, thousands of batches"
+    assert file.getvalue().rindex("\x1b[?25h") > file.getvalue().rindex("\x1b[?25l"), "the cursor is back"
+
+
+def test_a_terminal_that_goes_away_does_not_stop_the_run(recwarn):
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError(32, "Broken pipe")
+
+    for listener in (LiveListener(Gone(), colour=True), LineListener(Gone())):
+        play(listener, DATES[:8], pause=lambda: time.sleep(0.02))
+        listener.on_stopping(2, 3)
+
+
+def test_lines_are_one_fact_each_with_a_stamp_and_no_control_byte():
+    file = io.StringIO()
+    listener = LineListener(file)
+    clock = iter(range(NOW_US, NOW_US + 10_000 * SECOND, SECOND))
+    play(listener, DATES, fails=frozenset(DATES[10:12]), now=lambda: next(clock))
+    listener.finished(run_failed(), NOW_US + 552 * SECOND)
+    text = file.getvalue()
+    lines = text.splitlines()
+    assert all(re.match(r"2024-04-01T1\d:\d\d:\d\dZ (backfill|progress|failed|finished) ", line) for line in lines)
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", text)
+    assert lines[0] == "2024-04-01T10:02:11Z backfill bf-20240401-7k2m daily_sales 31 dates parallel 4"
+    assert [line.split(" ", 1)[1] for line in lines if " failed 2024" in line] == [
+        "failed 2024-03-11 load try 3/3 HTTP 503 from warehouse",
+        "failed 2024-03-12 load try 3/3 HTTP 503 from warehouse",
+    ]
+    assert lines[-1].endswith("finished failed ok 26 failed 2 blocked 0 skipped 0 total 28 seconds 552")
+
+
+def test_progress_lines_come_at_most_every_ten_seconds_or_tenth():
+    file = io.StringIO()
+    listener = LineListener(file)
+    number = 10_000
+    listener.on_start(start_of(DATES, NOW_US))
+    for done in range(number):
+        listener.on_batch(Batch(), ProgressCounts(number, done, 0, 0, 1, 1), NOW_US + done * SECOND // 100)
+    progress = [line for line in file.getvalue().splitlines() if " progress " in line]
+    assert 8 <= len(progress) <= 20
+
+
+def test_a_thousand_failures_at_one_moment_are_a_few_lines_and_a_number():
+    file = io.StringIO()
+    listener = LineListener(file)
+    listener.on_start(start_of(DATES, NOW_US))
+    rows = [instance(one, "load", TaskState.FAILED, NOW_US) for one in range(1000)]
+    listener.on_batch(Batch(instances=rows), ProgressCounts(1000, 0, 1000, 0, 0, 0), NOW_US)
+    lines = file.getvalue().splitlines()
+    assert len(lines) == 22
+    assert lines[-1].endswith("failed 980 more at the same moment")
+
+
+def test_the_time_left_is_a_range_between_the_recent_and_the_whole_pace():
+    pace = Pace()
+    pace.start(0, 100)
+    assert pace.left(0) is None
+    for done in range(1, 11):
+        pace.note(done * 10 * SECOND, done)  # ten seconds a date
+    for done in range(11, 41):
+        pace.note(100 * SECOND + (done - 10) * 3 * SECOND, done)  # then three
+    now = 190 * SECOND
+    low, high = pace.left(now) or (0, 0)
+    assert low == pytest.approx(60 * 3, rel=0.2)
+    assert high == pytest.approx(60 * 190 / 40, rel=0.01)
+    assert pace.per_minute(now) == pytest.approx(20, rel=0.2)
+
+
+def test_too_little_done_makes_no_estimate():
+    pace = Pace()
+    pace.start(0, 100)
+    pace.note(SECOND, 2)
+    assert pace.left(SECOND) is None
+    assert pace.per_minute(SECOND) is None
+
+
+def test_every_task_symbol_shows_when_names_do_not_fit():
+    tasks = tuple(f"a_rather_long_task_name_{number}" for number in range(20))
+    board = Board(start_of(DATES, NOW_US, tasks=tasks))
+    batch = Batch(opened=[run_row(DATES[0], RunState.RUNNING)])
+    batch.instances += [instance(DATES[0], task, TaskState.SUCCESS, NOW_US) for task in tasks[:5]]
+    batch.instances.append(instance(DATES[0], tasks[5], TaskState.RUNNING, NOW_US))
+    board.note(batch, ProgressCounts(31, 0, 0, 0, 1, 1), NOW_US)
+    row = board.lines(NOW_US, 80, 24)[2].plain
+    assert "✓✓✓✓✓▶··············" in row
+    assert tasks[5] in row
