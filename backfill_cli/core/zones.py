@@ -205,11 +205,16 @@ def check_zone(name: str) -> ZoneInfo:
     """
     try:
         # "right/…" counts leap seconds, which epoch seconds do not; "posix/…" is a second spelling of every name.
-        if name and not name.startswith(("right/", "posix/")) and name not in ("localtime", "posixrules"):
+        if (
+            isinstance(name, str)
+            and name
+            and not name.startswith(("right/", "posix/"))
+            and name not in ("localtime", "posixrules")
+        ):
             return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError, TypeError):
         pass  # which of these it is depends on the name: a folder, "../x", a file that is no zone, a surrogate
-    raise ScheduleError(f"there is no time zone {name!r}", hint=_nearest_zones(name), code="unknown-zone")
+    raise ScheduleError(f"there is no time zone {name!r}", hint=_nearest_zones(str(name)), code="unknown-zone")
 
 
 def resolve_wall(naive: datetime, zone: ZoneInfo | str, *, second: bool) -> int:

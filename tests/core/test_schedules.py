@@ -257,6 +257,16 @@ def test_a_users_object_with_intervals_is_a_schedule() -> None:
     assert schedule.count(utc(2024, 1, 1), utc(2024, 1, 31)) == 16
 
 
+def test_a_users_schedule_may_go_on_for_ever() -> None:
+    class Endless:
+        def intervals(self, start: datetime, end: datetime) -> Iterator[DataInterval]:
+            while True:
+                yield DataInterval(start, start + timedelta(days=1))
+                start += timedelta(days=1)
+
+    assert dates(make(Endless()).spans(utc(2024, 1, 1), utc(2024, 1, 2))) == ["2024-01-01", "2024-01-02"]
+
+
 @pytest.mark.parametrize(
     ("items", "complaint"),
     [
