@@ -67,12 +67,18 @@ def _in_double(value: str, _: Spot) -> str:
 
 
 def _in_here_document(value: str, spot: Spot) -> str:
-    # A line that could become the end mark, or lose its tabs, starts with an expansion of nothing.
     lines = re.sub(r"([\\$`])", r"\\\1", value).split("\n")
-    return "\n".join(
-        f"$(){line}" if line in spot.delimiter or (spot.strips_tabs and line.startswith("\t")) else line
-        for line in lines
-    )
+    return "\n".join(f"$(){line}" if _needs_guard(line, spot) else line for line in lines)
+
+
+def _needs_guard(line: str, spot: Spot) -> bool:
+    """Whether the line could, with what stands around it, become the end mark or lose its tabs.
+
+    It then starts with `$()`, an expansion of nothing. Non-ASCII is guarded too: dash loses such a byte behind the
+    beginning of an end mark.
+    """
+    first = line[:1]
+    return first in spot.delimiter or not first.isascii() or (spot.strips_tabs and first == "\t")
 
 
 _QUOTERS: Final = {

@@ -132,17 +132,16 @@ class WordScanner(ABC):
         if self.peek() == "(" and word.text[-1:] in "?*+@!=" and "(" in stops and not word.quoted:
             raise Lost("an extended pattern")
         word.positions = tuple(self.seen[first:])
+        if re.match(rf"[A-Za-z_][A-Za-z0-9_]*\[[^\]]*{DATA}", word.text):
+            self.refuse(word.positions, Refusal("in an array subscript"))
         return word
 
     def part(self, word: Word, start: int) -> None:
         character = self.peek()
         if character == DATA:
-            if re.match(r"[A-Za-z_][A-Za-z0-9_]*\[[^\]]*$", word.text):
-                self.mark(Refusal("in an array subscript"))
-            else:
-                follows = self.peek(1) or "\n"
-                alone = self.pos == start and self.text[start - 1 : start] in (" ", "\t") and follows in " \t\n;|&)"
-                self.mark(Spot(Quote.BARE, alone))
+            follows = self.peek(1) or "\n"
+            alone = self.pos == start and self.text[start - 1 : start] in (" ", "\t") and follows in " \t\n;|&)"
+            self.mark(Spot(Quote.BARE, alone))
             word.text += DATA
         elif character == "\\":
             self.escape(word)
