@@ -152,6 +152,7 @@ def result_of(
         problems=problems,
         stopped_by=stopped.signal if stopped else None,
         reason=row.reason,
+        timezone=dag.timezone,
     )
     return replace(result, next_command=_next(result))
 

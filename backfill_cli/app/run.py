@@ -216,6 +216,7 @@ def _nothing(ctx: AppContext, job: Job) -> BackfillResult:
         results=[],
         audit_head=head,
         problems=tuple(job.plan.warnings),
+        timezone=job.target.dag.timezone,
     )
 
 
