@@ -6,6 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A shared machine may stall any example; what must be fast is timed where it matters.
+settings.register_profile("bfill", deadline=None)
+settings.load_profile("bfill")
 
 GOLDEN = Path(__file__).parent / "golden"
 
