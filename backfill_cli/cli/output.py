@@ -66,12 +66,11 @@ class Output:
             return
         from backfill_cli.render.screens import show
 
+        # A plan's warnings are a part of its screen. Others come first: what to type next must stand last.
+        if not hasattr(result, "warnings"):
+            self.warn(problems)
         colour = streams.wants_colour(sys.stdout, no_color=self.no_color)
         show(self.command, result, sys.stdout, colour=colour, width=streams.width_of(sys.stdout))
-        # A plan's warnings are a part of its screen.
-        if not hasattr(result, "warnings"):
-            sys.stdout.flush()
-            self.warn(problems)
 
     def _complain(self, error: OSError) -> None:
         from backfill_cli.render.errors import two_lines

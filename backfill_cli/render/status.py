@@ -33,7 +33,7 @@ def render(result: StatusResult, width: int) -> Iterator[Text]:
     )
     yield from _head(result, dates)
     if result.gaps_only:
-        yield from _gaps(result, dates, len(result.gaps))
+        yield from _gaps(result, dates, width, len(result.gaps))
         yield from closing(result.next_command)
         return
     if 0 < len(result.runs) <= _FEW_DATES and result.task_ids:
@@ -94,23 +94,33 @@ def _facts(result: StatusResult, dates: DateFormat, width: int) -> Iterator[Text
     if failed:
         yield line((" failures", DIM))
         yield from failed
-    for slow in result.slowest[:3]:
+    for number, slow in enumerate(result.slowest[:3]):
+        # The slowest task is always of interest, the next ones only where they stand out.
+        if number and (slow.seconds < 1 or slow.seconds < 2 * slow.median_s):
+            continue
         took = f"{duration(slow.seconds)} (median {duration(slow.median_s)})"
         yield line((" slowest   ", DIM), f"{slow.task_id} {took} on {dates.short(slow.logical_date)}")
-    yield from _gaps(result, dates, _FEW_GAPS)
+    yield from _gaps(result, dates, width, _FEW_GAPS)
     for because, stale in result.stale_because.items():
         if stale:
             text = f"{dates.listing(list(stale), len(stale), stale[-1], room=width // 2)}: {because}"
             yield line((" stale     ", DIM), text, "   ", ("--reprocess stale", COMMAND))
 
 
-def _gaps(result: StatusResult, dates: DateFormat, limit: int) -> Iterator[Text]:
+def _gaps(result: StatusResult, dates: DateFormat, width: int, limit: int) -> Iterator[Text]:
     rows: list[list[Part]] = []
     for first, last, number in result.gaps[:limit]:
         start, end = dates.argument(first), dates.argument(last)
         fill = f"bfill run --dag {quote(result.dag_id or '')} --start {start} --end {end}"
         rows.append([("missing ", DIM), f"{dates.span(first, last)}: {count(number, 'date')}", (fill, COMMAND)])
-    yield from columns(rows)
+    lines = columns(rows)
+    if max((one.cell_len for one in lines), default=0) <= width:
+        yield from lines
+    else:
+        # Side by side they would be folded by the terminal, and hard to copy.
+        for row, text in zip(rows, columns([row[:2] for row in rows]), strict=True):
+            yield text
+            yield line("             ", row[2])
     if len(result.gaps) > limit:
         yield line(("          ", DIM), (f"… and {count(len(result.gaps) - limit, 'more gap')}; --gaps lists all", DIM))
 
