@@ -40,17 +40,34 @@ class Insert:
 class Connection:
     """A DBAPI connection in autocommit mode; transactions are begun and ended by `sql.py`."""
 
-    __slots__ = ("_raw", "_streams")
+    __slots__ = ("_opened", "_raw", "_streams")
 
     def __init__(self, raw: Any) -> None:
         self._raw = raw
-        self._streams: list[Any] = []
+        self._opened = 0
+        self._streams: dict[int, Any] = {}
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Row]:
-        """Stream a query's rows; the stream ends with the transaction."""
-        cursor = self._raw.execute(sql, parameters)
-        self._streams.append(cursor)
-        return iter(cursor)
+        """Stream a query's rows; the query runs at once, the stream ends with the transaction."""
+        self._opened += 1
+        self._streams[self._opened] = self._raw.execute(sql, parameters)
+        return self._stream(self._opened)
+
+    def _stream(self, number: int) -> Iterator[Row]:
+        cursor = self._streams.get(number)
+        if cursor is None:
+            raise RuntimeError("this stream ended with the `read` or `write` it belongs to")
+        try:
+            # Not `yield from`, which would close the cursor of a stream collected when the connection is long gone.
+            for row in cursor:  # noqa: UP028
+                yield row
+        finally:
+            self._streams.pop(number, None)
+
+    def all(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """Return all rows of a query that is known to have few."""
+        rows: list[Row] = self._raw.execute(sql, parameters).fetchall()
+        return rows
 
     def one(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
         """Return a query's first row, or None."""
@@ -92,18 +109,17 @@ class Connection:
         return bool(self._raw.in_transaction)
 
     @property
-    def streams(self) -> int:
-        """How many streams were opened and not ended yet."""
-        return len(self._streams)
+    def streams_opened(self) -> int:
+        """How many streams were ever opened: a mark for `end_streams`."""
+        return self._opened
 
     def end_streams(self, since: int = 0) -> None:
-        """Close the streams opened after there were `since` of them.
+        """Close the streams opened after the mark.
 
         One left half read would keep its old snapshot open into the next transaction.
         """
-        for cursor in self._streams[since:]:
-            cursor.close()
-        del self._streams[since:]
+        for number in [number for number in self._streams if number > since]:
+            self._streams.pop(number).close()
 
     def copy_into(self, other: Connection) -> None:
         """Copy the whole database, page by page."""

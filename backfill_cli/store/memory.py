@@ -40,13 +40,13 @@ class MemoryStore(SqlStore):
         """Run `work` with nobody writing meanwhile, and return what it returns."""
         with self._writing:
             connection = self._session.connection
-            streams = connection.streams
+            mark = connection.streams_opened
             try:
                 return work(SqlReader(connection, self._session.keys, self._locks))
             except engines.driver_errors() as error:
                 raise translate(error, self._location) from error
             finally:
-                connection.end_streams(streams)
+                connection.end_streams(mark)
 
     def close(self) -> None:
         """Forget everything."""

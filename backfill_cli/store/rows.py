@@ -66,23 +66,26 @@ class Shape(Generic[T]):
         self._seen: set[tuple[type, ...]] = set()
         self._bounded = tuple((i, *_BOUNDS[kind.lower()]) for i, kind in enumerate(columns) if kind.lower() in _BOUNDS)
 
+    def records(self, rows: Iterable[Row]) -> Iterator[T]:
+        """Stream the records of many rows. Raises StoreError at one that is not as it should be."""
+        make, seen, bounded = self._make, self._seen, self._bounded
+        for row in rows:
+            types = (*map(type, row),)
+            if types not in seen:
+                self._learn(types, row)
+            for index, low, high in bounded:
+                value = row[index]
+                if value is not None and not low <= value <= high:
+                    raise damaged(self._table, f"the number {value}")
+            try:
+                record = make(row)
+            except (KeyError, ValueError, RecursionError) as error:
+                raise damaged(self._table, f"a value it cannot have: {error}") from error
+            yield record
+
     def record(self, row: Row) -> T:
         """Return the record of one row. Raises StoreError when it is not as it should be."""
-        types = tuple(map(type, row))
-        if types not in self._seen:
-            self._learn(types, row)
-        for index, low, high in self._bounded:
-            value = row[index]
-            if value is not None and not low <= value <= high:
-                raise damaged(self._table, f"the number {value}")
-        try:
-            return self._make(row)
-        except (KeyError, ValueError, RecursionError) as error:
-            raise damaged(self._table, f"a value it cannot have: {error}") from error
-
-    def records(self, rows: Iterable[Row]) -> Iterator[T]:
-        """Stream the records of many rows."""
-        return map(self.record, rows)
+        return next(self.records((row,)))
 
     def maybe(self, row: Row | None) -> T | None:
         """Return the record of a row that may not be there."""

@@ -152,24 +152,25 @@ class SqlStore:
         connection = session.connection
         if connection.in_transaction:
             raise RuntimeError("write inside write: use the Writer at hand")
-        streams = connection.streams
+        mark = connection.streams_opened
         try:
             connection.run("BEGIN IMMEDIATE")
             result = work(SqlWriter(connection, session.keys, self._locks))
-            connection.end_streams(streams)
+            connection.end_streams(mark)
             connection.run("COMMIT")
             return result
         except engines.driver_errors() as error:
-            self._undo(session)
+            self._undo(session, mark)
             raise translate(error, self._location) from error
         except BaseException:
-            self._undo(session)
+            self._undo(session, mark)
             raise
 
-    def _undo(self, session: Session) -> None:
+    def _undo(self, session: Session, mark: int) -> None:
         """Roll back; a connection that cannot is dropped, and the next write opens another."""
         session.keys.forget()
         try:
+            session.connection.end_streams(mark)
             if session.connection.in_transaction:
                 session.connection.run("ROLLBACK")
         except engines.driver_errors():

@@ -1,8 +1,8 @@
 """Writes to the ledger: what a running backfill records, and what recovery and reset put right.
 
-Owns the hot path: `save` runs once a turn of the coordinator, for all that waited in its inbox. Rows go to executemany
-as plain tuples; later rows for a key replace earlier ones before anything is written, so the start and the end of a
-task that meet in one batch cost one write. `writing_backfills.py` has the rest of `Writer`.
+Owns the hot path: `save` runs once a turn of the coordinator, for all that waited in its inbox. Rows go to the driver
+as plain tuples, many a statement; later rows for a key replace earlier ones before anything is written, so the start
+and the end of a task that meet in one batch cost one write. `writing_backfills.py` has the rest of `Writer`.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class LedgerWriter(SqlReader):
 
         Read to the end first: whoever asks is about to change the very index this walks.
         """
-        rows = self._connection.rows(
+        rows = self._connection.all(
             f"SELECT d.dag_id, {RUN_COLUMNS} FROM dag_runs r LEFT JOIN dags d ON d.dag = r.dag {RUN_NAMES} "
             f"WHERE {ACTIVE} AND r.owner = ? ORDER BY r.dag, r.logical_date",
             (owner,),
@@ -147,14 +147,10 @@ class LedgerWriter(SqlReader):
 
     def _run_values(self, dag: int, row: RunRow, backfills: dict[str, int | None]) -> tuple[Any, ...]:
         date, end, run_type, state, version, conf, started_at, ended_at, reason, backfill_id, owner = row
-        backfill = None
-        if backfill_id is not None:
-            if backfill_id not in backfills:
-                backfills[backfill_id] = self._keys.backfill(backfill_id)
-            backfill = backfills[backfill_id]
         return (
             dag, date, end, run_type._value_, state._value_, self._keys.versions(dag)[version],
-            None if conf == "{}" else storable(conf), started_at, ended_at, storable(reason), backfill, owner,
+            None if conf == "{}" else storable(conf), started_at, ended_at, storable(reason),
+            self._backfill_key(backfill_id, backfills), owner,
         )  # fmt: skip
 
     def _count(self, dag: int, rows: Mapping[int, RunRow]) -> None:
@@ -169,7 +165,7 @@ class LedgerWriter(SqlReader):
             asked = dates[start : start + _ASKED_AT_ONCE]
             # Filled up with a date that is there anyway: one statement for every batch, prepared once.
             asked += asked[:1] * (_ASKED_AT_ONCE - len(asked))
-            found.update(self._connection.rows(_STATES, (dag, *asked)))
+            found.update(self._connection.all(_STATES, (dag, *asked)))
         return found
 
     def _put_instances(self, dag: int, rows: Iterable[InstanceRow]) -> None:
@@ -200,16 +196,14 @@ class LedgerWriter(SqlReader):
     def _put_attempts(self, dag: int, rows: Iterable[AttemptRow], backfills: dict[str, int | None]) -> None:
         tasks = self._keys.tasks(dag)
         versions = self._keys.versions(dag)
-        self._connection.insert(
-            _ATTEMPTS,
+        values = (
             (
-                (
-                    dag, date, tasks[task_id], tries, begun, ended, outcome._value_, storable(reason),
-                    versions[version], self._backfill_key(backfill_id, backfills),
-                )
-                for date, task_id, tries, begun, ended, outcome, reason, version, backfill_id in rows
-                ),
+                dag, date, tasks[task_id], tries, begun, ended, outcome._value_, storable(reason), versions[version],
+                self._backfill_key(backfill_id, backfills),
+            )
+            for date, task_id, tries, begun, ended, outcome, reason, version, backfill_id in rows
         )  # fmt: skip
+        self._connection.insert(_ATTEMPTS, values)
 
     def _put_xcoms(self, dag: int, rows: Iterable[XComRow]) -> None:
         tasks = self._keys.tasks(dag)

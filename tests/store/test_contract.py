@@ -621,8 +621,13 @@ def test_a_stream_ends_with_its_read(store: Store) -> None:
     register(store)
     store.write(lambda w: w.set_runs(DAG, [run_row(day(n)) for n in range(1, 5)]))
     escaped = store.read(lambda r: r.runs(DAG, 0, day(9)))
-    with pytest.raises(Exception, match="closed"):
+    with pytest.raises(RuntimeError, match="ended with the `read`"):
         next(escaped)
+    half_read = store.read(lambda r: [stream := r.runs(DAG, 0, day(9)), next(stream)][0])
+    store.write(lambda w: w.set_runs(DAG, [run_row(day(5))]))
+    assert store.read(lambda r: r.count_runs(DAG, 0, day(9))) == {RunState.RUNNING: 5}
+    with pytest.raises(Exception, match="closed"):
+        next(half_read)
 
 
 def test_a_write_inside_a_write_is_a_bug_and_says_so(store: Store) -> None:
