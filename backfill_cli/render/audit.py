@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.text import Text
@@ -44,9 +44,17 @@ def render(result: AuditResult, width: int) -> Iterator[Text]:
         yield line((" head ", DIM), short_head(result.head), f"   {count(len(rows), 'entry', 'entries')} shown")
 
 
-def _details(details: Any) -> str:
-    """Plain values of the details, the counts first of all; nested ones are for JSON."""
-    shown = [f"{key} {value}" for key, value in details.items() if isinstance(value, (int, float, str)) and value != ""]
+# Where it came from and under which version: kept, and shown by --json; a line has room for what was done.
+_FOR_JSON = frozenset({"uid", "pid", "cwd", "argv", "dag_version", "sudo_user", "ci"})
+
+
+def _details(details: Mapping[str, Any]) -> str:
+    """Plain values of the details, as a person asks for them."""
+    shown = [
+        f"{key} {value}"
+        for key, value in details.items()
+        if key not in _FOR_JSON and isinstance(value, (int, float, str)) and value != ""
+    ]
     return ", ".join(shown[:6])
 
 
