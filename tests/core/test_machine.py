@@ -131,7 +131,6 @@ def test_behind_a_failed_day_two_day_three_is_never_started_and_says_why() -> No
 
 def test_after_the_repair_the_blocked_dates_go_on() -> None:
     """Section 4: after day 2 is repaired the same command goes on."""
-    broken = chain(depends_on_past=True).run({"load": [DONE]})
     broken = chain(depends_on_past=True)
     broken.turn()
     broken.end("load", date=day(1))
