@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from backfill_cli.store.connections import Connection
+from backfill_cli.store.problems import READ_ONLY, is_unfinished, problem
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -54,9 +55,28 @@ def _none(value: None) -> None:
 def connect(path: str, *, write: bool) -> Connection:
     """Return a connection to an existing SQLite file; without `write` it can change nothing.
 
+    A process killed in the middle of a change leaves a journal that the next one must roll back before it can read,
+    and that takes a connection that may write. Nothing committed changes by it.
+
     Raises:
+        StoreError: A change was left unfinished, and cannot be rolled back because the file is read-only.
         The driver's own error, for the caller to translate: it knows the location as people see it.
     """
+    try:
+        return _connect(path, write=write)
+    except driver().OperationalError as error:
+        if not is_unfinished(error):
+            raise
+    try:
+        _connect(path, write=True).close()
+        return _connect(path, write=write)
+    except driver().OperationalError as error:
+        if not is_unfinished(error):
+            raise
+        raise problem(READ_ONLY, path, "a killed process left a change to roll back") from error
+
+
+def _connect(path: str, *, write: bool) -> Connection:
     raw = driver().connect(
         f"file:{quote(path)}?mode={'rw' if write else 'ro'}",
         uri=True,
@@ -66,9 +86,15 @@ def connect(path: str, *, write: bool) -> Connection:
         check_same_thread=False,
     )
     connection = Connection(raw)
-    _settle(connection)
-    if not write:
-        connection.run("PRAGMA query_only = ON")
+    try:
+        _settle(connection)
+        if not write:
+            connection.run("PRAGMA query_only = ON")
+        # The first look at the file: whatever is wrong with it shows here.
+        connection.one("PRAGMA schema_version")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

@@ -47,6 +47,15 @@ _BY_RESULT_CODE = {
 }
 
 
+def is_unfinished(error: Exception) -> bool:
+    """Return whether a driver's exception, met while reading, means that a killed process left a change to roll back.
+
+    SQLite says READONLY then: somebody must write before anybody can read. (The extended code would be
+    READONLY_ROLLBACK; pysqlite3 reports the primary one.)
+    """
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == 8
+
+
 def problem(kind: Problem, location: str, detail: str = "") -> StoreError:
     """Return the error for one kind of failure; `detail` is put behind what is wrong."""
     error = StoreBusy if kind is LOCKED else StoreError

@@ -21,7 +21,7 @@ from backfill_cli.store.connections import Connection
 from backfill_cli.store.keys import Keys
 from backfill_cli.store.locks import OwnerLocks
 from backfill_cli.store.patience import PATIENCE_S, patiently
-from backfill_cli.store.problems import READ_ONLY, problem, translate
+from backfill_cli.store.problems import LOCKED, READ_ONLY, is_unfinished, problem, translate
 from backfill_cli.store.reading_backfills import SqlReader
 from backfill_cli.store.writing_backfills import SqlWriter
 
@@ -129,6 +129,9 @@ class SqlStore:
             sound = True
             return result
         except engines.driver_errors() as error:
+            if is_unfinished(error):
+                # The next connection rolls back (engines.connect), so trying again helps.
+                raise problem(LOCKED, self._location) from error
             raise translate(error, self._location) from error
         finally:
             self._give_back(session, sound=sound)

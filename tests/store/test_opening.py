@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -144,6 +145,30 @@ def test_a_rollback_journal_left_by_a_kill_is_not_a_reason_to_fail(path: Path) -
     again.write(lambda w: w.set_pool("p", 1))
     again.close()
     assert names(path.parent) == ["bfill.db"]
+
+
+def test_reading_rolls_back_what_a_killed_process_left_in_a_rollback_journal(path: Path, tmp_path: Path) -> None:
+    """Without it every reading command would fail until somebody happens to write."""
+    store = open_store(str(path), write=True)
+    register(store)
+    store.close()
+    committed = path.read_bytes()
+    # A journal on disk and the change half done: the picture that a kill in the middle leaves.
+    unlucky = engines.driver().connect(path, isolation_level=None)
+    unlucky.execute("PRAGMA cache_spill = 1")
+    unlucky.execute("PRAGMA cache_size = 1")
+    unlucky.execute("BEGIN IMMEDIATE")
+    unlucky.executemany("INSERT INTO meta VALUES (?, ?)", [(f"k{n}", "v" * 3_000) for n in range(50)])
+    killed = tmp_path / "killed"
+    shutil.copytree(path.parent, killed)
+    unlucky.close()
+    assert (killed / "bfill.db-journal").stat().st_size > 512
+    assert (killed / "bfill.db").read_bytes() != committed
+    reader = open_store(str(killed / "bfill.db"), write=False)
+    assert reader.read(lambda r: [row.dag_id for row in r.dags()]) == ["daily_sales"]
+    reader.close()
+    assert (killed / "bfill.db").read_bytes() == committed
+    assert names(killed) == ["bfill.db"]
 
 
 # what is no store

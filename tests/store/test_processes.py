@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -156,6 +158,47 @@ def test_two_processes_may_make_the_same_store_at_once(tmp_path: Path) -> None:
         store = open_store(str(tmp_path / str(n) / "bfill.db"), write=False)
         assert [row.dag_id for row in store.read(lambda r: r.dags())] == ["dag-a", "dag-b"]
         store.close()
+
+
+WRITER = """
+import sys
+from store_builders import day, register, run_row
+from backfill_cli.store import open_store
+first = int(sys.argv[2])
+while True:
+    store = open_store(sys.argv[1], write=True)
+    register(store)
+    for _ in range(2):
+        store.write(lambda w: w.set_runs("daily_sales", [run_row(day(first + n)) for n in range(20)]))
+        print(first, flush=True)
+        first += 20
+    store.close()
+"""
+
+
+def test_a_kill_at_any_moment_leaves_a_store_that_readers_and_writers_can_use(path: Path) -> None:
+    """Issue promises 1 and 2: what was acknowledged is there, every transaction is whole. Opening, switching the
+    journal and closing are killed as well; a reading command comes first afterwards."""
+    chance, stored = random.Random(7), 0
+    for trial in range(12):
+        with python(WRITER, str(path), str(stored)) as process:
+            line(process)
+            time.sleep(chance.random() * 0.06)
+            process.kill()
+            rest = process.communicate()[0].split()
+        acknowledged = int(rest[-1]) if rest else stored
+        reader = open_store(str(path), write=False)
+        rows = reader.read(lambda r: [row.logical_date for row in r.runs("daily_sales", 0, day(99_999))])
+        counted = reader.read(lambda r: sum(r.count_runs("daily_sales", 0, day(99_999)).values()))
+        reader.close()
+        assert len(rows) >= acknowledged + 20, trial
+        assert len(rows) % 20 == 0, trial
+        assert counted == len(rows), trial
+        stored = len(rows)
+    writer = open_store(str(path), write=True)
+    writer.write(lambda w: w.set_pool("p", 1))
+    writer.close()
+    assert names(path.parent) == ["bfill.db"]
 
 
 # a busy store
