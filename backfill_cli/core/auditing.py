@@ -53,9 +53,13 @@ def next_entry(
     outcome: str,
     details: Mapping[str, Any],
 ) -> AuditRow:
-    """Return the entry that follows `head` (seq, hash), its own hash computed. `at` is epoch microseconds."""
+    """Return the entry that follows `head` (seq, hash), its own hash computed. `at` is epoch microseconds.
+
+    The details become what JSON will give back: the hash must be that of the entry as it is read again.
+    """
     seq, previous = head
-    row = AuditRow(seq + 1, at, actor, host, action, target, reason, outcome, details, previous or GENESIS, "")
+    told = json.loads(canonical(details))
+    row = AuditRow(seq + 1, at, actor, host, action, target, reason, outcome, told, previous or GENESIS, "")
     return replace(row, hash=entry_hash(row))
 
 
@@ -88,5 +92,6 @@ def attempts_digest(rows: Iterable[AttemptRow]) -> dict[str, Any]:
     digest, count = sha256(), 0
     for row in rows:
         count += 1
-        digest.update(repr(tuple(map(str, row))).encode())
+        # Text as text, all else as it prints: an absent reason is not the reason "None".
+        digest.update(repr(tuple(str(one) if isinstance(one, str) else one for one in row)).encode())
     return {"attempts": count, "attempts_digest": digest.hexdigest()}

@@ -117,7 +117,7 @@ def plan_rows(
 
 @dataclass(slots=True)
 class PlanSummary:
-    """What a plan comes to. `first` and `last` bound its rows, epoch seconds, both included."""
+    """What a plan comes to. `first` and `last` are the dates of its first and last row, in the order it is walked."""
 
     counts: dict[Action, int] = field(default_factory=lambda: dict.fromkeys(Action, 0))
     groups: list[ActionGroup] = field(default_factory=list)
