@@ -67,6 +67,9 @@ def mask_arguments(command: Sequence[str]) -> list[str]:
 
 
 def _mask_argument(argument: str) -> str:
+    flag = re.match(r"--[a-z][a-z-]*=", argument)
+    if flag is not None:  # --conf=token=x and --conf='{"token": "x"}' are one word each
+        return flag[0] + _mask_argument(argument[flag.end() :])
     if "://" in argument:
         argument = re.sub(r"(://[^:/@\s]*:)[^@\s]*@", rf"\1{MASK}@", argument)
     if argument.lstrip().startswith("{"):
