@@ -16,7 +16,7 @@ from backfill_cli.app.commands import asked_range, command_line
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.history import history, liveness
 from backfill_cli.app.targets import find_selection, find_target
-from backfill_cli.app.warnings import refuse_impossible, warnings_for
+from backfill_cli.app.warnings import moved_warnings, refuse_impossible, warnings_for
 from backfill_cli.core.planning import REPROCESS, PlanSummary, Policy, estimate, plan_rows, summarise
 from backfill_cli.core.ranges import Selection
 from backfill_cli.core.records import Action, PlanRow, RunRow
@@ -111,6 +111,12 @@ def check_options(options: BackfillOptions) -> None:
         raise UsageProblem(f"--parallel {options.max_parallel_runs} runs nothing", hint="use 1 or more")
     if options.workers is not None and options.workers < 1:
         raise UsageProblem(f"--workers {options.workers} runs nothing", hint="use 1 or more")
+    if options.tasks:
+        raise UsageProblem(
+            f"--task {options.tasks[0]} cannot choose what runs",
+            hint="bfill reset --task clears single tasks, and bfill run then does those again",
+            code="no-task-selection",
+        )
     if options.rerun_failed and options.reset_dag_run:
         raise UsageProblem(
             "rerun_failed and reset_dag_run exclude each other",
@@ -191,8 +197,9 @@ def _problems(
                 "leave --conf out to keep theirs, or name the dates with --reprocess success, failed or all",
             )
         )
+    found += moved_warnings(prepared.target, store)
     if summary.to_run:
-        found += warnings_for(ctx, prepared.target, prepared.options, summary, store)
+        found += warnings_for(ctx, prepared.target, prepared.options, summary)
     return found
 
 

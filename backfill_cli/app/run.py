@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from backfill_cli.app.actor import host_name
 from backfill_cli.app.claiming import Claimed, Me, claim_new, claim_stored, conflict, refuse_moved
 from backfill_cli.app.closing import close_backfill, result_of
+from backfill_cli.app.commands import command_line
 from backfill_cli.app.context import AppContext, Revealed, reveal
 from backfill_cli.app.feed import StoreFeed
 from backfill_cli.app.ids import new_owner_id
@@ -24,7 +25,7 @@ from backfill_cli.core.machine import BackfillMachine, Limits
 from backfill_cli.core.pools import DEFAULT_POOL, DEFAULT_POOL_SLOTS
 from backfill_cli.core.ports import Listener, RunStart, Store
 from backfill_cli.core.records import BackfillRow, Claim, Counts
-from backfill_cli.core.results import BackfillOptions, BackfillResult, PlanResult, Problem
+from backfill_cli.core.results import BackfillOptions, BackfillResult, PlanResult, Problem, instant
 from backfill_cli.core.states import BackfillState
 from backfill_cli.errors import NotFoundError, RefusedError, UsageProblem
 
@@ -258,7 +259,16 @@ def job_of(prepared: Prepared, plan: PlanResult, store: Store) -> Job:
     return Job(prepared.target, prepared.options, prepared, plan, row)
 
 
+def preview_stored(ctx: AppContext, options: BackfillOptions) -> PlanResult:
+    """Return what `run ID`, or `run` alone, would do. Reads only."""
+    with ctx.store(write=False) as store:
+        job = _find_job(ctx, options, store, None)
+    found = job.row.backfill_id if job.row else options.backfill_id
+    return replace(job.plan, dry_run=True, backfill_id=found, next_command=f"bfill run {found}")
+
+
 def _stored_job(ctx: AppContext, options: BackfillOptions, row: BackfillRow, store: Store) -> Job:
+    _refuse_changes(options, row)
     if row.state is BackfillState.RUNNING and is_alive(store, row):
         raise store.read(lambda reader: conflict(reader, row, row.first or 0, row.last or 0))
     asked = options_of(row, options)
@@ -270,6 +280,28 @@ def _stored_job(ctx: AppContext, options: BackfillOptions, row: BackfillRow, sto
     if row.state.is_terminal:  # the same command once more: what is left to do now is a backfill of its own
         return Job(prepared.target, asked, prepared, plan)
     return Job(prepared.target, asked, prepared, plan, row)
+
+
+def _refuse_changes(options: BackfillOptions, row: BackfillRow) -> None:
+    """A stored backfill says what to do with its dates itself; taking another word in silence would be a lie."""
+    for flag, given in (
+        ("--conf", options.conf is not None),
+        ("--reprocess", bool(options.reprocess)),
+        ("--reset-dag-run", options.reset_dag_run),
+        ("--run-backwards", options.run_backwards),
+        ("--ignore-first-depends-on-past", options.ignore_first_depends_on_past),
+    ):
+        if given:
+            raise UsageProblem(
+                f"{flag} does not go with {row.backfill_id}, which was stored with its own",
+                hint=f"leave {flag} out, or name the dates: {command_line('run', _selection_of(row))} {flag} …",
+                code="id-and-selection",
+            )
+
+
+def _selection_of(row: BackfillRow) -> BackfillOptions:
+    ends = [None if one is None else instant(one) for one in (row.first, row.last)]
+    return BackfillOptions(dag_id=row.dag_id, start_date=ends[0], end_date=ends[1])
 
 
 def is_alive(store: Store, row: BackfillRow) -> bool:

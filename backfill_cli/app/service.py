@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backfill_cli.app.context import AppContext
+from backfill_cli.app.targets import has_selection
 
 if TYPE_CHECKING:
     from datetime import date, datetime
@@ -66,6 +67,10 @@ class BackfillService:
             from backfill_cli.app.rerun_failed import plan_rerun
 
             return plan_rerun(self._ctx, options)
+        if options.backfill_id is not None or (options.dry_run and not has_selection(options)):
+            from backfill_cli.app.run import preview_stored
+
+            return preview_stored(self._ctx, options)
         from backfill_cli.app.plan import plan
 
         return plan(self._ctx, options)

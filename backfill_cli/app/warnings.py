@@ -54,9 +54,7 @@ def refuse_impossible(dag: Dag, settings: Settings, options: BackfillOptions) ->
             raise MacroError(problem.message, hint=problem.hint, code=problem.code)
 
 
-def warnings_for(
-    ctx: AppContext, target: Resolved, options: BackfillOptions, summary: PlanSummary, store: Store
-) -> list[Problem]:
+def warnings_for(ctx: AppContext, target: Resolved, options: BackfillOptions, summary: PlanSummary) -> list[Problem]:
     """Return what a person should know before these dates run."""
     dag = target.dag
     return [
@@ -66,7 +64,6 @@ def warnings_for(
         *_soft_timeouts(dag),
         *_capped(dag, options),
         *_secrets(options),
-        *_moved(target, store),
     ]
 
 
@@ -202,7 +199,8 @@ def _secrets(options: BackfillOptions) -> Iterator[Problem]:
         )
 
 
-def _moved(target: Resolved, store: Store) -> Iterator[Problem]:
+def moved_warnings(target: Resolved, store: Store) -> Iterator[Problem]:
+    """Yield `dag-moved` when this dag_id has a history from another file, whether or not anything will run."""
     dag = target.dag
     known = store.read(lambda reader: reader.dag(dag.dag_id))
     if known is not None and known.path and dag.path and known.path != dag.path:
