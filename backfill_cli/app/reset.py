@@ -14,12 +14,14 @@ from backfill_cli.app.commands import command_line
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.history import liveness
 from backfill_cli.app.recovering import recover_dead_owners
-from backfill_cli.app.targets import find_selection, find_target
+from backfill_cli.app.run import find_backfill
+from backfill_cli.app.stored import selection_of
+from backfill_cli.app.targets import find_selection, find_stored_target, find_target, has_selection
 from backfill_cli.app.trail import record
 from backfill_cli.core.auditing import head_text
 from backfill_cli.core.graph import Dag
 from backfill_cli.core.planning import CLEARED
-from backfill_cli.core.ports import Reader, Writer
+from backfill_cli.core.ports import Reader, Store, Writer
 from backfill_cli.core.ranges import Selection
 from backfill_cli.core.records import InstanceRow, RunRow
 from backfill_cli.core.results import BackfillOptions, Problem, ResetResult, instant, iso
@@ -63,10 +65,8 @@ def reset(
     if downstream and not tasks:
         raise UsageProblem("--downstream needs --task", hint="name the task: --task load --downstream")
     with ctx.store(write=False) as store:
-        target = find_target(ctx, options, store)
-        dag = target.dag
+        dag, selection = _what(ctx, options, store)
         chosen = _chosen(dag, tasks, downstream)
-        selection = find_selection(ctx, options, dag)
         found = store.read(lambda reader: _find(reader, dag, selection, chosen, states))
         head = head_text(store.read(lambda reader: reader.audit_head()))
     problems = tuple(Problem(note.code, note.message, note.hint) for note in selection.notes)
@@ -102,8 +102,23 @@ def reset(
         cleared.xcoms,
         head,
         problems,
-        command_line("run", options),
+        f"bfill run {options.backfill_id}" if options.backfill_id else command_line("run", options),
     )
+
+
+def _what(ctx: AppContext, options: BackfillOptions, store: Store) -> tuple[Dag, Selection]:
+    """The DAG and the dates: of a backfill, or those the options select."""
+    if options.backfill_id is None:
+        dag = find_target(ctx, options, store).dag
+        return dag, find_selection(ctx, options, dag)
+    if has_selection(options):
+        raise UsageProblem(
+            "a backfill id and a selection exclude each other",
+            hint=f"bfill reset {options.backfill_id}",
+            code="id-and-selection",
+        )
+    row = find_backfill(store, options.backfill_id)
+    return find_stored_target(ctx, row).dag, selection_of(row)
 
 
 def _states(where: frozenset[str]) -> frozenset[TaskState]:
