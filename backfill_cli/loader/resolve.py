@@ -19,6 +19,7 @@ from backfill_cli.loader.authoring import DAG
 from backfill_cli.loader.files import compiled, dags_of, load_file
 from backfill_cli.loader.folders import Listed, list_dags
 from backfill_cli.loader.places import short_path
+from backfill_cli.loader.scopes import collecting
 from backfill_cli.loader.settings import Settings
 
 if TYPE_CHECKING:
@@ -192,14 +193,18 @@ def _module(target: str, settings: Settings) -> Dag | None:
     if spec is None:
         return None
     file = Path(spec.origin or module_name)
-    with explained(str(file), Path.cwd(), timeout_s=settings.import_timeout_s):
+    with explained(str(file), Path.cwd(), timeout_s=settings.import_timeout_s), collecting() as created:
         module = import_module(module_name)
     bound = getattr(module, name, None)
-    dags = [bound] if isinstance(bound, DAG) else [one for one in dags_of(module) if one.dag_id == name]
+    # As in a file, a DAG needs no name of its own in the module: `with DAG("nightly"):` makes it.
+    made = [one for one in created if one.home == spec.origin] or dags_of(module)
+    dags = [bound] if isinstance(bound, DAG) else [one for one in made if one.dag_id == name]
     if not dags:
-        known = [one for one, value in vars(module).items() if isinstance(value, DAG)]
+        known = [one for one, value in vars(module).items() if isinstance(value, DAG)] + [one.dag_id for one in made]
         raise NotFoundError(
-            f"module '{module_name}' has no DAG '{name}'", hint=near_hint(name, known), code="unknown-dag"
+            f"module '{module_name}' has no DAG '{name}'",
+            hint=near_hint(name, set(known), otherwise="" if known else f"define one: with DAG('{name}', …):"),
+            code="unknown-dag",
         )
     return compiled(dags, file, timezone=settings.timezone, timeout_s=settings.import_timeout_s)[0]
 
