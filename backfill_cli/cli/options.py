@@ -165,15 +165,6 @@ class Running:
     run_backwards: Annotated[bool, typer.Option("--run-backwards", help="Newest date first.", rich_help_panel=_HOW)] = (
         False
     )
-    task: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--task",
-            metavar="SELECT",
-            help="Only these tasks: load, +load (and before), load+ (and behind), load_*. May be repeated.",
-            rich_help_panel=_HOW,
-        ),
-    ] = None
     ignore_first_depends_on_past: Annotated[
         bool,
         typer.Option(
@@ -252,7 +243,6 @@ def backfill_options(
             "max_parallel_runs": at_least_one("--parallel", running.parallel),
             "workers": at_least_one("--workers", running.workers),
             "run_backwards": running.run_backwards,
-            "tasks": tuple(running.task or ()),
             "ignore_first_depends_on_past": running.ignore_first_depends_on_past,
             "strict_templates": running.strict_templates,
         }

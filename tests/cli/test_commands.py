@@ -31,7 +31,7 @@ def test_plan_hands_over_every_flag(bfill, service, tmp_path):
         *["plan", "--dag", "daily_sales", "--start", "2024-03-01", "--end", "2024-03-31T12:00Z", "--limit", "9"],
         *["--parallel", "4", "--workers", "8", "--reprocess", "failed, stale", "--reset-dag-run", "--run-backwards"],
         *["--ignore-first-depends-on-past", "--include-incomplete", "--ignore-dag-bounds", "--strict-templates"],
-        *["--task", "load+", "--task", "clean", "--conf", f"@{conf}", "--conf", "region=eu", "--reason", "late file"],
+        *["--conf", f"@{conf}", "--conf", "region=eu", "--reason", "late file"],
         *["--dry-run", "-y", "--store", "x.db"],
     )
     assert options_of(service, "plan") == BackfillOptions(
@@ -48,7 +48,6 @@ def test_plan_hands_over_every_flag(bfill, service, tmp_path):
         include_incomplete=True,
         ignore_dag_bounds=True,
         strict_templates=True,
-        tasks=("load+", "clean"),
         conf={"region": "eu", "depth": 2},
         reason="late file",
         dry_run=True,
