@@ -18,9 +18,9 @@ from backfill_cli.app.plan import Prepared
 from backfill_cli.app.recovering import recover_dead_owners
 from backfill_cli.app.trail import conf_details, record
 from backfill_cli.core.ports import Store, Writer
-from backfill_cli.core.records import Action, BackfillRow, PlanRow
+from backfill_cli.core.records import Action, BackfillRow, Batch, Claim, Counts, OutcomeRow, PlanRow
 from backfill_cli.core.results import BackfillOptions, PlanResult, Reexecuted, iso
-from backfill_cli.core.states import BackfillState
+from backfill_cli.core.states import BackfillState, RunState
 from backfill_cli.core.zones import clock_of
 from backfill_cli.errors import ConflictError, RefusedError
 
@@ -127,6 +127,7 @@ def claim_stored(
         _register(ctx, target, writer)
         verb = _verb(options)
         _take(ctx, writer, now, me)
+        _note_done_elsewhere(writer, Claim(me.owner, now.backfill_id, now.dag_id, target.dag.version), now)
         writer.set_backfill(now.backfill_id, version=target.dag.version, ended_at=None, reason=None)
         record(
             ctx,
@@ -145,6 +146,19 @@ def claim_stored(
         return Claimed(_again(writer, now.backfill_id), tuple(lost))
 
     return store.write(work)
+
+
+def _note_done_elsewhere(writer: Writer, claim: Claim, row: BackfillRow) -> None:
+    """Note the outcome of dates that another backfill has finished since this one was stopped; they do not run again."""
+    outcomes = []
+    for one in list(_pending(writer, row.backfill_id)):
+        run = writer.run(row.dag_id, one.logical_date) if one.action in (Action.CREATE, Action.RESUME) else None
+        if run is not None and run.state.is_terminal:
+            outcomes.append(OutcomeRow(one.logical_date, run.state))
+    if outcomes:
+        good = sum(1 for one in outcomes if one.outcome is RunState.SUCCESS)
+        counts = Counts(row.completed + good, row.failed + len(outcomes) - good)
+        writer.save(claim, Batch(outcomes=outcomes, counts=counts))
 
 
 def _with_liveness(prepared: Prepared, writer: Writer) -> Prepared:

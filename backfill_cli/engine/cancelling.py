@@ -82,19 +82,25 @@ class _Interruption:
         self._thread = get_ident()
         self._lock = Lock()
         self._is_over = False
+        self._is_sent = False
 
     def send(self, exception: type[BaseException]) -> bool:
         """Raise it in the thread at its next bytecode. False: the block is over, and nothing happened."""
         with self._lock:
             if not self._is_over:
+                self._is_sent = True
                 _set_async(self._thread, exception)
             return not self._is_over
 
     def close(self) -> None:
-        """Let nothing be raised any more, and take back what was not raised yet."""
+        """Let nothing be sent any more; what was sent before and not raised yet is raised in here."""
         with self._lock:
             self._is_over = True
-            _set_async(self._thread, None)
+        # Not taken back with `SetAsyncExc(thread, NULL)`: in CPython 3.11 that leaves the interpreter's "look up" flag
+        # set with nothing to look at, and a process that is traced or profiled then spins for ever.
+        if self._is_sent:
+            for _ in range(100):
+                pass
 
 
 @contextmanager
@@ -140,7 +146,6 @@ def interruptible(
                 continue
 
 
-def _set_async(thread: int, exception: type[BaseException] | None) -> None:
-    """Set the exception a thread raises at its next bytecode; None takes back one that is still to come."""
-    raised = None if exception is None else ctypes.py_object(exception)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), raised)
+def _set_async(thread: int, exception: type[BaseException]) -> None:
+    """Set the exception a thread raises at its next bytecode."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(exception))
