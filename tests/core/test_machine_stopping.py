@@ -36,6 +36,13 @@ def test_a_stop_opens_no_date_and_starts_no_task() -> None:
     assert day(2) not in play.ledger.runs
 
 
+def test_a_stop_before_the_first_turn_opens_nothing_at_all() -> None:
+    play = Play(make_dag(), [day(1), day(2)])
+    play.machine.stop()
+    play.turn()
+    assert (play.ledger.runs, play.is_over) == ({}, True)
+
+
 def test_a_stop_starts_no_empty_task_either() -> None:
     play = Play(make_dag(make_task("a"), make_task("b", after="a", work=EmptyWork())))
     play.turn()
