@@ -14,7 +14,7 @@ from jinja2 import nodes
 
 from backfill_cli.core.holes import Hole, Place
 from backfill_cli.core.sandbox import FieldContext, Root, Sandbox
-from backfill_cli.core.templates import MAX_EXPRESSIONS, Field
+from backfill_cli.core.templates import Field
 from backfill_cli.core.trust import assigned_names, references_of, trust_of, uses_xcom
 from backfill_cli.errors import MacroError
 
@@ -31,8 +31,6 @@ def compile_text(text: str, place: Place) -> Field:
     try:
         spans = list(_spans(sandbox.environment, text))
         tree = sandbox.parse(text)
-        if len(spans) > MAX_EXPRESSIONS:
-            raise jinja2.TemplateSyntaxError(f"it has {len(spans):,} expressions, the limit is {MAX_EXPRESSIONS:,}", 1)
         outputs = list(_expressions(tree))
         assigned = assigned_names(tree)
         references = references_of(tree, assigned)

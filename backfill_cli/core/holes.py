@@ -51,6 +51,11 @@ class Hole(NamedTuple):
     trust: Trust
 
     @property
+    def shown(self) -> str:
+        """The source for a message: one line, at most 120 characters."""
+        return shortened(self.source, 120)
+
+    @property
     def where(self) -> str:
         """`line 2, column 7`."""
         return f"line {self.line}, column {self.column}"
@@ -66,6 +71,12 @@ class _Undefined:
 
 
 UNDEFINED: Final = _Undefined()
+
+
+def shortened(text: str, limit: int) -> str:
+    """`text` on one line and no longer than `limit`: an error has two lines, whatever a template or value contains."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 def words(text: str) -> frozenset[str]:

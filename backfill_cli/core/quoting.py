@@ -6,7 +6,10 @@ Owns the quoters and the way from a rendering's items to the command. Which plac
 The idea: the command is scanned as the shell will read it, after `{% %}` blocks have been decided, with one mark for
 each value. So a value's place is never guessed from the template, and no block, loop or `set` can move it. What the
 scanner does not understand refuses every value behind it. Dates and identifiers of the run (`Trust.MACRO`) go in as
-they are, as long as they consist of characters no shell takes notice of; otherwise they are data too.
+they are, if they consist of characters no shell takes notice of; otherwise they are data too.
+
+The promise ends where the command's author takes over: `x={{ conf.x }}; eval "$x"` and `$((x))` evaluate a variable
+that the template only filled, as they would with one from the environment.
 """
 
 from __future__ import annotations
@@ -187,7 +190,7 @@ def refuse_marks(field: Field) -> None:
 
 def _refused(hole: Hole, refusal: Refusal) -> MacroError:
     return MacroError(
-        f"'{hole.source}' stands {refusal.place}, where no quoting is safe",
+        f"'{hole.shown}' stands {refusal.place}, where no quoting is safe",
         hint=refusal.hint or _advice(hole),
         code="unsafe-place",
         where=hole.where,

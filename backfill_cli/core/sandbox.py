@@ -1,8 +1,8 @@
 """The Jinja environment of templates: which expressions exist, and how much work one may do.
 
-Owns the sandbox: attributes by allow-list, curated filters, bounds on work and size, and code generation that keeps
-each `{{ … }}` apart. `core/templates.py` decides what happens with the values. Imports Jinja at its top, so only
-`templates.py` imports it, inside a function.
+Owns the sandbox: attributes by allow-list, curated filters, and the budget of work and size. `core/codegen.py` keeps
+each `{{ … }}` apart, `core/growth.py` bounds single steps, `core/templates.py` decides what happens with the values.
+Imports Jinja at its top, so it is itself imported only when a field holds a template.
 
 The idea: a template may touch JSON values, dates and our views, and of each only the methods named here. What can grow
 (`*`, `**`, `+`, `~`, `join`, `replace`, `center`, `format`, literals, loops) is measured before or while it grows, and
@@ -19,7 +19,6 @@ from typing import Any, ClassVar, Final, cast
 
 import jinja2
 from jinja2 import nodes
-from jinja2.compiler import CodeGenerator, Frame
 from jinja2.exceptions import SecurityError
 from jinja2.filters import FILTERS
 from jinja2.nodes import EvalContext
@@ -28,6 +27,7 @@ from jinja2.runtime import LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedFormatter
 from jinja2.utils import Namespace, _PassArg, missing
 
+from backfill_cli.core.codegen import FieldCodeGenerator
 from backfill_cli.core.growth import MAX_TEXT, check_filter, check_format, check_method, check_operator
 from backfill_cli.core.holes import words
 from backfill_cli.core.macros import DATE_FILTERS
@@ -35,9 +35,12 @@ from backfill_cli.core.views import View
 from backfill_cli.core.xcoms import MISSING, TaskInstanceView
 
 WORK: Final = 20_000_000
-"""What one rendering may spend: 50 a step, and one a character or item made on the way. About half a second at most."""
+"""What one rendering may spend, in units of some nanoseconds: about a second in all, and 20 MB of text."""
 
 STEP: Final = 50
+ITEM: Final = 10
+MAX_NODES: Final = 20_000
+"""Parts of one template's syntax tree: compiling takes some 30 µs each."""
 
 _STR_METHODS = words("""
     capitalize casefold center count endswith find format index isalnum isalpha isascii isdecimal isdigit isidentifier
@@ -99,6 +102,8 @@ class FieldContext(JinjaContext):
 
     def items_of(self, iterable: Iterable[Any]) -> Iterator[Any]:
         """The same items, each paid for."""
+        if isinstance(iterable, timedelta):  # pendulum's interval is one, and yields each of its days
+            raise SecurityError("a span of time cannot be looped over")
         for item in iterable:
             self.spend(STEP)
             yield item
@@ -119,72 +124,8 @@ class FieldContext(JinjaContext):
                 self.weigh(key)
                 self.weigh(item)
         else:
-            self.spend(1)
+            self.spend(ITEM)
         return value
-
-
-class FieldCodeGenerator(CodeGenerator):
-    """Yields literal text as `str` and each `{{ … }}` as `(number, value)`: one undefined name spoils no other."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.outputs = 0
-
-    def visit_Output(self, node: nodes.Output, frame: Frame) -> None:  # noqa: N802 - Jinja's visitor naming
-        for child in node.nodes:
-            if isinstance(child, nodes.TemplateData):
-                text = repr(child.data)
-                self.writeline(f"yield {text}" if frame.buffer is None else f"{frame.buffer}.append({text})", child)
-            elif frame.buffer is None:
-                self._guarded(child, frame)
-                self.outputs += 1
-            else:  # inside {% set x %}…{% endset %}: an undefined name is an error there, as in any {% %}
-                self.writeline(f"{frame.buffer}.append(environment.join_text(context, (", child)
-                self.visit(child, frame)
-                self.write(",)))")
-                self.outputs += 1
-
-    def _guarded(self, child: nodes.Expr, frame: Frame) -> None:
-        number = self.outputs
-        self.writeline("try:", child)
-        self.indent()
-        self.writeline(f"yield ({number}, ")
-        self.visit(child, frame)
-        self.write(")")
-        self.outdent()
-        self.writeline("except environment.undefined_error:")
-        self.indent()
-        self.writeline(f"yield ({number}, environment.left_alone)")
-        self.outdent()
-        self.writeline("except Exception as error:")
-        self.indent()
-        self.writeline(f"raise environment.expression_error({number}) from error")
-        self.outdent()
-
-    def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:  # noqa: N802
-        self.write("environment.join_text(context, (")
-        for arg in node.nodes:
-            self.visit(arg, frame)
-            self.write(", ")
-        self.write("))")
-
-    def visit_List(self, node: nodes.List, frame: Frame) -> None:  # noqa: N802
-        self.write("context.weigh(")
-        super().visit_List(node, frame)
-        self.write(")")
-
-    def visit_Dict(self, node: nodes.Dict, frame: Frame) -> None:  # noqa: N802
-        self.write("context.weigh(")
-        super().visit_Dict(node, frame)
-        self.write(")")
-
-    def visit_Tuple(self, node: nodes.Tuple, frame: Frame) -> None:  # noqa: N802
-        if node.ctx == "store":
-            super().visit_Tuple(node, frame)
-            return
-        self.write("context.weigh(")
-        super().visit_Tuple(node, frame)
-        self.write(")")
 
 
 class FieldEnvironment(ImmutableSandboxedEnvironment):
@@ -352,7 +293,7 @@ def identifier(value: object) -> str:
         SecurityError: It is anything else.
     """
     text = str(value)
-    if not _IDENTIFIER.fullmatch(text):
+    if not isinstance(value, str) or not _IDENTIFIER.fullmatch(text):
         raise SecurityError(f"{text[:60]!r} is no plain name (letters, digits, _, at most two dots)")
     return text
 
@@ -385,7 +326,9 @@ class Sandbox:
             jinja2.TemplateSyntaxError: It does not parse, or uses a statement or attribute that is not available.
         """
         tree = self.environment.parse(text)
-        for node in tree.find_all(nodes.Node):
+        for number, node in enumerate(tree.find_all(nodes.Node)):
+            if number > MAX_NODES:
+                raise jinja2.TemplateSyntaxError(f"it has more than {MAX_NODES:,} parts", node.lineno)
             self._refuse(node)
         for loop in list(tree.find_all(nodes.For)):
             loop.iter = nodes.Filter(loop.iter, "_items", [], [], None, None, lineno=loop.lineno)

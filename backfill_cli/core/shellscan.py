@@ -263,6 +263,8 @@ class _Scanner(WordScanner):
                         (self.text.index(DATA, self.pos),), Refusal("behind && or || in [[ … ]]", "write two [[ … ]]")
                     )
                 continue
+            if self.peek() == "#":
+                raise Lost("a comment in '[['")
             is_pattern = "=~" in operators
             if self.peek() in "()<>!" and not is_pattern:
                 self.pos += 1
@@ -299,7 +301,7 @@ class _Scanner(WordScanner):
             self.redirection(level)  # < <(command)
             return
         target = self.word()
-        if text == "<<<":
+        if text in ("<<<", "<", "<>", "<&"):
             level.command.stdin += target.positions
         elif text in ("<<", "<<-"):
             if set(target.text) & {DATA, SAFE, DYNAMIC, "\n"}:

@@ -108,7 +108,7 @@ def _typed(put: Put, holes: Sequence[Hole]) -> Any:
     if isinstance(put.value, list | tuple | dict | set):
         hole = holes[put.number]
         raise MacroError(
-            f"'{hole.source}' is a {type(put.value).__name__}, and one parameter holds one value",
+            f"'{hole.shown}' is a {type(put.value).__name__}, and one parameter holds one value",
             hint="write {% for x in … %}{{ x }}{{ ', ' if not loop.last }}{% endfor %}, or {{ … | tojson }}",
             where=hole.where,
         )
@@ -139,7 +139,7 @@ def escape_colons(text: str, names: Collection[str]) -> str:
 
 def _refused(hole: Hole, refusal: Refusal) -> MacroError:
     return MacroError(
-        f"'{hole.source}' stands {refusal.place}, where SQL takes no parameter",
+        f"'{hole.shown}' stands {refusal.place}, where SQL takes no parameter",
         hint=refusal.hint or "move it to where an expression stands, or choose the text with {% if %}",
         code="unsafe-place",
         where=hole.where,

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from backfill_cli.core.holes import UNDEFINED, Hole, Item, Place, References
+from backfill_cli.core.holes import UNDEFINED, Hole, Item, Place, References, shortened
 from backfill_cli.errors import BfillError, MacroError
 
 __all__ = ["Field", "Place", "Rendered", "RenderedValue", "compile_field", "render_value"]
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 MAX_TEMPLATE: Final = 262_144
 """Characters of one field. More is a file, not a field."""
-
-MAX_EXPRESSIONS: Final = 5_000
 
 
 class Rendered(NamedTuple):
@@ -156,7 +154,7 @@ class Field:
     def _refuse_undefined(self, number: int) -> MacroError:
         hole = self.holes[number]
         return MacroError(
-            f"'{hole.source}' names something undefined",
+            f"'{hole.shown}' names something undefined",
             hint="give it a value with --conf, mend the name, or write {{ … | default('…') }}",
             code="undefined-macro",
             where=hole.where,
@@ -164,11 +162,12 @@ class Field:
 
     def _failed(self, error: BaseException | None, hole: Hole | None) -> MacroError:
         message = error.message if isinstance(error, BfillError) else f"{error}" or type(error).__name__
+        message = shortened(message, 300)
         if isinstance(error, RecursionError):
             message = "it is nested too deeply"
         hint = error.hint if isinstance(error, BfillError) else ""
         if hole is not None:
-            return MacroError(f"'{hole.source}' fails: {message}", hint=hint or "mend the expression", where=hole.where)
+            return MacroError(f"'{hole.shown}' fails: {message}", hint=hint or "mend the expression", where=hole.where)
         from jinja2 import UndefinedError
 
         undefined = isinstance(error, UndefinedError)

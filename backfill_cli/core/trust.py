@@ -93,6 +93,8 @@ def _is_trusted(node: nodes.Node | None, assigned: frozenset[str]) -> bool:  # n
 def assigned_names(tree: nodes.Template) -> frozenset[str]:
     """Names the template binds anywhere, whatever their scope: wider than needed, never narrower."""
     names = {node.name for node in tree.find_all(nodes.Name) if node.ctx in ("store", "param")}
+    if tree.find(nodes.For):
+        names.add("loop")
     return frozenset(names | {node.name for node in tree.find_all(nodes.NSRef)})
 
 

@@ -106,7 +106,9 @@ def test_prev_ds_and_next_ds_are_neighbours_on_the_schedule_section_7(
 
 
 def test_yesterday_and_tomorrow_are_calendar_days_whatever_the_schedule_section_7() -> None:
-    assert render("{{ yesterday_ds }} {{ tomorrow_ds }}", make_facts("2024-03-01", "@weekly")) == "2024-02-29 2024-03-02"
+    assert (
+        render("{{ yesterday_ds }} {{ tomorrow_ds }}", make_facts("2024-03-01", "@weekly")) == "2024-02-29 2024-03-02"
+    )
 
 
 def test_without_a_schedule_there_are_no_neighbours() -> None:
@@ -153,7 +155,10 @@ def test_variables_and_connections_render_by_name() -> None:
     assert render("{{ conn.dw.host }}:{{ conn.dw.port }}/{{ conn.dw.schema }} {{ conn.dw.conn_type }}", facts) == (
         "db.example:5433/sales postgresql"
     )
-    assert render("{{ conn.dw.login }} {{ conn.dw.password }} {{ conn.dw.extra_dejson.sslmode }}", facts) == "ann s@fe require"
+    assert (
+        render("{{ conn.dw.login }} {{ conn.dw.password }} {{ conn.dw.extra_dejson.sslmode }}", facts)
+        == "ann s@fe require"
+    )
     assert render("{{ conn.dw }}", facts) == "postgresql+psycopg://ann:s%40fe@db.example:5433/sales?sslmode=require"
 
 
@@ -177,7 +182,7 @@ def test_typed_values_are_pendulum_instants_in_utc() -> None:
 
 def test_every_macro_of_the_table_can_be_computed() -> None:
     context = Context(make_facts())
-    assert {name for name in context} == MACRO_NAMES >= set(MACROS)
+    assert set(context) == MACRO_NAMES >= set(MACROS)
     assert len(dict(context)) == len(context) == len(MACRO_NAMES)
 
 
@@ -202,7 +207,9 @@ def test_a_date_that_cannot_be_read_or_moved_is_a_macro_error_with_a_hint(call: 
 
 
 def test_resolve_date_macros_does_several_macros_in_one_string() -> None:
-    text = resolve_date_macros("a {{ ds }} b {{ prev_ds }}..{{ next_ds }} {{ts_nodash}}", datetime(2024, 1, 31), "@daily")
+    text = resolve_date_macros(
+        "a {{ ds }} b {{ prev_ds }}..{{ next_ds }} {{ts_nodash}}", datetime(2024, 1, 31), "@daily"
+    )
     assert text == "a 2024-01-31 b 2024-01-30..2024-02-01 20240131T000000"
 
 

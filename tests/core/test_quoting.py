@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -143,15 +144,15 @@ PLACES: list[tuple[str, str, str]] = [
 ]  # fmt: skip
 
 BASH_PLACES: list[tuple[str, str, str]] = [
-    ("a=({{ conf.v }} b); show \"${a[0]}\"", "", ""),
-    ("[[ {{ conf.v }} == \"{{ conf.v }}\" ]] && show {{ conf.v }}", "", ""),
+    ('a=({{ conf.v }} b); show "${a[0]}"', "", ""),
+    ('[[ {{ conf.v }} == "{{ conf.v }}" ]] && show {{ conf.v }}', "", ""),
     ("[[ x{{ conf.v }} =~ ^x'{{ conf.v }}'$ ]] && show '{{ conf.v }}'", "", ""),
     ("pass_on <<< {{ conf.v }}", "", "\n"),
     ("show \"$(cat < <(printf '%s\\n' {{ conf.v }}; printf x))\"", "", "\nx"),
     ("function g { show {{ conf.v }}; }; g", "", ""),
-    ("declare V={{ conf.v }}; show \"$V\"", "", ""),
+    ('declare V={{ conf.v }}; show "$V"', "", ""),
     ("IFS=$'\\n'; show {{ conf.v }}", "", ""),
-    ("set -o history -o histexpand; show \"{{ conf.v }}\"", "", ""),
+    ('set -o history -o histexpand; show "{{ conf.v }}"', "", ""),
 ]
 
 PROLOGUE = """
@@ -197,12 +198,21 @@ def run_all(shell: str, cases: Sequence[tuple[str, str]], folder: Path) -> None:
     found = done.stdout.split(b"\0")[:-1]
     expected = [part for _, value in cases for part in (b"1", value.encode("utf-8", "surrogateescape"))]
     for index, (command, value) in enumerate(cases):
-        assert found[2 * index : 2 * index + 2] == expected[2 * index : 2 * index + 2], (shell, command, value, done.stderr[:300])
+        assert found[2 * index : 2 * index + 2] == expected[2 * index : 2 * index + 2], (
+            shell,
+            command,
+            value,
+            done.stderr[:300],
+        )
     assert len(found) == len(expected), done.stderr[:500]
 
 
 def cases_of(places: Sequence[tuple[str, str, str]], values: Sequence[str]) -> list[tuple[str, str]]:
-    return [(shell_text(template, v=value), before + value + behind) for value in values for template, before, behind in places]
+    return [
+        (shell_text(template, v=value), before + value + behind)
+        for value in values
+        for template, before, behind in places
+    ]
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -212,9 +222,10 @@ def test_a_hostile_value_arrives_as_its_own_bytes_in_every_place(shell: str, tmp
         run_all(shell, cases_of(places, HOSTILE[at : at + 16]), tmp_path)
 
 
+PIECES = [bytes([code]) for code in b"'\"\\$`\n()\t!{# \xc3"] + [b"EOF"]
 HOSTILE_BYTES = st.one_of(
     st.binary(max_size=24),
-    st.lists(st.sampled_from([b"'", b'"', b"\\", b"$", b"`", b"\n", b"(", b")", b"EOF", b"\t", b"!", b"{", b"#", b"\xc3", b" "]), max_size=12).map(b"".join),
+    st.lists(st.sampled_from(PIECES), max_size=12).map(b"".join),
     st.sampled_from([value.encode("utf-8", "surrogateescape") for value in HOSTILE]),
 ).map(lambda raw: raw.replace(b"\0", b"").decode("utf-8", "surrogateescape"))  # fmt: skip
 
@@ -287,6 +298,8 @@ REFUSED = [
     "bash {{ conf.v }}",
     "bash <(echo {{ conf.v }})",
     "bash <<< {{ conf.v }}",
+    "bash < {{ conf.v }}",
+    "[[ # == {{ conf.v }} ]] && show {{ conf.v }}",
     "bash <<EOF\n{{ conf.v }}\nEOF",
     "cat <<EOF | sh\n{{ conf.v }}\nEOF",
     "echo {{ conf.v }} | bash",
@@ -492,20 +505,31 @@ def test_the_scanner_answers_for_every_value_of_any_text(skeleton: str) -> None:
 
 
 # Pieces that change how a shell reads what follows, each with the value next to it in many of the texts below.
-FRAGMENTS = """x ' " \\ $ $( ) (( )) ` { } ${ # ; ;; | || && & << <<- <<< < > &> [[ ]] [ ] case a in esac eval show = a=( a[ ! for do done
-if then else fi while ( -c -eq -n sh bash echo printf %s test set -- export declare time function f() xargs cat E""".split()
-CANARIES = ["$(>canary)", "`>canary`", "'\n>canary\n'", '"\n>canary\n"', ";>canary;", "a[$(>canary)]", "\nE\n>canary\n",
-            ")\n>canary\n(", "}\n>canary\n{", "#\n>canary", "\\\n>canary", "-c", "'`>canary`'", '"$(>canary)"']  # fmt: skip
+FRAGMENTS = """
+x ' " \\ $ $( ) (( )) ` { } ${ # ; ;; | || && & << <<- <<< < > &> [[ ]] [ ] case a in esac eval show = a=( a[ ! for do
+done if then else fi while ( -c -eq -n sh bash echo printf %s test set -- export declare time function f() xargs cat E
+""".strip().split()
+CANARIES = [
+    "$(>canary)", "`>canary`", "'\n>canary\n'", '"\n>canary\n"', ";>canary;", "a[$(>canary)]", "\nE\n>canary\n", "-c",
+    ")\n>canary\n(", "}\n>canary\n{", "#\n>canary", "\\\n>canary", "'`>canary`'", '"$(>canary)"',
+]  # fmt: skip
+
+
+def piece(dice: random.Random) -> str:
+    before = dice.choice([DATA, "\n", " ", "", dice.choice(FRAGMENTS)])
+    return before + dice.choice(FRAGMENTS) + dice.choice(" \n  ") + dice.choice([DATA, ""])
 
 
 def random_commands(seed: int, count: int) -> list[str]:
     """Random shell texts with a value in them, as far as the scanner lets the value in."""
     dice = random.Random(seed)
-    starts = [template.replace("{{ conf.v }}", DATA) for template, *_ in (*PLACES, *BASH_PLACES)]
+    # not those that put the value in a variable: what a command does with its variables is its author's business
+    templates = [template for template, *_ in (*PLACES, *BASH_PLACES) if not re.search(r"\$[A-Za-z1{]", template)]
+    starts = [template.replace("{{ conf.v }}", DATA) for template in templates if "{%" not in template]
     accepted: list[str] = []
     while len(accepted) < count:
         if dice.random() < 0.5:
-            skeleton = "echo " + "".join(dice.choice([DATA, "\n", " ", "", dice.choice(FRAGMENTS)]) + dice.choice(FRAGMENTS) + dice.choice(" \n  ") + dice.choice([DATA, ""]) for _ in range(dice.randint(1, 6)))  # fmt: skip
+            skeleton = "echo " + "".join(piece(dice) for _ in range(dice.randint(1, 6)))
         else:  # one that works, with one piece put in, or a stretch taken out
             skeleton = dice.choice(starts)
             at = dice.randrange(len(skeleton))
@@ -522,9 +546,10 @@ def random_commands(seed: int, count: int) -> list[str]:
 @pytest.mark.parametrize("shell", SHELLS)
 def test_no_random_command_lets_a_value_run_as_code(shell: str, tmp_path: Path) -> None:
     """The scanner against the shell itself: whatever it accepts, in any text, the canary must not appear."""
+    # a fresh folder each: a file that one command writes is not for the next one to run
     runner = """
-    for script do timeout -k 1 2 "$0" -c "$script" </dev/null >/dev/null 2>&1
-    [ -e canary ] && { printf %s "$script"; exit; }; done"""
+    for script do mkdir d && cd d && timeout -k 1 2 "$0" -c "$script" </dev/null >/dev/null 2>&1
+    [ -e canary ] && { printf %s "$script"; exit; }; cd .. && rm -r d; done"""
     scripts = random_commands(SEED, COMMANDS)
     for at in range(0, len(scripts), 300):
         done = subprocess.run(
