@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from backfill_cli.core.graph import near_hint
+from backfill_cli.core.sqlbind import escape_colons
 from backfill_cli.core.templates import Place, compile_field
 from backfill_cli.core.work import SqlWork
 from backfill_cli.engine.attempt import Attempt, Result, ShellFailed
@@ -45,7 +46,8 @@ def _execute(connection: Connection, work: SqlWork, given: dict[str, Any], attem
     rows: list[list[Any]] | None = None
     for statement in work.sql:
         field = compile_field(statement, Place.SQL).render(attempt.context, strict=attempt.dag.strict_templates)
-        result = connection.execute(text(field.text), {**given, **dict(field.binds)})
+        values = {**given, **field.binds}
+        result = connection.execute(text(escape_colons(field.text, values)), values)
         if result.returns_rows and rows is None:
             rows = [[_plain(value) for value in row] for row in result.fetchmany(MAX_ROWS)]
             if result.fetchone() is not None:
