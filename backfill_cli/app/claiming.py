@@ -149,7 +149,7 @@ def claim_stored(
 
 
 def _note_done_elsewhere(writer: Writer, claim: Claim, row: BackfillRow) -> None:
-    """Note the outcome of dates that another backfill has finished since this one was stopped; they do not run again."""
+    """Note the outcome of dates that another backfill finished since this one was stopped; they do not run again."""
     outcomes = []
     for one in list(_pending(writer, row.backfill_id)):
         run = writer.run(row.dag_id, one.logical_date) if one.action in (Action.CREATE, Action.RESUME) else None

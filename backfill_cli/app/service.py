@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +40,7 @@ class BackfillService:
         settings: All settings; None reads them from the working directory and the environment.
         workers: Tasks at once.
         clock: Where time comes from; None is this machine's.
+        command: The arguments of this process, for the audit trail.
 
     Every method raises a `BfillError` with `exit_code` and `hint` when it refuses; failed dates do not raise.
     """
@@ -52,6 +52,7 @@ class BackfillService:
         settings: Settings | None = None,
         workers: int | None = None,
         clock: Clock | None = None,
+        command: Sequence[str] = (),
     ) -> None:
         if settings is None:
             from backfill_cli.loader.settings import load_settings
@@ -59,7 +60,9 @@ class BackfillService:
             settings = load_settings(Path.cwd(), os.environ, {"store": store and os.fspath(store), "workers": workers})
         elif store is not None:
             settings = replace(settings, store=os.fspath(store))
-        self._ctx = AppContext(settings) if clock is None else AppContext(settings, clock=clock)
+        self._ctx = AppContext(settings, command=tuple(command))
+        if clock is not None:
+            self._ctx = replace(self._ctx, clock=clock)
 
     def plan(self, options: BackfillOptions) -> PlanResult:
         """Return what would happen to each date; store it as a `planned` backfill unless `options.dry_run`."""
@@ -184,7 +187,7 @@ class BackfillService:
         return logs(self._ctx, options, date=date, task_id=task_id, try_number=try_number)
 
     def _context(self, signals: bool) -> AppContext:
-        return replace(self._ctx, own_process=True, command=tuple(sys.argv)) if signals else self._ctx
+        return replace(self._ctx, own_process=True) if signals else self._ctx
 
 
 def _listeners(listener: Listener | None) -> tuple[Listener, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,4 +14,4 @@ def service_for(shared: Shared, *, workers: int | None = None) -> BackfillServic
     """Return the service over the store these options mean (flag, then environment, then file)."""
     from backfill_cli.app.service import BackfillService
 
-    return BackfillService(store=shared.store, workers=workers)
+    return BackfillService(store=shared.store, workers=workers, command=("bfill", *sys.argv[1:]))
