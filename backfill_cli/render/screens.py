@@ -28,6 +28,9 @@ SCREENS = {
     "dags show": ("dags", "render_dag"),
     "dags validate": ("dags", "render_validate"),
     "logs": ("logs", "render"),
+    "scenario list": ("scenario", "render_list"),
+    "scenario show": ("scenario", "render_show"),
+    "scenario run": ("scenario", "render_runs"),
 }
 
 

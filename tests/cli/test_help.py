@@ -16,6 +16,9 @@ LEAVES = [
     "dags list",
     "dags show",
     "dags validate",
+    "scenario list",
+    "scenario show",
+    "scenario run",
 ]
 SHARED = ("--store", "--json", "--quiet", "--verbose", "--no-color")
 
@@ -43,9 +46,15 @@ def test_every_command_opens_with_examples_and_has_the_shared_options(bfill, com
 @pytest.mark.parametrize("command", LEAVES)
 def test_every_command_accepts_every_shared_option(bfill, command):
     """Contract section 5: they stand after the command, also where they cannot matter."""
-    arguments = {"dags show": ["d"], "logs": ["bf-1", "2024-03-11"], "plan": ["--dag", "d"]}.get(command, [])
+    arguments = {
+        "dags show": ["d"],
+        "scenario show": ["17.3.1"],
+        "scenario run": ["17.99.1"],
+        "logs": ["bf-1", "2024-03-11"],
+        "plan": ["--dag", "d"],
+    }.get(command, [])
     shared = ["--store", "x.db", "--json", "-q", "-v", "--no-color"]
-    acting = [] if command.startswith(("audit ", "dags ")) else ["-y", "--conf", "a=b", "--reason", "r"]
+    acting = [] if command.startswith(("audit ", "dags ", "scenario ")) else ["-y", "--conf", "a=b", "--reason", "r"]
     ran = bfill(*command.split(), *arguments, *shared, *acting)
     assert ran.json["command"] == command
     assert ran.code < 10

@@ -36,6 +36,7 @@ from backfill_cli.core.results import (
 from backfill_cli.core.retries import RetryPolicy
 from backfill_cli.core.schedules import compile_schedule
 from backfill_cli.core.states import BackfillState, RunState
+from render import scenario_samples
 
 PARIS = "Europe/Paris"
 NOW_US = 1_711_965_731_000_000  # 2024-04-01T10:02:11Z
@@ -543,6 +544,10 @@ SAMPLES: dict[str, tuple[str, Callable[[], Any]]] = {
     "dags-validate": ("dags validate", dags_list),
     "dags-show": ("dags show", dag_show),
     "logs": ("logs", logs),
+    "scenario-list": ("scenario list", scenario_samples.listed),
+    "scenario-list-nothing": ("scenario list", scenario_samples.nothing_listed),
+    "scenario-show": ("scenario show", scenario_samples.shown),
+    "scenario-run": ("scenario run", scenario_samples.runs),
 }
 
 
