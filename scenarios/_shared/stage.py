@@ -1,0 +1,184 @@
+"""The place a scenario plays in: a private folder with a store of its own, and the real command line in it.
+
+Owns files and processes; says nothing. The working directory is the private folder for as long as the stage is open, so
+`bfill`, tasks and the scenario itself all look at the same files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from _shared import evidence, warehouse
+
+COMMAND_LIMIT_S = 120.0
+"""A `bfill` that takes longer hangs; a whole scenario takes seconds."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What one `bfill` command left behind.
+
+    Args:
+        command: As a person would type it.
+        seconds: Wall time, the start of Python included.
+    """
+
+    command: str
+    code: int
+    out: str
+    err: str
+    seconds: float
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The JSON document of a command with `--json`."""
+        found: dict[str, Any] = json.loads(self.out)
+        return found
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """Its `data`: the result."""
+        found: dict[str, Any] = self.document["data"]
+        return found
+
+
+class Stage:
+    """A private folder, and `bfill` in it. Use it as a context manager; the folder is gone afterwards.
+
+    Args:
+        file: The scenario's `__file__`.
+        keep: Leave the folder.
+    """
+
+    def __init__(self, file: str, *, keep: bool = False) -> None:
+        self.file = Path(file).resolve()
+        self.number = ".".join(str(int(part)) for part in self.file.name[:8].split("_"))
+        self.dag_id = f"scenario_{self.file.name[:8]}"
+        self.keep = keep
+
+    def __enter__(self) -> Stage:
+        self._before = (Path.cwd(), dict(os.environ))
+        self.folder = Path(tempfile.mkdtemp(prefix=f"bfill-{self.number}-")).resolve()
+        os.chdir(self.folder)
+        # A file of its own ends the search for settings here: the visitor's bfill.toml and BFILL_… stay out of it.
+        self.write("bfill.toml", "")
+        for name in [one for one in os.environ if one.startswith(("BFILL_", "_BFILL_"))]:
+            del os.environ[name]
+        # Copies of this file in the private folder find the toys too.
+        path = filter(None, [str(self.file.parent), os.environ.get("PYTHONPATH")])
+        os.environ |= {"NO_COLOR": "1", "PYTHONIOENCODING": "utf-8", "PYTHONPATH": os.pathsep.join(path)}
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        folder, environ = self._before
+        os.chdir(folder)
+        os.environ.clear()
+        os.environ.update(environ)
+        if not self.keep:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def store(self) -> Path:
+        """The store's file; missing until something is stored."""
+        return self.folder / ".bfill" / "bfill.db"
+
+    @property
+    def home(self) -> Path:
+        """The folder of the scenario's own files: what `warehouse.home(__file__)` is inside a task."""
+        return warehouse.home(str(self.file))
+
+    def call(self, command: str, *, columns: int = 80, **environ: str) -> Ran:
+        """Run `bfill COMMAND` to its end, as a process of its own.
+
+        Args:
+            command: As typed in a shell, without `bfill`.
+            environ: Added to its environment.
+
+        Raises:
+            TimeoutError: It did not end.
+        """
+        began = time.monotonic()
+        # Not `-m`: it would put the private folder in front of every library.
+        start = [sys.executable, "-c", "from backfill_cli.__main__ import main; main()"]
+        try:
+            ended = subprocess.run(
+                [*start, *shlex.split(command)],
+                env={**os.environ, "COLUMNS": str(columns), **environ},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                encoding="utf-8",
+                timeout=COMMAND_LIMIT_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise TimeoutError(f"bfill {command} did not end within {COMMAND_LIMIT_S:.0f} s") from error
+        return Ran(f"bfill {command}", ended.returncode, ended.stdout, ended.stderr, time.monotonic() - began)
+
+    def ask(self, command: str) -> dict[str, Any]:
+        """Return the `data` of a reading command, quietly: `ask("status --dag 17.3.1 …")`."""
+        ran = self.call(f"{command} --json")
+        if "data" not in ran.document:
+            raise RuntimeError(f"{ran.command}: {ran.document['error']['message']}")
+        return ran.data
+
+    def attempts(self, dag_id: str | None = None, *, zone: str = "UTC") -> list[evidence.Attempt]:
+        """Return every attempt the store knows of this scenario's DAG, or of another, with its dates in a zone."""
+        return evidence.attempts(self.store, dag_id or self.dag_id, zone)
+
+    def rows(self, sql: str, *values: object, database: str = "warehouse.db") -> list[tuple[Any, ...]]:
+        """Return rows of this scenario's warehouse."""
+        return evidence.rows(self.home / database, sql, *values)
+
+    def stored(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """Return rows of bfill's store; its views `v_dag_runs`, `v_attempts`, `v_audit` are made for reading."""
+        return evidence.rows(self.store, sql, *values)
+
+    def snapshot(self) -> dict[str, str]:
+        """Return path → content digest and time of change, for every file and folder: equal means untouched."""
+        taken: dict[str, str] = {}
+        for path in sorted(self.folder.rglob("*")):
+            seen = path.stat()
+            content = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
+            taken[str(path.relative_to(self.folder))] = f"{content} {seen.st_mtime_ns}"
+        return taken
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file of the private folder."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def copy_of_dag(self) -> str:
+        """Copy what stands above `@scenario` to where a visitor would keep it, to be edited, and return its name.
+
+        It lies in `dags/`, so `--dag` finds it by its dag_id; by number `--dag` means the original.
+        """
+        dag, mark, _ = self.file.read_text(encoding="utf-8").partition("\n@scenario\n")
+        if not mark:
+            raise ValueError(f"{self.file.name} has no line '@scenario'")
+        return str(self.write(f"dags/{self.file.name[:8]}.py", dag.rstrip() + "\n").relative_to(self.folder))
+
+    def edit(self, name: str, before: str, after: str) -> None:
+        """Replace a piece of text that stands exactly once in a file: a fix that is not found is no fix.
+
+        Raises:
+            ValueError: It stands there never, or more than once.
+        """
+        path = self.folder / name
+        text = path.read_text(encoding="utf-8")
+        if text.count(before) != 1:
+            raise ValueError(f"{name} holds {before!r} {text.count(before)} times")
+        path.write_text(text.replace(before, after), encoding="utf-8")
