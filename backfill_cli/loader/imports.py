@@ -75,7 +75,11 @@ def run_file(path: Path) -> ModuleType:
     name = f"bfill_dag_{blake2b(str(path).encode('utf-8', 'surrogatepass'), digest_size=4).hexdigest()}_{path.stem}"
     module = ModuleType(name)
     module.__file__ = str(path)
-    code: CodeType = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+    try:
+        code: CodeType = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+    except ValueError as error:
+        # Python before 3.11.4 says this of a null byte, later ones a SyntaxError.
+        raise SyntaxError(str(error)) from error
     sys.modules[name] = module
     try:
         exec(code, module.__dict__)
