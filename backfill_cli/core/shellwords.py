@@ -260,7 +260,11 @@ class WordScanner(ABC):
                 self.double(Word())
         elif name := _NAME.match(self.text, self.pos, self.end):
             self.pos = name.end()
-        elif following and following in "@*#?-$!0123456789":
+        elif following == "$":
+            self.pos += 1
+            if self.peek() in ("$", "(", "{", "[", "'", '"', "`", "\\", DATA):
+                raise Lost("'$$' before an expansion")  # bash looks for its end as if the second $ began it
+        elif following and following in "@*#?-!0123456789":
             self.pos += 1
         else:
             word.text = word.text[:-1] + "$"

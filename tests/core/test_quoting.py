@@ -347,6 +347,8 @@ REFUSED = [
     'echo "${{ conf.v }}"',
     "echo $\\\n{{ conf.v }}",
     "echo $'{{ conf.v }}'",
+    'echo "$$(printf %s "{{ conf.v }}")"',
+    "echo $${{ conf.v }}",
     'echo $"{{ conf.v }}"',
     "# {{ conf.v }}",
     "echo x # {{ conf.v }}",
