@@ -8,31 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from backfill_cli.core.instants import EPOCH as EPOCH  # noqa: PLC0414
+from backfill_cli.core.instants import instant as instant  # noqa: PLC0414
+from backfill_cli.core.instants import iso as iso  # noqa: PLC0414
+from backfill_cli.core.instants import iso_us as iso_us  # noqa: PLC0414
 from backfill_cli.core.records import Action, AuditRow, BackfillRow, PlanRow, RunType
 from backfill_cli.core.states import BackfillState
 
 if TYPE_CHECKING:
     from backfill_cli.core.graph import Dag
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def instant(seconds: float) -> datetime:
-    """Return the aware UTC datetime of epoch seconds."""
-    return datetime.fromtimestamp(seconds, UTC)
-
-
-def iso(seconds: int | None) -> str | None:
-    """Return epoch seconds as ISO 8601 UTC, as JSON shows instants; None stays None."""
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat()
-
-
-def iso_us(micros: int | None) -> str | None:
-    """Return epoch microseconds as ISO 8601 UTC; None stays None."""
-    return None if micros is None else datetime.fromtimestamp(micros / 1_000_000, UTC).isoformat()
 
 
 def run_id(run_type: RunType | str, logical_date: int) -> str:
@@ -180,20 +167,6 @@ class PlanResult:
     def exit_code(self) -> int:
         return 0
 
-    def run_data(self) -> Iterator[dict[str, Any]]:
-        """The `runs` of the JSON document, one at a time."""
-        for row in self.rows():
-            start = iso(row.logical_date)
-            yield {
-                "logical_date": start,
-                "data_interval_start": start,
-                "data_interval_end": iso(row.data_interval_end),
-                "run_id": f"{RunType.BACKFILL}__{start}",
-                "action": row.action,
-                "state": row.state,
-                "reason": row.reason,
-            }
-
     def data(self) -> dict[str, Any]:
         return {
             "dag_id": self.dag.dag_id,
@@ -207,7 +180,7 @@ class PlanResult:
             "parallel": self.parallel,
             "total": self.total,
             "counts": {str(action): self.counts[action] for action in Action},
-            "runs": self.run_data(),
+            "runs": PlanRuns(self.rows),
             "estimate": self.estimate.data(),
             "warnings": [problem.data() for problem in self.warnings],
         }

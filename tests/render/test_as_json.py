@@ -7,11 +7,14 @@ import json
 import tracemalloc
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from backfill_cli.core.records import Action, PlanRow
-from backfill_cli.core.results import Problem
+from backfill_cli.core.results import PlanRuns, Problem
+from backfill_cli.core.states import RunState
 from backfill_cli.errors import ConflictError
-from backfill_cli.render.as_json import write_error, write_result
+from backfill_cli.render.as_json import plan_run_texts, write_error, write_result
 from render import samples
 
 DATA_KEYS = {
@@ -91,6 +94,32 @@ def test_the_runs_of_a_plan_are_in_their_place_with_the_promised_keys():
 
 def test_an_empty_plan_has_an_empty_list_of_runs():
     assert document("plan", samples.plan_empty())["data"]["runs"] == []
+
+
+rows = st.builds(
+    PlanRow,
+    st.integers(0, 4_102_444_800),
+    st.integers(0, 4_102_444_800),
+    st.sampled_from(Action),
+    st.none() | st.sampled_from(RunState),
+    st.sampled_from(["no run yet", "failed", ""]) | st.text(),
+)
+
+
+@given(st.lists(rows))
+def test_the_quick_text_of_a_plan_is_what_the_encoder_makes_of_its_mappings(given_rows):
+    encode = json.JSONEncoder(ensure_ascii=True).encode
+    assert list(plan_run_texts(given_rows)) == [encode(one) for one in PlanRuns(lambda: given_rows)]
+
+
+@given(st.lists(st.tuples(st.sampled_from([60, 3600, 82_800, 86_400, 90_000]), st.booleans()), max_size=60))
+def test_an_end_that_is_the_next_start_is_written_once_and_a_gap_is_not_bridged(steps):
+    at, given_rows = 1_711_839_600, []
+    for width, leaves_a_gap in steps:
+        given_rows.append(PlanRow(at, at + width, Action.CREATE, None, "no run yet"))
+        at += width + (60 if leaves_a_gap else 0)
+    encode = json.JSONEncoder(ensure_ascii=True).encode
+    assert list(plan_run_texts(given_rows)) == [encode(one) for one in PlanRuns(lambda: given_rows)]
 
 
 @pytest.mark.parametrize("number", [1, 999, 1000, 1001, 2500])
