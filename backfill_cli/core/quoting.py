@@ -191,13 +191,16 @@ def refuse_marks(field: Field) -> None:
 def _refused(hole: Hole, refusal: Refusal) -> MacroError:
     return MacroError(
         f"'{hole.shown}' stands {refusal.place}, where no quoting is safe",
-        hint=refusal.hint or _advice(hole),
+        hint=_advice(hole, refusal.hint),
         code="unsafe-place",
         where=hole.where,
     )
 
 
-def _advice(hole: Hole) -> str:
+def _advice(hole: Hole, first: str) -> str:
+    """What to write in its place: what the place itself suggests, and what is safe in any place (section 3)."""
     named = re.fullmatch(r"(?:dag_run\.)?conf\.(\w+)", hole.inner)
     variable = f"$BFILL_CONF_{named[1].upper()}" if named else "$BFILL_CONF_KEY"
+    if first:  # the variable alone would not do there: arithmetic, for one, evaluates what it finds in it
+        return f'{first}; or hand "{variable}" to a script as an argument'
     return f'use "{variable}" from the environment, or hand the value to a script as an argument'
