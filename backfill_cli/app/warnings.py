@@ -50,8 +50,8 @@ def refuse_impossible(dag: Dag, settings: Settings, options: BackfillOptions) ->
                 where=task.where,
             )
     if dag.strict_templates:
-        for problem in template_problems(dag, settings, options):
-            raise MacroError(problem.message, hint=problem.hint, code=problem.code)
+        for task, problem in template_problems(dag, settings, options):
+            raise MacroError(problem.message, hint=problem.hint, code=problem.code, where=task.where)
 
 
 def warnings_for(ctx: AppContext, target: Resolved, options: BackfillOptions, summary: PlanSummary) -> list[Problem]:
@@ -61,30 +61,35 @@ def warnings_for(ctx: AppContext, target: Resolved, options: BackfillOptions, su
         *_template_warnings(dag, ctx.settings, options, summary),
         *_other_days(dag, summary),
         *_clock_changes(dag, summary),
-        *_soft_timeouts(dag),
+        *_soft_timeouts(dag, options),
         *_capped(dag, options),
         *_secrets(options),
     ]
 
 
-def template_problems(dag: Dag, settings: Settings, options: BackfillOptions) -> Iterator[Problem]:
-    """Yield names in templates that will stay as written."""
+def template_problems(dag: Dag, settings: Settings, options: BackfillOptions) -> Iterator[tuple[Task, Problem]]:
+    """Yield names in templates that will stay as written. Raises MacroError for a template that cannot be used."""
     from backfill_cli.core.linting import lint_field
 
     conf = frozenset(options.conf or {})
     for task in dag.tasks.values():
         for text, place in templates_of(task):
-            notes = lint_field(
-                text,
-                place,
-                conf_keys=conf,
-                param_keys={*dag.params, *task.params},
-                variable_names=settings.variables,
-                connection_names=settings.connections,
-                upstream_ids=dag.ancestors(task.task_id),
-            )
+            try:
+                notes = lint_field(
+                    text,
+                    place,
+                    conf_keys=conf,
+                    param_keys={*dag.params, *task.params},
+                    variable_names=settings.variables,
+                    connection_names=settings.connections,
+                    upstream_ids=dag.ancestors(task.task_id),
+                )
+            except MacroError as error:
+                inside = ", ".join(filter(None, [f"task '{task.task_id}'", error.where]))
+                error.where = f"{task.where}: {inside}" if task.where else inside
+                raise
             for note in notes:
-                yield Problem(note.code, f"{task.task_id}: {note.message}", note.hint)
+                yield task, Problem(note.code, f"{task.task_id}: {note.message}", note.hint)
 
 
 def _template_warnings(
@@ -92,7 +97,7 @@ def _template_warnings(
 ) -> Iterator[Problem]:
     """The same for dates that will run: one that has a dag_run keeps its conf, which may have the key."""
     keeps_conf = options.conf is None and not summary.counts[Action.CREATE]
-    for problem in template_problems(dag, settings, options):
+    for _, problem in template_problems(dag, settings, options):
         if not (keeps_conf and problem.code == "missing-conf"):
             yield problem
 
@@ -164,20 +169,20 @@ def _clock_changes(dag: Dag, summary: PlanSummary) -> Iterator[Problem]:
         yield Problem(note.code, note.message, note.hint)
 
 
-def _soft_timeouts(dag: Dag) -> Iterator[Problem]:
+def _soft_timeouts(dag: Dag, options: BackfillOptions) -> Iterator[Problem]:
     soft = [
         task.task_id
         for task in dag.tasks.values()
         if task.execution_timeout_s is not None
         and isinstance(task.work, PythonWork)
         and task.work.decides != "shell"
-        and (task.executor or "thread") == "thread"
+        and (task.executor or options.executor or "thread") == "thread"
     ]
     if soft:
         yield Problem(
             "soft-timeout",
             f"the execution_timeout of {', '.join(soft)} is cooperative: a thread ends at its next bytecode",
-            "a call that blocks in C code (a socket, a sleep) returns first; give such calls a timeout of their own",
+            "a call that blocks in C code (a socket, a sleep) returns first; --executor process really ends it",
         )
 
 
