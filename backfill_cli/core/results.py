@@ -129,6 +129,29 @@ class ActionGroup(NamedTuple):
 class PlanResult:
     """What would happen to each date, and why. `rows` can be walked again and again; it streams.
 
+@dataclass(frozen=True, slots=True)
+class PlanRuns:
+    """The `runs` of a plan's JSON document: mappings, one at a time, as often as they are asked for.
+
+    There may be a million of them. `render/as_json.py` writes the same text from `rows` without making the mappings.
+    """
+
+    rows: Callable[[], Iterable[PlanRow]]
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for row in self.rows():
+            start = iso(row.logical_date)
+            yield {
+                "logical_date": start,
+                "data_interval_start": start,
+                "data_interval_end": iso(row.data_interval_end),
+                "run_id": f"{RunType.BACKFILL}__{start}",
+                "action": row.action,
+                "state": row.state,
+                "reason": row.reason,
+            }
+
+
     Args:
         first, last: Bounds on logical dates, epoch seconds, both included; None when the plan is empty.
         asked: The selection in words, without the count: "2024-03-01 … 2024-03-31, whole days, both included".
