@@ -57,6 +57,8 @@ class BackfillOptions:
         rerun_failed: Run again what failed, and what was blocked behind it.
         whole_run: With rerun_failed: every task of those dates, not the failed ones alone.
         conf: Values for `dag_run.conf`; None keeps what an existing dag_run has.
+        executor: Where tasks run that choose nothing themselves: `thread` (default), `process`,
+            `package.module:factory`.
         on_conflict: What to do when a live process holds some of the dates; `fail` only, for now.
     """
 
@@ -86,6 +88,7 @@ class BackfillOptions:
     tasks: tuple[str, ...] = ()
     limit: int | None = None
     workers: int | None = None
+    executor: str | None = None
     strict_templates: bool = False
     yes: bool = False
 
@@ -115,7 +118,8 @@ class Estimate:
         }
 
 
-class ActionGroup(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ActionGroup:
     """The rows of a plan that share an action and a reason: how many, and the first few of them."""
 
     action: Action
@@ -124,10 +128,6 @@ class ActionGroup(NamedTuple):
     dates: tuple[int, ...]
     last: int
 
-
-@dataclass(frozen=True, slots=True)
-class PlanResult:
-    """What would happen to each date, and why. `rows` can be walked again and again; it streams.
 
 @dataclass(frozen=True, slots=True)
 class PlanRuns:
@@ -151,6 +151,10 @@ class PlanRuns:
                 "reason": row.reason,
             }
 
+
+@dataclass(frozen=True, slots=True)
+class PlanResult:
+    """What would happen to each date, and why. `rows` can be walked again and again; it streams.
 
     Args:
         first, last: Bounds on logical dates, epoch seconds, both included; None when the plan is empty.
@@ -243,7 +247,8 @@ class DateResult:
         }
 
 
-class FailureGroup(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class FailureGroup:
     """Failures of one task with one cause: how many dates, and which."""
 
     task_id: str
