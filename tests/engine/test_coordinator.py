@@ -1,0 +1,542 @@
+"""The loop: commit before submit, everything that waits in one commit, stops that drain or end, workers that vanish."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import pytest
+from builders import FIRST, InlineExecutor, day, make_claim, make_dag, make_limits, make_spec, make_task
+from engine.helpers import REF, RecordingStore, make_bench, wait_until
+
+from backfill_cli.core.graph import Dag
+from backfill_cli.core.machine import BackfillMachine, Limits
+from backfill_cli.core.ports import Invocation, ProgressCounts, RunStart
+from backfill_cli.core.progress import RunSpec
+from backfill_cli.core.records import Batch
+from backfill_cli.core.retries import RetryPolicy
+from backfill_cli.core.states import Outcome, RunState, TaskState
+from backfill_cli.core.work import PythonWork, ShellWork, XComRef
+from backfill_cli.engine import coordinator as loop
+from backfill_cli.engine.backends import InThreads
+from backfill_cli.engine.coordinator import Coordinator, StopAsked, Stopped
+from backfill_cli.engine.logs import captured
+from backfill_cli.engine.stopping import handling
+from backfill_cli.errors import ConflictError
+
+
+class WallClock:
+    def now_us(self) -> int:
+        return time.time_ns() // 1_000
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+class ListFeed:
+    def __init__(self, dates: Sequence[int]) -> None:
+        self._dates = list(dates)
+
+    def take(self, most: int) -> Sequence[RunSpec]:
+        taken, self._dates = self._dates[:most], self._dates[most:]
+        return [make_spec(date) for date in taken]
+
+
+class Storied(Executor):
+    """Notes each submission in the store's story, then hands it on."""
+
+    def __init__(self, inner: Executor, story: list[str]) -> None:
+        self.inner, self.story = inner, story
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.story.append(f"submit {args[0].task_id}")
+        return self.inner.submit(fn, *args, **kwargs)
+
+
+class Watching:
+    """A listener that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.batches: list[Batch] = []
+        self.counts: list[ProgressCounts] = []
+        self.waiting: list[tuple[Mapping[str, int], int | None]] = []
+        self.stopping: list[tuple[int, int]] = []
+
+    def on_start(self, start: RunStart) -> None: ...
+    def on_batch(self, batch: Batch, counts: ProgressCounts, at: int) -> None:
+        self.batches.append(batch)
+        self.counts.append(counts)
+
+    def on_waiting(self, waiting: Mapping[str, int], next_retry_at: int | None) -> None:
+        self.waiting.append((waiting, next_retry_at))
+
+    def on_stopping(self, signal: int, running: int) -> None:
+        self.stopping.append((signal, running))
+
+    def on_end(self) -> None: ...
+
+
+class Rig:
+    """A coordinator over a recording store; `run` plays it to its end in this thread."""
+
+    def __init__(
+        self,
+        dag: Dag,
+        dates: Sequence[int] = (FIRST,),
+        *,
+        executor: Executor | None = None,
+        limits: Limits | None = None,
+        grace_s: float = 30,
+        logs: str = "",
+    ) -> None:
+        self.store = RecordingStore()
+        self.watching = Watching()
+        self.machine = BackfillMachine(
+            dag, limits or make_limits(max(1, len(dates))), backfill_id="bf-1", owner="owner-1", total=len(dates)
+        )
+        backend = InThreads(Storied(executor or InlineExecutor(), self.store.story))
+        self.coordinator = Coordinator(
+            self.machine,
+            store=self.store,  # type: ignore[arg-type]
+            claim=make_claim(),
+            feed=ListFeed(dates),
+            backend_of=lambda _task: backend,
+            bench=make_bench(dag),
+            dag_ref=REF,
+            logs=logs,
+            clock=WallClock(),
+            grace_s=grace_s,
+            listeners=[self.watching],
+        )
+
+    def run(self) -> Stopped | None:
+        with captured(own_process=False):
+            return self.coordinator.run()
+
+    def state(self, task_id: str = "a", date: int = FIRST) -> TaskState:
+        return self.store.ledger.instances[date, task_id].state
+
+    @property
+    def outcomes(self) -> list[tuple[str, Outcome]]:
+        return [(one.task_id, one.outcome) for one in self.store.ledger.attempts.values()]
+
+
+def task(function: Callable[..., Any], task_id: str = "a", **changes: Any) -> Any:
+    work = {name: changes.pop(name) for name in PythonWork.__dataclass_fields__ if name in changes}
+    return make_task(task_id, work=PythonWork(function, **work), **changes)
+
+
+def spin() -> None:
+    """Python code that runs until it is interrupted."""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        time.sleep(0.002)
+
+
+@pytest.fixture
+def threads() -> Any:
+    with ThreadPoolExecutor(8) as pool:
+        yield pool
+
+
+# the order of things
+
+
+def test_a_backfill_runs_to_its_end(threads: Executor) -> None:
+    dates = [day(n) for n in range(1, 8)]
+    rig = Rig(make_dag(make_task("a"), make_task("b", after="a")), dates, executor=threads, limits=make_limits(3))
+    assert rig.run() is None
+    assert rig.store.ledger.outcomes == dict.fromkeys(dates, RunState.SUCCESS)
+    assert rig.store.ledger.counts == (7, 0)
+    assert max(counts.open_runs for counts in rig.watching.counts) <= 3
+
+
+def test_every_try_is_committed_as_queued_before_it_leaves(threads: Executor) -> None:
+    """Style section 5: whatever a worker may be doing, the store already says so."""
+    dag = make_dag(make_task("a"), make_task("b", after="a"), make_task("c", after="a"))
+    rig = Rig(dag, executor=threads)
+    rig.run()
+    story = rig.store.story
+    for task_id in dag.tasks:
+        assert story.index(f"commit {task_id} queued") < story.index(f"submit {task_id}")
+
+
+def test_a_commit_that_fails_submits_nothing() -> None:
+    rig = Rig(make_dag(make_task("a"), make_task("b", after="a")))
+    rig.store.fails_at = 1
+    with pytest.raises(ConflictError):
+        rig.run()
+    assert [line for line in rig.store.story if line.startswith("submit")] == ["submit a"]
+
+
+def test_all_that_waits_in_the_inbox_is_one_commit() -> None:
+    """Performance 1, group commit: eight tries that ended meanwhile cost one transaction."""
+    rig = Rig(make_dag(), [day(n) for n in range(1, 9)])
+    rig.run()
+    assert len(rig.store.batches) == 2
+    assert [len(batch.attempts) for batch in rig.store.batches] == [0, 8]
+
+
+def test_more_messages_than_a_turn_takes_are_all_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "TURN", 3)
+    rig = Rig(make_dag(), [day(n) for n in range(1, 9)])
+    assert rig.run() is None
+    assert rig.store.ledger.counts == (8, 0)
+
+
+def test_listeners_hear_of_a_batch_after_its_commit() -> None:
+    rig = Rig(make_dag())
+    rig.run()
+    assert rig.watching.batches == rig.store.batches
+
+
+def test_an_empty_feed_ends_at_once() -> None:
+    rig = Rig(make_dag(), [])
+    assert rig.run() is None
+    assert rig.store.batches == []
+
+
+def test_dates_open_in_bounded_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A DAG whose tasks are all empty finishes dates as fast as they open: a transaction must not grow for ever."""
+    from backfill_cli.core.work import EmptyWork
+
+    monkeypatch.setattr(loop, "OPENED_A_TURN", 4)
+    rig = Rig(make_dag(make_task(work=EmptyWork())), [day(n) for n in range(1, 11)], limits=make_limits(1))
+    rig.run()
+    assert [len(batch.opened) for batch in rig.store.batches] == [4, 4, 2]
+
+
+# what workers get and give
+
+
+def test_results_reach_the_tasks_behind_in_dag_order(threads: Executor, tmp_path: Path) -> None:
+    """`xcom_pull(task_ids=None)` takes the last task in the DAG's order, not the last one that happened to end."""
+    seen: list[Any] = []
+    first_done = Event()
+
+    def late() -> str:
+        first_done.wait(5)
+        return "late"
+
+    def early() -> str:
+        first_done.set()
+        return "early"
+
+    def read(given: str, context: Any) -> None:
+        seen.append((given, context["ti"].xcom_pull()))
+
+    dag = make_dag(
+        task(late, "x"),
+        task(early, "y"),
+        task(read, "z", args=(XComRef("x"),), macros=("context",), after="x y"),
+    )
+    rig = Rig(dag, executor=threads)
+    rig.run()
+    assert seen == [("late", "early")]
+    assert rig.store.ledger.xcoms[FIRST, "x"] == {"return_value": '"late"'}
+
+
+def test_an_invocation_names_the_run_the_try_and_the_log() -> None:
+    seen: list[Invocation] = []
+
+    class Spying(InlineExecutor):
+        def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+            seen.append(args[0])
+            return super().submit(fn, *args, **kwargs)
+
+    flaky = iter([ValueError(), None])
+
+    def function() -> None:
+        error = next(flaky)
+        if error:
+            raise error
+
+    rig = Rig(make_dag(task(function, retry=RetryPolicy(1, delay_s=0))), executor=Spying())
+    rig.coordinator._logs = ""
+    rig.run()
+    run_id = "backfill__2024-01-01T00:00:00+00:00"
+    assert [(one.run_id, one.try_number, one.spent, one.log_path) for one in seen] == [
+        (run_id, 1, 0, f"/toy/{run_id}/a.1.log"),
+        (run_id, 2, 1, f"/toy/{run_id}/a.2.log"),
+    ]
+
+
+def test_a_retry_starts_when_its_time_has_come(threads: Executor) -> None:
+    times: list[float] = []
+
+    def flaky() -> None:
+        times.append(time.monotonic())
+        if len(times) == 1:
+            raise ValueError("not yet")
+
+    rig = Rig(make_dag(task(flaky, retry=RetryPolicy(1, delay_s=0.05))), executor=threads)
+    rig.run()
+    assert rig.outcomes == [("a", Outcome.RETRY), ("a", Outcome.SUCCESS)]
+    assert times[1] - times[0] >= 0.05
+
+
+def test_listeners_hear_what_waits_and_until_when(threads: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "LOOK_EVERY_S", 0.01)
+    tries: list[int] = []
+
+    def flaky() -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            raise ValueError
+
+    rig = Rig(make_dag(task(flaky, retry=RetryPolicy(1, delay_s=0.1)), dagrun_timeout_s=60), executor=threads)
+    rig.run()
+    told = [(waiting, at) for waiting, at in rig.watching.waiting if waiting]
+    (retry_at,) = {row.retry_at for batch in rig.store.batches for row in batch.instances if row.retry_at}
+    assert told and set(map(repr, told)) == {repr(({"their next try": 1}, retry_at))}
+    assert all(at is None for waiting, at in rig.watching.waiting if not waiting), "a dagrun_timeout is no retry"
+
+
+# workers that vanish
+
+
+class Dying(Executor):
+    """Its first workers vanish, as a killed process does: the future holds the exception."""
+
+    def __init__(self, *errors: BaseException) -> None:
+        self.errors = list(errors)
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        if not self.errors:
+            return InlineExecutor().submit(fn, *args, **kwargs)
+        future: Future[Any] = Future()
+        future.set_exception(self.errors.pop(0))
+        return future
+
+
+@pytest.mark.parametrize("error", [RuntimeError("worker died"), BrokenExecutor("gone"), SystemExit(9)])
+def test_a_worker_that_vanishes_is_a_lost_try_and_the_task_runs_again(error: BaseException) -> None:
+    """Style section 5: it surfaces as the future's exception, whatever that is."""
+    rig = Rig(make_dag(), executor=Dying(error))
+    assert rig.run() is None
+    assert rig.outcomes == [("a", Outcome.LOST), ("a", Outcome.SUCCESS)]
+
+
+def test_a_base_exception_in_a_worker_thread_does_not_hang_the_loop(threads: Executor) -> None:
+    """Raised again in the done-callback it would kill the worker thread, and the report would never come."""
+    died: list[int] = []
+
+    class Once(Executor):
+        def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+            def work() -> Any:
+                if not died:
+                    died.append(1)
+                    raise SystemExit("out of here")
+                return fn(*args, **kwargs)
+
+            return threads.submit(work)
+
+    rig = Rig(make_dag(), executor=Once())
+    rig.run()
+    assert rig.outcomes == [("a", Outcome.LOST), ("a", Outcome.SUCCESS)]
+
+
+def test_an_executor_that_takes_nothing_more_loses_three_tries_and_fails_the_task() -> None:
+    class Broken(Executor):
+        def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+            raise RuntimeError("cannot schedule new futures after shutdown")
+
+    rig = Rig(make_dag(), executor=Broken())
+    assert rig.run() is None
+    assert rig.outcomes == [("a", Outcome.LOST)] * 3
+    assert rig.state() is TaskState.FAILED
+
+
+def test_a_future_that_was_cancelled_is_a_lost_try() -> None:
+    class Cancelling(Dying):
+        def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+            future = Future[Any]() if self.errors else super().submit(fn, *args, **kwargs)
+            if self.errors:
+                self.errors.clear()
+                future.cancel()
+            return future
+
+    rig = Rig(make_dag(), executor=Cancelling(RuntimeError()))
+    rig.run()
+    assert rig.outcomes == [("a", Outcome.LOST), ("a", Outcome.SUCCESS)]
+
+
+# stopping
+
+
+def run_beside(rig: Rig) -> tuple[Thread, list[Stopped | None]]:
+    ended: list[Stopped | None] = []
+    thread = Thread(target=lambda: ended.append(rig.run()))
+    thread.start()
+    return thread, ended
+
+
+def test_the_first_signal_drains(threads: Executor) -> None:
+    """What runs is heard to its end; no date opens, no task starts."""
+    rig: Rig
+    dag = make_dag(task(lambda: rig.coordinator.ask_to_stop(signal.SIGINT)), make_task("b", after="a"))
+    rig = Rig(dag, [day(1), day(2)], executor=threads, limits=make_limits(1))
+    assert rig.run() == Stopped(signal.SIGINT, 0)
+    assert rig.store.ledger.states(day(1)) == {"a": TaskState.SUCCESS}
+    assert rig.store.ledger.runs.keys() == {day(1)}
+    assert rig.store.ledger.outcomes == {}
+    assert rig.watching.stopping == [(signal.SIGINT, 1)]
+
+
+def test_the_second_signal_ends_what_runs(threads: Executor) -> None:
+    started = Event()
+
+    def long() -> None:
+        started.set()
+        spin()
+
+    rig = Rig(make_dag(task(long, retries=3)), executor=threads)
+    thread, ended = run_beside(rig)
+    started.wait(5)
+    rig.coordinator.ask_to_stop(signal.SIGINT)
+    rig.coordinator.ask_to_stop(signal.SIGINT)
+    thread.join(5)
+    assert ended == [Stopped(signal.SIGINT, 0)]
+    row = rig.store.ledger.instances[FIRST, "a"]
+    assert (row.state, row.spent, row.losses) == (TaskState.SCHEDULED, 0, 0)
+    assert rig.outcomes == [("a", Outcome.LOST)]
+
+
+def test_the_second_signal_ends_a_shell_task_with_its_children(threads: Executor, tmp_path: Path) -> None:
+    from engine.helpers import is_alive
+
+    dag = make_dag(make_task("a", work=ShellWork(f"sleep 30 & echo $! > {tmp_path}/pid; wait")))
+    rig = Rig(dag, executor=threads, logs=str(tmp_path))
+    thread, ended = run_beside(rig)
+    wait_until(lambda: (tmp_path / "pid").exists() and bool((tmp_path / "pid").read_text()))
+    for _ in range(2):
+        rig.coordinator.ask_to_stop(signal.SIGINT)
+    thread.join(5)
+    assert ended == [Stopped(signal.SIGINT, 0)]
+    wait_until(lambda: not is_alive(int((tmp_path / "pid").read_text())))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_term_and_hup_drain_for_the_grace_time_and_then_end_what_runs(threads: Executor, number: int) -> None:
+    started = Event()
+
+    def long() -> None:
+        started.set()
+        spin()
+
+    rig = Rig(make_dag(task(long)), executor=threads, grace_s=0.05)
+    thread, ended = run_beside(rig)
+    started.wait(5)
+    rig.coordinator.ask_to_stop(number)
+    thread.join(5)
+    assert ended == [Stopped(number, 0)]
+    assert rig.outcomes == [("a", Outcome.LOST)]
+
+
+def test_within_the_grace_time_a_task_ends_by_itself(threads: Executor) -> None:
+    started = Event()
+
+    def short() -> None:
+        started.set()
+        time.sleep(0.05)
+
+    rig = Rig(make_dag(task(short)), executor=threads, grace_s=20)
+    thread, ended = run_beside(rig)
+    started.wait(5)
+    rig.coordinator.ask_to_stop(signal.SIGTERM)
+    thread.join(5)
+    assert ended == [Stopped(signal.SIGTERM, 0)]
+    assert rig.outcomes == [("a", Outcome.SUCCESS)]
+
+
+def test_a_thread_that_does_not_return_is_left_and_counted(threads: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "ABORT_WAIT_S", 0.05)
+    started = Event()
+
+    def deaf() -> None:
+        started.set()
+        time.sleep(0.3)  # in C: the exception comes when it returns
+
+    rig = Rig(make_dag(task(deaf)), executor=threads)
+    thread, ended = run_beside(rig)
+    started.wait(5)
+    for _ in range(2):
+        rig.coordinator.ask_to_stop(signal.SIGINT)
+    thread.join(5)
+    assert ended == [Stopped(signal.SIGINT, 1)]
+    assert rig.state() in (TaskState.QUEUED, TaskState.RUNNING)
+
+
+def test_a_real_signal_stops_a_loop_that_waits(threads: Executor) -> None:
+    """The handler runs in the main thread, which sits in the inbox at that moment."""
+    started = Event()
+
+    def short() -> None:
+        started.set()
+        time.sleep(0.1)
+
+    rig = Rig(make_dag(task(short)), [day(1), day(2)], executor=threads, limits=make_limits(1))
+
+    def interrupt() -> None:
+        started.wait(5)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    Thread(target=interrupt).start()
+    with handling(rig.coordinator.ask_to_stop):
+        assert rig.run() == Stopped(signal.SIGINT, 0)
+    assert rig.store.ledger.outcomes == {day(1): RunState.SUCCESS}
+
+
+def test_a_stop_that_waits_behind_reports_is_heard_in_the_same_turn() -> None:
+    rig = Rig(make_dag(make_task("a"), make_task("b", after="a")))
+    rig.coordinator.inbox.put(StopAsked(signal.SIGINT))
+    assert rig.run() == Stopped(signal.SIGINT, 0)
+    assert rig.store.ledger.states(FIRST) == {"a": TaskState.SUCCESS}
+
+
+# time limits
+
+
+def test_a_dagrun_timeout_ends_what_runs_and_takes_its_report_as_late(threads: Executor) -> None:
+    """Section 6, dagrun_timeout: run failed, unfinished tasks skipped."""
+    rig = Rig(make_dag(task(spin), make_task("b", after="a"), dagrun_timeout_s=0.1), executor=threads)
+    begun = time.monotonic()
+    assert rig.run() is None
+    assert time.monotonic() - begun < 5
+    assert rig.store.ledger.outcomes == {FIRST: RunState.FAILED}
+    assert rig.store.ledger.states(FIRST) == dict.fromkeys("ab", TaskState.SKIPPED)
+    assert rig.outcomes == [("a", Outcome.LATE)]
+
+
+def test_a_python_task_past_its_time_is_shown_until_its_thread_returns(threads: Executor) -> None:
+    """Section 6, execution_timeout: `timed out, still running`; the retry starts only then."""
+    ends: list[float] = []
+
+    def deaf() -> None:
+        if ends:
+            return
+        time.sleep(0.2)
+        ends.append(time.monotonic())
+        time.sleep(0.001)
+
+    slow = task(deaf, execution_timeout_s=0.05, retry=RetryPolicy(1, delay_s=0))
+    rig = Rig(make_dag(slow), executor=threads)
+    rig.run()
+    reasons = [row.reason for batch in rig.store.batches for row in batch.instances]
+    assert "timed out, still running" in reasons
+    first, *_ = rig.store.ledger.attempts.values()
+    assert (first.outcome, first.reason) == (Outcome.RETRY, "timed out after 0.05 s")
+    assert first.ended_at - first.started_at >= 200_000
+
+
+def test_stdout_of_the_loop_itself_is_untouched() -> None:
+    before = sys.stdout
+    Rig(make_dag()).run()
+    assert sys.stdout is before
