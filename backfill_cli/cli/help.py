@@ -14,6 +14,8 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
+from backfill_cli.cli.values import plain_values
+
 Row = tuple[str, str]
 
 _SHARED = "Shared options"
@@ -58,6 +60,9 @@ def _bolder() -> Any:
 class Command(TyperCommand):
     """A command whose help is a `page`; its epilog holds the examples."""
 
+    def get_params(self, ctx: Any) -> list[Any]:
+        return plain_values(super().get_params(ctx))
+
     def format_help(self, ctx: Any, formatter: Any) -> None:
         sections: dict[str, list[Row]] = {"Arguments": []}
         for param in self.get_params(ctx):
@@ -99,6 +104,9 @@ def _option_row(param: Any) -> Row:
 
 class Group(TyperGroup):
     """A command with commands below it, listed with their one-line helps."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return plain_values(super().get_params(ctx))
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         usage = " ".join([ctx.command_path, *self.collect_usage_pieces(ctx)])

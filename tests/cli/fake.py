@@ -20,7 +20,14 @@ class FakeService:
     calls: ClassVar[list[tuple[str, tuple[Any, ...], dict[str, Any]]]] = []
     answers: ClassVar[dict[str, Any]] = {}
 
-    def __init__(self, *, store: str | None = None, settings: Any = None, workers: int | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        store: str | None = None,
+        settings: Any = None,
+        workers: int | None = None,
+        command: tuple[str, ...] = (),
+    ) -> None:
         self._note("init", store=store, workers=workers)
 
     def _note(self, name: str, *args: Any, **kwargs: Any) -> None:
