@@ -69,8 +69,15 @@ class Narrator:
 
     def command(self, ran: Ran) -> None:
         """A command, what it printed, and its exit code when it is not 0."""
-        self._print([], ["    $ ", (ran.command, "cyan")])
-        self._write(self._quoted(line) for line in _shown(ran))
+        from backfill_cli.render.parts import folded
+
+        first, *more = _command_lines(ran.command, self.width - 8)
+        self._print([], ["    $ ", (first, "cyan")])
+        self._write(["        ", (one, "cyan")] for one in more)
+        screen, told = _shown(ran)
+        self._write(["    ", ("│ ", "dim"), one] for one in screen)
+        for one in told:
+            self._write(folded(one, self.width, first=("    │ ", "dim"), rest="    │   "))
         if ran.code:
             self._print(["    exit ", (str(ran.code), "bold yellow")])
         self._print([])
@@ -140,9 +147,6 @@ class Narrator:
         if kept:
             self._print([(" folder ", "dim"), kept])
 
-    def _quoted(self, text: str) -> Sequence[Part]:
-        return ["    ", ("│ ", "dim"), text]
-
     def _print(self, *lines: Sequence[Part]) -> None:
         self._write(lines)
 
@@ -160,12 +164,26 @@ class Narrator:
         sys.stdout.flush()
 
 
-def _shown(ran: Ran) -> list[str]:
-    """The lines of a command that belong into the story: its screen, then errors and warnings, no progress."""
-    if "--json" in ran.command.split():
-        return [f"one JSON document, {len(ran.out.encode()):,} bytes"]
+def _command_lines(command: str, width: int) -> list[str]:
+    """The command in lines that can be pasted as they stand, broken before a flag where it is too long."""
+    lines = [""]
+    for part in re.split(r" (?=--)", command):
+        line = f"{lines[-1]} {part}".lstrip()
+        in_quotes = bool(lines[-1].count("'") % 2 or lines[-1].count('"') % 2)
+        if lines[-1] and len(line) > width - 2 and not in_quotes:
+            lines[-1] += " \\"
+            lines.append(part)
+        else:
+            lines[-1] = line
+    return lines
+
+
+def _shown(ran: Ran) -> tuple[list[str], list[str]]:
+    """What belongs into the story: the screen of a command, and its errors and warnings without the progress."""
     told = [one for one in ran.err.splitlines() if not _PROGRESS.match(one)]
-    return "\n".join([*ran.out.splitlines(), *told]).strip("\n").splitlines()
+    if "--json" in ran.command.split():
+        return [f"one JSON document, {len(ran.out.encode()):,} bytes"], told
+    return ran.out.strip("\n").splitlines(), told
 
 
 def _asked_width() -> int:

@@ -110,8 +110,7 @@ class Stage:
             TimeoutError: It did not end.
         """
         began = time.monotonic()
-        # Not `-m`: it would put the private folder in front of every library.
-        start = [sys.executable, "-c", "from backfill_cli.__main__ import main; main()"]
+        start = [sys.executable, "-P", "-m", "backfill_cli"]  # -P: a file here must not hide a library
         try:
             ended = subprocess.run(
                 [*start, *shlex.split(command)],

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import runpy
+import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -61,6 +64,7 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     folder.mkdir()
     (folder / "_shared").symlink_to(FOLDER / "_shared")
     monkeypatch.setattr(files, "scenario_folder", lambda: folder)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # what dies cannot clean up
 
     def write(body: str, lesson: str = "A lesson") -> Scenario:
         path = folder / "99_01_01_a_test.py"
@@ -163,7 +167,6 @@ def test_a_task_that_writes_beside_the_scenario_fails_it(written) -> None:
 
 def test_the_stage_is_private_and_gone_afterwards(written, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Settings of the folders above, BFILL_… and the visitor's working directory stay out of it."""
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setenv("BFILL_WORKERS", "none")
     monkeypatch.chdir(tmp_path)
     Path("bfill.toml").write_text("nonsense = 1\n")
@@ -232,3 +235,43 @@ def test_run_gives_the_table_as_json_and_the_story_to_people() -> None:
 @pytest.mark.parametrize("words", [["run"], ["run", "17.3.1", "--all"], ["run", "17.3", "--keep"]])
 def test_run_refuses_what_it_cannot_mean(words: list[str]) -> None:
     assert bfill(*words).returncode == 2
+
+
+def test_an_installed_bfill_plays_the_scenarios_that_came_with_it(tmp_path: Path) -> None:
+    """As in the wheel: beside the modules as `_scenarios`, and nothing of them at the top of site-packages."""
+    build = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]
+    wheel = build["targets"]["wheel"]
+    assert wheel["packages"] == ["backfill_cli"]
+    assert wheel["force-include"]["scenarios"] == "backfill_cli/_scenarios"
+    assert all(place.startswith("backfill_cli/") for place in wheel["force-include"].values())
+
+    site = tmp_path / "site"
+    no_cache = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(FOLDER.parent / "backfill_cli", site / "backfill_cli", ignore=no_cache)
+    shutil.copytree(FOLDER, site / "backfill_cli" / "_scenarios", ignore=no_cache)
+    ran = subprocess.run(
+        [sys.executable, "-P", "-m", "backfill_cli", "scenario", "run", "17.3.3", "--json"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(site)},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    (run,) = json.loads(ran.stdout)["data"]["scenarios"]
+    assert Path(run["path"]).is_relative_to(site)
+
+
+def test_most_at_once_counts_what_shares_a_moment_and_not_what_only_touches() -> None:
+    """The proof behind "at most three at once" is itself proved, against counting at every moment."""
+    evidence = runpy.run_path(str(FOLDER / "_shared" / "evidence.py"))
+    most_at_once = evidence["most_at_once"]
+    assert most_at_once([]) == 0
+    assert most_at_once([(0, 2), (2, 4), (4, 6)]) == 1
+    assert most_at_once({"a": (0, 3), "b": (2, 4), "c": (1, 3)}) == 3
+    dice = random.Random(17)
+    for _ in range(200):
+        starts = [dice.randint(0, 30) for _ in range(12)]
+        spans = [(start, start + dice.randint(1, 9)) for start in starts]
+        counted = max(sum(start <= moment < end for start, end in spans) for moment in range(40))
+        assert most_at_once(spans) == counted
