@@ -13,29 +13,27 @@ tasks, and of dates that wait for each other, may thus be longer than any stack.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
-from heapq import heappop, heappush
+from collections.abc import Iterable, Mapping
 
 from backfill_cli.core.changes import Changes, Key
 from backfill_cli.core.context import PreviousSuccess
 from backfill_cli.core.graph import NO_CALLBACKS, Dag, Task
-from backfill_cli.core.planning import INTERRUPTED
-from backfill_cli.core.pools import Pools, Ready
 from backfill_cli.core.ports import AttemptReport, ProgressCounts
-from backfill_cli.core.progress import Instance, OpenRun, RunSpec
-from backfill_cli.core.records import Counts, RunRow, RunType
+from backfill_cli.core.progress import OpenRun, RunSpec, later_success
+from backfill_cli.core.records import Counts, RunType
 from backfill_cli.core.restoring import restore
-from backfill_cli.core.retries import classify
 from backfill_cli.core.rules import MET, Past, PastRun, Upstream, Verdict, cut_off, decide, past_of, watched_by
+from backfill_cli.core.slots import Slots
 from backfill_cli.core.states import Event, Outcome, RunState, TaskState, advance
 from backfill_cli.core.steps import Flight, Limits, Step, Submission
+from backfill_cli.core.timers import Timers
+from backfill_cli.core.tries import begin_try, end_try, stopped_try
 from backfill_cli.core.wording import waiting_reasons, why_blocked, why_failed
 from backfill_cli.core.work import EmptyWork
 
 __all__ = ["BackfillMachine", "Flight", "Limits", "Step", "Submission"]
 
 MICROSECONDS = 1_000_000
-_USES_BUDGET = frozenset({Outcome.SUCCESS, Outcome.FAILED, Outcome.RETRY, Outcome.SKIPPED})
 
 
 class BackfillMachine:
@@ -69,12 +67,11 @@ class BackfillMachine:
         self.completed, self.failed, self.blocked = done.completed, done.failed, 0
         self.stopping = self.aborting = False
         self.runs: dict[int, OpenRun] = {}
-        self.flights: dict[Key, Flight] = {}
-        self.pools = Pools(limits.pools)
         self._backwards = backwards
         self._latest: OpenRun | None = None
         self._latest_success: PreviousSuccess | None = None
-        self._timers: list[tuple[int, int, str]] = []
+        self._timers = Timers(self.runs)
+        self._slots = Slots(dag, limits, self.runs)
         self._changes = Changes(dag.version, backfill_id, owner)
         self._cancellations: list[Key] = []
         self._to_consider: deque[tuple[OpenRun, str]] = deque()
@@ -97,6 +94,11 @@ class BackfillMachine:
         return 0 if self.stopping else self.limits.parallel - len(self.runs)
 
     @property
+    def flights(self) -> Mapping[Key, Flight]:
+        """The tries that were submitted and have not reported."""
+        return self._slots.flights
+
+    @property
     def is_drained(self) -> bool:
         """Nothing is in flight, and nothing more will start by itself."""
         return not self.flights and (self.stopping or not self.runs)
@@ -117,7 +119,7 @@ class BackfillMachine:
         if isinstance(run.previous, OpenRun):
             run.previous.followers.append(run)
         if not self._backwards:
-            run.previous_success = _later(run.previous_success, self._latest_success)
+            run.previous_success = later_success(run.previous_success, self._latest_success)
         self.runs[run.logical_date] = run
         if not (self.dag.catchup and run.run_type is RunType.MANUAL):  # semantics section 4, rule 3
             self._latest = run
@@ -127,7 +129,7 @@ class BackfillMachine:
             for task_id, one in run.instances.items():
                 if one.state is TaskState.UP_FOR_RETRY:
                     run.active += 1
-                    heappush(self._timers, (now if one.retry_at is None else one.retry_at, run.logical_date, task_id))
+                    self._timers.retry(now if one.retry_at is None else one.retry_at, run.logical_date, task_id)
         for task_id in self.dag.tasks if spec.instances else self._first:
             self._to_consider.append((run, task_id))
         self._to_settle.append(run)
@@ -144,26 +146,16 @@ class BackfillMachine:
 
     def on_report(self, report: AttemptReport, now: int) -> None:
         """A try ended. A report for an older try, or for one that was given up, is recorded as late."""
-        key = report.logical_date, report.task_id
-        flight = self.flights.get(key)
-        if flight is None or flight.try_number != report.try_number:
-            self._changes.attempt(report, Outcome.LATE)
-            return
-        del self.flights[key]
-        self.pools.give_back(flight.pool, flight.slots)
         run = self.runs.get(report.logical_date)
-        if run is None:  # given up meanwhile: dagrun_timeout
+        # Without a run it was given up meanwhile: dagrun_timeout. Its slots were held until now.
+        if not self._slots.end(report) or run is None:
             self._changes.attempt(report, Outcome.LATE)
             return
-        run.in_flight -= 1
         run.active -= 1
-        self._unpark(run)
         one = run.instances[report.task_id]
         if one.state is TaskState.QUEUED:
             one.state = advance(one.state, Event.STARTED)
-        if self.aborting and report.outcome not in (Outcome.SUCCESS, Outcome.SKIPPED):
-            report = _as_lost(report)
-        self._end_try(run, report, one, now)
+        self._end_try(run, stopped_try(report) if self.aborting else report, now)
         self._to_settle.append(run)
         self._propagate(now)
 
@@ -177,18 +169,14 @@ class BackfillMachine:
 
     def on_time(self, now: int) -> None:
         """Let what is due by `now` (epoch µs) happen: retries, and dag_runs whose time is up."""
-        while self._timers and self._timers[0][0] <= now:
-            _, logical_date, task_id = heappop(self._timers)
-            run = self.runs.get(logical_date)
-            if run is None:
-                continue
-            if not task_id:
+        for run, task_id in self._timers.due(now):
+            if task_id is None:
                 self._time_out(run, now)
             elif (one := run.instances[task_id]).state is TaskState.UP_FOR_RETRY:
                 one.state = advance(one.state, Event.RETRY_DUE)
                 one.retry_at = None
                 run.active -= 1
-                self._changes.instance(logical_date, task_id, one)
+                self._changes.instance(run.logical_date, task_id, one)
                 self._to_consider.append((run, task_id))
                 self._to_settle.append(run)
         self._propagate(now)
@@ -198,14 +186,6 @@ class BackfillMachine:
         self.stopping = True
         self.aborting = self.aborting or abort
 
-    def release(self) -> list[RunRow]:
-        """Return rows that give every open dag_run back: `queued`, nobody's, for the next command to resume."""
-        rows = []
-        for run in self.runs.values():
-            run.state, run.reason = RunState.QUEUED, INTERRUPTED
-            rows.append(run.row(self.dag.version, self.backfill_id, None, None))
-        return rows
-
     # what follows
 
     def take(self, now: int) -> Step:
@@ -213,58 +193,26 @@ class BackfillMachine:
         submissions = [] if self.stopping else self._dispatch(now)
         batch = self._changes.take(self.completed, self.failed)
         cancellations, self._cancellations = self._cancellations, []
-        while self._timers and self._timers[0][1] not in self.runs:
-            heappop(self._timers)
-        return Step(batch, submissions, cancellations, self._timers[0][0] if self._timers else None)
+        return Step(batch, submissions, cancellations, self._timers.next_at())
 
     def next_retry_at(self) -> int | None:
         """Return when the next retry is due, epoch microseconds; None without one."""
-        return min((at for at, date, task_id in self._timers if task_id and date in self.runs), default=None)
+        return min(self._timers.retries(), default=None)
 
     def waiting(self) -> dict[str, int]:
         """Return how many tasks wait, by the reason in words; for the progress line."""
-        retries = sum(1 for _, date, task_id in self._timers if task_id and date in self.runs)
-        return waiting_reasons(self.pools, self.runs.values(), retries, self.dag.max_active_tasks)
+        retries = len(self._timers.retries())
+        return waiting_reasons(self._slots.pools, self.runs.values(), retries, self.dag.max_active_tasks)
 
     def _dispatch(self, now: int) -> list[Submission]:
         submissions = []
-        for ready in self.pools.take(self.limits.capacity - len(self.flights), self._may_go):
-            run = self.runs[ready.logical_date]
+        for run, ready in self._slots.take():
+            one = begin_try(run, ready.task_id, now, self._changes)
+            self._mark_running(run, now)
+            self._slots.begin(run, ready, one.try_number)
             task = self.dag.tasks[ready.task_id]
-            one = run.instances[ready.task_id]
-            self._begin_try(run, task, one, now)
-            key = ready.logical_date, ready.task_id
-            self.flights[key] = Flight(one.try_number, ready.pool, ready.slots)
-            run.in_flight += 1
             submissions.append(Submission(run, task, one.try_number, one.spent, run.previous_success))
         return submissions
-
-    def _unpark(self, run: OpenRun) -> None:
-        """A place under max_active_tasks is free: the best parked task of each pool waits for its pool again."""
-        for heap in run.parked.values():
-            if heap:
-                self.pools.add(heappop(heap))
-
-    def _may_go(self, ready: Ready) -> bool:
-        run = self.runs.get(ready.logical_date)
-        if run is None or run.instances[ready.task_id].state is not TaskState.SCHEDULED:
-            return False
-        if run.in_flight >= self.dag.max_active_tasks:
-            heappush(run.parked.setdefault(ready.pool, []), ready)
-            return False
-        return True
-
-    def _begin_try(self, run: OpenRun, task: Task, one: Instance, now: int) -> None:
-        one.state = advance(one.state, Event.DISPATCHED)
-        one.is_ready = False
-        one.try_number += 1
-        # Until the worker says when it began: a crash in between must leave a time to show.
-        one.started_at, one.ended_at, one.retry_at, one.reason = now, None, None, None
-        if one.try_number > 1:  # the XComs of a try are cleared when the next begins
-            self._changes.clear_xcoms(run.logical_date, task.task_id)
-            run.xcoms.pop(task.task_id, None)
-        self._changes.instance(run.logical_date, task.task_id, one)
-        self._mark_running(run, now)
 
     def _mark_running(self, run: OpenRun, now: int) -> None:
         if run.state is RunState.RUNNING:
@@ -272,22 +220,12 @@ class BackfillMachine:
         run.state, run.started_at, run.reason = RunState.RUNNING, now, None
         self._changes.run(run)
         if self.dag.dagrun_timeout_s is not None:
-            due = now + int(self.dag.dagrun_timeout_s * MICROSECONDS)
-            heappush(self._timers, (due, run.logical_date, ""))
+            self._timers.timeout(now + int(self.dag.dagrun_timeout_s * MICROSECONDS), run.logical_date)
 
-    def _end_try(self, run: OpenRun, report: AttemptReport, one: Instance, now: int) -> None:
+    def _end_try(self, run: OpenRun, report: AttemptReport, now: int) -> None:
         task = self.dag.tasks[report.task_id]
-        lost = report.outcome is Outcome.LOST
-        if not self.aborting:  # being stopped by a person says nothing against the task
-            one.losses = one.losses + 1 if lost else 0
-        if report.outcome in _USES_BUDGET:
-            one.spent += 1
-        event = classify(report, counted=one.spent, losses=one.losses, policy=task.retry)
-        one.started_at, one.ended_at, one.reason = report.started_at, report.ended_at, report.reason
-        self._changes.attempt(report, Outcome.FAILED if event is Event.FAILED and not lost else report.outcome)
-        if report.xcoms:
-            run.xcoms[task.task_id] = dict(report.xcoms)
-            self._changes.xcoms(run.logical_date, task.task_id, report.xcoms)
+        one = run.instances[report.task_id]
+        event = end_try(run, task, report, self._changes, aborting=self.aborting)
         if event is Event.SUCCEEDED:
             self._skip_unfollowed(run, report, now)
         self._move(run, task.task_id, event, now)
@@ -297,7 +235,7 @@ class BackfillMachine:
                 delay = task.retry.delay_after(one.spent, f"{self.dag.dag_id}/{run.logical_date}/{task.task_id}")
             one.retry_at = report.ended_at + int(delay * MICROSECONDS)
             run.active += 1
-            heappush(self._timers, (one.retry_at, run.logical_date, task.task_id))
+            self._timers.retry(one.retry_at, run.logical_date, task.task_id)
         elif one.state is TaskState.SCHEDULED:
             self._to_consider.append((run, task.task_id))
 
@@ -361,26 +299,17 @@ class BackfillMachine:
         run.active += 1
         one.is_ready = True
         if task_id in self._instant and not self.stopping:
-            self._pass_through(run, task, one, now)
+            self._pass_through(run, task_id, now)
             return
-        self.pools.add(
-            Ready(
-                -self.dag.weights[task_id],
-                run.logical_date,
-                self.dag.position[task_id],
-                task_id,
-                task.pool_slots,
-                task.pool,
-            )
-        )
+        self._slots.wait(run, task)
 
-    def _pass_through(self, run: OpenRun, task: Task, one: Instance, now: int) -> None:
+    def _pass_through(self, run: OpenRun, task_id: str, now: int) -> None:
         """Finish an empty task on the spot: it joins or forks, and needs neither a slot nor a worker."""
-        self._begin_try(run, task, one, now)
+        one = begin_try(run, task_id, now, self._changes)
+        self._mark_running(run, now)
         one.state = advance(one.state, Event.STARTED)
         run.active -= 1
-        report = AttemptReport(run.logical_date, task.task_id, one.try_number, Outcome.SUCCESS, now, now)
-        self._end_try(run, report, one, now)
+        self._end_try(run, AttemptReport(run.logical_date, task_id, one.try_number, Outcome.SUCCESS, now, now), now)
 
     def _past_allows(self, run: OpenRun, task: Task) -> bool:
         past = self._past(run, task)
@@ -438,10 +367,10 @@ class BackfillMachine:
 
     def _note_success(self, run: OpenRun) -> None:
         success = PreviousSuccess(run.logical_date, run.data_interval_end, run.started_at)
-        self._latest_success = _later(self._latest_success, success)
+        self._latest_success = later_success(self._latest_success, success)
         for other in self.runs.values():
             if other.logical_date > run.logical_date:
-                other.previous_success = _later(other.previous_success, success)
+                other.previous_success = later_success(other.previous_success, success)
 
     def _time_out(self, run: OpenRun, now: int) -> None:
         """dagrun_timeout: the run fails, what is unfinished is skipped, what is running is asked to end."""
@@ -469,16 +398,3 @@ class BackfillMachine:
         if spec.previous is not None and spec.previous.logical_date > latest.logical_date:
             return spec.previous
         return latest
-
-
-def _later(one: PreviousSuccess | None, other: PreviousSuccess | None) -> PreviousSuccess | None:
-    """Return the one of the later date; of one date `other`, which is what was seen last."""
-    if one is None or other is None:
-        return other if one is None else one
-    return one if one.data_interval_start > other.data_interval_start else other
-
-
-def _as_lost(report: AttemptReport) -> AttemptReport:
-    from dataclasses import replace
-
-    return replace(report, outcome=Outcome.LOST, reason=f"stopped ({report.reason})", xcoms={}, follow=None)

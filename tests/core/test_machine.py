@@ -586,7 +586,7 @@ def test_dagrun_timeout_fails_the_run_skips_what_is_unfinished_and_cancels_what_
     assert [one.outcome for one in play.ledger.attempts.values() if one.task_id == "slow"] == [Outcome.LATE]
     assert play.state("slow") is TaskState.SKIPPED
     assert play.is_over
-    assert play.machine.pools.taken["default_pool"] == 0
+    assert play.machine._slots.pools.taken["default_pool"] == 0
 
 
 def test_dagrun_timeout_of_a_finished_run_wakes_nobody() -> None:

@@ -73,14 +73,17 @@ def test_what_ends_while_draining_counts_as_it_always_does() -> None:
     assert day(2) not in play.ledger.outcomes
 
 
-def test_release_gives_open_dag_runs_back_as_interrupted() -> None:
+def test_a_drained_dag_run_goes_back_to_the_next_command_as_interrupted() -> None:
     play = Play(make_dag(make_task("a"), make_task("b", after="a")), [day(1), day(2)])
     play.turn()
     play.machine.stop()
     play.end("a", FAIL, date=day(1))
     play.end("a", date=day(2))
-    (row,) = play.machine.release()
-    assert (row.logical_date, row.state, row.owner, row.reason) == (day(2), RunState.QUEUED, None, "interrupted")
+    assert list(play.machine.runs) == [day(2)]
+    play.ledger.recover(play.now, counts_as_loss=False)
+    row = play.run_row(day(2))
+    assert (row.state, row.owner, row.reason) == (RunState.QUEUED, None, "interrupted")
+    assert play.state("a", day(2)) is TaskState.SUCCESS
 
 
 @pytest.mark.parametrize("outcome", [RETRY, FAIL, DEFER, LOST])

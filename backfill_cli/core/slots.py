@@ -1,0 +1,73 @@
+"""Who may start now: ready tasks, the slots of the executor and the pools, max_active_tasks of each dag_run.
+
+Owns the way of a task from ready to in flight and back. Which pool lets whom go first is `core/pools.py`; when a task
+is ready is decided in `core/machine.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from heapq import heappop, heappush
+
+from backfill_cli.core.changes import Key
+from backfill_cli.core.graph import Dag, Task
+from backfill_cli.core.pools import Pools, Ready
+from backfill_cli.core.ports import AttemptReport
+from backfill_cli.core.progress import OpenRun
+from backfill_cli.core.states import TaskState
+from backfill_cli.core.steps import Flight, Limits
+
+
+class Slots:
+    """The tasks that are ready, and those in flight, of the dag_runs in `runs`, which changes while this looks on."""
+
+    def __init__(self, dag: Dag, limits: Limits, runs: Mapping[int, OpenRun]) -> None:
+        self.pools = Pools(limits.pools)
+        self.flights: dict[Key, Flight] = {}
+        self._dag = dag
+        self._capacity = limits.capacity
+        self._runs = runs
+
+    def wait(self, run: OpenRun, task: Task) -> None:
+        """Let a ready task wait for its pool."""
+        task_id = task.task_id
+        place, weight = self._dag.position[task_id], self._dag.weights[task_id]
+        self.pools.add(Ready(-weight, run.logical_date, place, task_id, task.pool_slots, task.pool))
+
+    def take(self) -> Iterator[tuple[OpenRun, Ready]]:
+        """Yield what may start now, in order of priority; each must `begin` before the next is asked for."""
+        for ready in self.pools.take(self._capacity - len(self.flights), self._may_go):
+            yield self._runs[ready.logical_date], ready
+
+    def begin(self, run: OpenRun, ready: Ready, try_number: int) -> None:
+        self.flights[ready.logical_date, ready.task_id] = Flight(try_number, ready.pool, ready.slots)
+        run.in_flight += 1
+
+    def end(self, report: AttemptReport) -> bool:
+        """Give back what a try held. False: no such try is in flight."""
+        key = report.logical_date, report.task_id
+        flight = self.flights.get(key)
+        if flight is None or flight.try_number != report.try_number:
+            return False
+        del self.flights[key]
+        self.pools.give_back(flight.pool, flight.slots)
+        run = self._runs.get(report.logical_date)
+        if run is not None:
+            run.in_flight -= 1
+            self._unpark(run)
+        return True
+
+    def _may_go(self, ready: Ready) -> bool:
+        run = self._runs.get(ready.logical_date)
+        if run is None or run.instances[ready.task_id].state is not TaskState.SCHEDULED:
+            return False  # given up meanwhile: dagrun_timeout
+        if run.in_flight >= self._dag.max_active_tasks:
+            heappush(run.parked.setdefault(ready.pool, []), ready)
+            return False
+        return True
+
+    def _unpark(self, run: OpenRun) -> None:
+        """A place under max_active_tasks is free: the best parked task of each pool waits for its pool again."""
+        for heap in run.parked.values():
+            if heap:
+                self.pools.add(heappop(heap))
