@@ -17,6 +17,7 @@ from backfill_cli.app.ids import new_backfill_id
 from backfill_cli.app.plan import Prepared
 from backfill_cli.app.recovering import recover_dead_owners
 from backfill_cli.app.trail import conf_details, record
+from backfill_cli.core.planning import HELD
 from backfill_cli.core.ports import Store, Writer
 from backfill_cli.core.records import Action, BackfillRow, Batch, Claim, Counts, OutcomeRow, PlanRow
 from backfill_cli.core.results import BackfillOptions, PlanResult, Reexecuted, iso
@@ -198,8 +199,11 @@ def _again(writer: Writer, backfill_id: str) -> BackfillRow:
 
 
 def refuse_overlap(writer: Writer, dag_id: str, rows: Iterable[PlanRow], *, besides: str | None = None) -> None:
-    """Refuse when a living process still has to finish a date that these rows want to run, or owns it now."""
-    wanted = [row.logical_date for row in rows if row.action is not Action.SKIP]
+    """Refuse when a living process still has to finish a date that these rows want to run, or owns it now.
+
+    A date that is open now is a SKIP in the plan, which only looks; whoever asks to run it has to be told.
+    """
+    wanted = [row.logical_date for row in rows if row.action is not Action.SKIP or row.reason == HELD]
     if not wanted:
         return
     first, last = min(wanted), max(wanted)

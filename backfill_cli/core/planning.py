@@ -20,6 +20,7 @@ from backfill_cli.core.states import RunState
 
 REPROCESS = frozenset({"failed", "success", "completed", "stale", "all"})
 NO_RUN = "no run yet"
+HELD = "being run by another process"
 BLOCKED = "blocked"
 CLEARED = "cleared"
 INTERRUPTED = "interrupted"
@@ -61,7 +62,7 @@ def decide_action(run: RunRow | None, policy: Policy) -> tuple[Action, str] | No
     if run is None:
         return Action.CREATE, NO_RUN
     if run.owner is not None and policy.is_live(run.owner):
-        return Action.SKIP, "being run by another process"
+        return Action.SKIP, HELD
     if policy.reset:
         return Action.RESET, f"{unfinished_because(run) if not run.state.is_terminal else run.state}, cleared first"
     if not run.state.is_terminal:
@@ -77,7 +78,7 @@ def _decide_repair(run: RunRow | None, policy: Policy) -> tuple[Action, str] | N
     if run is None or run.state is RunState.SUCCESS:
         return None
     if run.owner is not None and policy.is_live(run.owner):
-        return Action.SKIP, "being run by another process"
+        return Action.SKIP, HELD
     if run.state is RunState.FAILED:
         return Action.RERUN, "failed"
     return (Action.RESUME, BLOCKED) if unfinished_because(run) == BLOCKED else None
