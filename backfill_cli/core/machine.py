@@ -22,7 +22,7 @@ from backfill_cli.core.ports import AttemptReport, ProgressCounts
 from backfill_cli.core.progress import OpenRun, RunSpec, later_success
 from backfill_cli.core.records import Counts, RunType
 from backfill_cli.core.restoring import restore
-from backfill_cli.core.rules import MET, Past, PastRun, Upstream, Verdict, cut_off, decide, past_of, watched_by
+from backfill_cli.core.rules import Past, PastRun, Upstream, Verdict, cut_off, decide, past_of, watched_by
 from backfill_cli.core.slots import Slots
 from backfill_cli.core.states import Event, Outcome, RunState, TaskState, advance
 from backfill_cli.core.steps import Flight, Limits, Step, Submission
@@ -82,6 +82,7 @@ class BackfillMachine:
             for task in tasks
             if decide(task.trigger_rule, Upstream(len(task.upstream))) is not Verdict.WAIT
         )
+        self._depends_on_past = frozenset(task.task_id for task in tasks if watched_by(task, ()))
         self._instant = frozenset(
             task.task_id for task in tasks if isinstance(task.work, EmptyWork) and task.callbacks == NO_CALLBACKS
         )
@@ -156,7 +157,6 @@ class BackfillMachine:
         if one.state is TaskState.QUEUED:
             one.state = advance(one.state, Event.STARTED)
         self._end_try(run, stopped_try(report) if self.aborting else report, now)
-        self._to_settle.append(run)
         self._propagate(now)
 
     def on_overdue(self, logical_date: int, task_id: str, try_number: int) -> None:
@@ -178,7 +178,6 @@ class BackfillMachine:
                 run.active -= 1
                 self._changes.instance(run.logical_date, task_id, one)
                 self._to_consider.append((run, task_id))
-                self._to_settle.append(run)
         self._propagate(now)
 
     def stop(self, *, abort: bool = False) -> None:
@@ -226,7 +225,7 @@ class BackfillMachine:
         task = self.dag.tasks[report.task_id]
         one = run.instances[report.task_id]
         event = end_try(run, task, report, self._changes, aborting=self.aborting)
-        if event is Event.SUCCEEDED:
+        if event is Event.SUCCEEDED and (report.follow is not None or report.skip_behind):
             self._skip_unfollowed(run, report, now)
         self._move(run, task.task_id, event, now)
         if one.state is TaskState.UP_FOR_RETRY:
@@ -269,13 +268,13 @@ class BackfillMachine:
 
     def _propagate(self, now: int) -> None:
         """Let what has happened have its effects, near and far, until nothing moves any more."""
-        while True:
-            if self._to_consider:
-                self._consider(*self._to_consider.popleft(), now)
-            elif self._to_settle:
-                self._settle(self._to_settle.popleft(), now)
-            else:
-                return
+        to_consider, to_settle = self._to_consider, self._to_settle
+        while to_consider or to_settle:
+            while to_consider:
+                run, task_id = to_consider.popleft()
+                self._consider(run, task_id, now)
+            if to_settle:
+                self._settle(to_settle.popleft(), now)
 
     def _consider(self, run: OpenRun, task_id: str, now: int) -> None:
         """Ask the rules about a task that has not begun, and do what they say."""
@@ -294,7 +293,7 @@ class BackfillMachine:
                 one.reason = "an upstream failed"
                 self._move(run, task_id, Event.UPSTREAM_FAILED, now)
                 return
-        if not self._past_allows(run, task):
+        if task_id in self._depends_on_past and not self._past_allows(run, task):
             return
         run.active += 1
         one.is_ready = True
@@ -328,8 +327,7 @@ class BackfillMachine:
 
     def _past(self, run: OpenRun, task: Task) -> Past:
         behind = self.dag.downstream[task.task_id]
-        watched = watched_by(task, behind)
-        return past_of(task, behind, run.past(watched), ignore=run.ignore_past) if watched else MET
+        return past_of(task, behind, run.past(watched_by(task, behind)), ignore=run.ignore_past)
 
     def _recheck_past(self, run: OpenRun, watched: Iterable[str]) -> None:
         """The previous run has moved: ask again about those of the given tasks that wait for it."""
