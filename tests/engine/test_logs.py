@@ -16,9 +16,10 @@ import pytest
 from backfill_cli.engine.logs import AttemptLog, captured, speaking
 
 
-@pytest.fixture
-def open_umask() -> Iterator[None]:
-    before = os.umask(0)
+@pytest.fixture(params=[0, 0o022, 0o777])
+def any_umask(request: pytest.FixtureRequest) -> Iterator[None]:
+    """From one that takes nothing away to one that leaves nothing."""
+    before = os.umask(request.param)
     yield
     os.umask(before)
 
@@ -27,7 +28,7 @@ def mode(path: Path) -> int:
     return path.stat().st_mode & 0o777
 
 
-@pytest.mark.usefixtures("open_umask")
+@pytest.mark.usefixtures("any_umask")
 def test_files_are_0600_and_folders_0700_under_any_umask(tmp_path: Path) -> None:
     path = tmp_path / "logs" / "toy" / "run" / "a.1.log"
     log = AttemptLog(str(path))
