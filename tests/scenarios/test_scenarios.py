@@ -265,13 +265,17 @@ def test_an_installed_bfill_plays_the_scenarios_that_came_with_it(tmp_path: Path
 def test_most_at_once_counts_what_shares_a_moment_and_not_what_only_touches() -> None:
     """The proof behind "at most three at once" is itself proved, against counting at every moment."""
     evidence = runpy.run_path(str(FOLDER / "_shared" / "evidence.py"))
-    most_at_once = evidence["most_at_once"]
-    assert most_at_once([]) == 0
-    assert most_at_once([(0, 2), (2, 4), (4, 6)]) == 1
-    assert most_at_once({"a": (0, 3), "b": (2, 4), "c": (1, 3)}) == 3
+    span = evidence["Span"]
+
+    def most_at_once(*spans: tuple[int, int]) -> int:
+        return evidence["most_at_once"]([span(*one) for one in spans])
+
+    assert most_at_once() == 0
+    assert most_at_once((0, 2), (2, 4), (4, 6)) == 1
+    assert most_at_once((0, 3), (2, 4), (1, 3)) == 3
     dice = random.Random(17)
     for _ in range(200):
         starts = [dice.randint(0, 30) for _ in range(12)]
         spans = [(start, start + dice.randint(1, 9)) for start in starts]
         counted = max(sum(start <= moment < end for start, end in spans) for moment in range(40))
-        assert most_at_once(spans) == counted
+        assert most_at_once(*spans) == counted
