@@ -9,13 +9,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from backfill_cli.app.actor import host_name
+from backfill_cli.app.bench import Recipe, make_bench
 from backfill_cli.app.claiming import Claimed, Me, claim_new, claim_stored, conflict, refuse_moved
 from backfill_cli.app.closing import close_backfill, result_of
 from backfill_cli.app.commands import command_line
-from backfill_cli.app.context import AppContext, Revealed, reveal
+from backfill_cli.app.context import AppContext
 from backfill_cli.app.feed import StoreFeed
 from backfill_cli.app.ids import new_owner_id
 from backfill_cli.app.plan import Prepared, prepare, preview
@@ -30,9 +32,8 @@ from backfill_cli.core.states import BackfillState
 from backfill_cli.errors import NotFoundError, RefusedError, UsageProblem
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
     from backfill_cli.engine.attempt import Bench
+    from backfill_cli.engine.backends import Backends
     from backfill_cli.engine.coordinator import Coordinator, Stopped
     from backfill_cli.loader.resolve import Resolved
 
@@ -69,6 +70,7 @@ def run(
 def carry_out(ctx: AppContext, job: Job, listeners: Sequence[Listener]) -> BackfillResult:
     """Claim the job's dates, run them, close the backfill, and return how it ended."""
     refuse_conf(job.plan)
+    _refuse_executors(job)
     if job.row is None and not job.plan.total:
         return _nothing(ctx, job)
     me = Me(new_owner_id(), os.getpid(), host_name())
@@ -90,7 +92,6 @@ def _claim(ctx: AppContext, job: Job, me: Me, store: Store) -> Claimed:
 def _run_claimed(
     ctx: AppContext, job: Job, claimed: Claimed, me: Me, store: Store, listeners: Sequence[Listener]
 ) -> BackfillResult:
-    from backfill_cli.engine.backends import make_executor
     from backfill_cli.engine.coordinator import Coordinator
 
     dag, row = job.target.dag, claimed.row
@@ -105,14 +106,15 @@ def _run_claimed(
         done=Counts(row.completed, row.failed),
         backwards=bool(row.request.get("run_backwards")),
     )
-    executor: Executor = make_executor("thread", workers)
+    bench = make_bench(ctx.settings, ctx.environ, lambda _ref: dag)
+    backends = _backends(ctx, job, workers, bench)
     coordinator = Coordinator(
         machine,
         store=store,
         claim=Claim(me.owner, row.backfill_id, dag.dag_id, dag.version),
         feed=StoreFeed(store, dag, row),
-        executor=executor,
-        bench=_bench(ctx, job),
+        backend_of=backends,
+        bench=bench,
         dag_ref=job.target.ref,
         logs=store.logs,
         clock=ctx.clock,
@@ -124,10 +126,10 @@ def _run_claimed(
     try:
         stopped = _loop(ctx, coordinator)
     except BaseException:
-        coordinator.bench.register.cancel_all()
-        executor.shutdown(wait=False, cancel_futures=True)
+        bench.register.cancel_all()
+        backends.shutdown(wait=False)
         raise
-    executor.shutdown(wait=stopped is None, cancel_futures=True)
+    backends.shutdown(wait=stopped is None)
     closed, head = close_backfill(ctx, machine, job.options, row, me.owner, stopped, claimed.lost, store)
     for listener in listeners:
         listener.on_end()
@@ -147,20 +149,32 @@ def _loop(ctx: AppContext, coordinator: Coordinator) -> Stopped | None:
             return coordinator.run()
 
 
-def _bench(ctx: AppContext, job: Job) -> Bench:
-    from backfill_cli.engine.attempt import Bench
-    from backfill_cli.loader.settings import resolve_secret
+def _backends(ctx: AppContext, job: Job, workers: int, bench: Bench) -> Backends:
+    """Return where the tasks run, refusing what could not run there."""
+    from backfill_cli.app.worker import run_remote
+    from backfill_cli.engine.backends import Backends
 
-    def resolve(value: str) -> str:
-        return resolve_secret(value, ctx.environ)
-
-    dag = job.target.dag
-    return Bench(
-        dag_of=lambda _ref: dag,
-        variables=Revealed(ctx.settings.variables, resolve),
-        connections=Revealed(ctx.settings.connections, resolve),
-        reveal=lambda conf: reveal(conf, resolve),
+    recipe = Recipe(ctx.settings)
+    return Backends(
+        job.options.executor or "thread", workers, recipe=recipe, bench=bench, remote=partial(run_remote, recipe=recipe)
     )
+
+
+def _refuse_executors(job: Job) -> None:
+    """Refuse an executor that does not exist, and a DAG that no other process could load."""
+    from backfill_cli.engine.backends import check_backend
+    from backfill_cli.errors import DefinitionError
+
+    default = job.options.executor or "thread"
+    for task in job.target.dag.tasks.values():
+        name = task.executor or default
+        check_backend(name)
+        if name != "thread" and not job.target.ref.target:
+            raise DefinitionError(
+                f"DAG '{job.target.dag.dag_id}' exists only in this process, so executor '{name}' cannot load it",
+                hint="write it into a file, or use --executor thread",
+                code="dag-in-process",
+            )
 
 
 def _tell_start(listeners: Sequence[Listener], job: Job, row: BackfillRow) -> None:

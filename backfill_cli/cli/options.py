@@ -162,6 +162,15 @@ class Running:
         int | None,
         typer.Option("--workers", metavar="N", help="Tasks at once (32 threads, on demand).", rich_help_panel=_HOW),
     ] = None
+    executor: Annotated[
+        str | None,
+        typer.Option(
+            "--executor",
+            metavar="NAME",
+            help="Where tasks run: thread (default), process, package.module:factory.",
+            rich_help_panel=_HOW,
+        ),
+    ] = None
     run_backwards: Annotated[bool, typer.Option("--run-backwards", help="Newest date first.", rich_help_panel=_HOW)] = (
         False
     )
@@ -242,6 +251,7 @@ def backfill_options(
         given |= {
             "max_parallel_runs": at_least_one("--parallel", running.parallel),
             "workers": at_least_one("--workers", running.workers),
+            "executor": running.executor,
             "run_backwards": running.run_backwards,
             "ignore_first_depends_on_past": running.ignore_first_depends_on_past,
             "strict_templates": running.strict_templates,

@@ -365,7 +365,7 @@ class Listener(Protocol):
         ...
 
     def on_waiting(self, waiting: Mapping[str, int], next_retry_at: int | None) -> None:
-        """Tasks that wait, by reason in words ("pool warehouse: 2 of 2 slots taken"), and when the next retry is due."""
+        """Tasks that wait, by reason in words ("pool a: 2 of 2 slots taken"), and when the next retry is due."""
         ...
 
     def on_stopping(self, signal: int, running: int) -> None:

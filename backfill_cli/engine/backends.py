@@ -1,36 +1,171 @@
-"""Where tries run: a table from name to executor factory; the interface is `concurrent.futures.Executor`.
+"""Where tries run: a table from name to backend; underneath each is a `concurrent.futures.Executor`.
 
-Owns the choice and nothing of the loop: no backend has a name in `coordinator.py`. Threads are the default. Processes
-and third-party executors join as further rows, or as `package.module:factory`.
+Owns the choice, by task, and nothing of the loop: no backend has a name in `coordinator.py`. `thread` runs a try in
+this process. `process` runs Python work in child processes, so that timeouts and cancellation really end it; shell and
+SQL work has its own process group or connection and stays in threads. `package.module:factory` takes anybody's
+executor, made by `factory(workers)`; what it gets are plain values that pickle.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from functools import partial
+from typing import Protocol
 
-from backfill_cli.core.graph import near_hint
-from backfill_cli.errors import BackendError
+from backfill_cli.core.graph import Task, near_hint
+from backfill_cli.core.ports import AttemptReport, Invocation
+from backfill_cli.core.work import PythonWork
+from backfill_cli.engine.attempt import Bench, run_attempt
+from backfill_cli.engine.messages import Started, Tell
+from backfill_cli.errors import BackendError, BfillError
 
-Factory = Callable[[int], Executor]
-
-
-def _threads(workers: int) -> Executor:
-    from concurrent.futures import ThreadPoolExecutor
-
-    return ThreadPoolExecutor(workers, thread_name_prefix="bfill")
-
-
-BACKENDS: dict[str, Factory] = {"thread": _threads}
+Remote = Callable[[Invocation], AttemptReport]
+"""Runs a try on a machine that has nothing but the invocation; a module-level function, or a partial of one."""
 
 
-def make_executor(name: str, workers: int) -> Executor:
-    """Return a new executor of that name with so many workers, started on demand.
+class Backend(Protocol):
+    """Takes tries, and is shut down at the end."""
 
-    Raises:
-        BackendError: No backend of that name, or its factory fails.
+    def submit(self, invocation: Invocation, task: Task, bench: Bench, tell: Tell) -> Future[AttemptReport]:
+        """Start a try when there is a worker for it. Raises RuntimeError when there never will be."""
+        ...
+
+    def shutdown(self, *, wait: bool) -> None:
+        """Take nothing more; with `wait`, return when what runs has ended."""
+        ...
+
+
+class InThreads:
+    """Tries run in threads of this process."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+
+    def submit(self, invocation: Invocation, task: Task, bench: Bench, tell: Tell) -> Future[AttemptReport]:
+        return self._executor.submit(_run_here, invocation, bench, tell)
+
+    def shutdown(self, *, wait: bool) -> None:
+        self._executor.shutdown(wait=wait, cancel_futures=True)
+
+
+class InProcesses:
+    """Python work runs in child processes, all other work in threads."""
+
+    def __init__(self, workers: int, recipe: object, bench: Bench) -> None:
+        from backfill_cli.engine.processes import ProcessExecutor
+
+        self._processes = ProcessExecutor(workers, recipe, bench.register)
+        self._threads = InThreads(ThreadPoolExecutor(workers, thread_name_prefix="bfill"))
+
+    def submit(self, invocation: Invocation, task: Task, bench: Bench, tell: Tell) -> Future[AttemptReport]:
+        if not isinstance(task.work, PythonWork) or task.work.decides == "shell":
+            return self._threads.submit(invocation, task, bench, tell)
+        return self._processes.submit(self._processes.run, invocation, task, partial(_tell_started, invocation, tell))
+
+    def shutdown(self, *, wait: bool) -> None:
+        self._processes.shutdown(wait=wait, cancel_futures=True)
+        self._threads.shutdown(wait=wait)
+
+
+class Elsewhere:
+    """Tries run wherever somebody else's executor takes them."""
+
+    def __init__(self, executor: Executor, remote: Remote) -> None:
+        self._executor = executor
+        self._remote = remote
+
+    def submit(self, invocation: Invocation, task: Task, bench: Bench, tell: Tell) -> Future[AttemptReport]:
+        return self._executor.submit(self._remote, invocation)
+
+    def shutdown(self, *, wait: bool) -> None:
+        self._executor.shutdown(wait=wait, cancel_futures=True)
+
+
+class Backends:
+    """The backends of one run, each made when the first task asks for it.
+
+    Args:
+        default: The name for tasks that choose none.
+        workers: Tries at once, in each backend.
+        recipe: What a process of its own makes its bench from.
+        bench: This process's.
+        remote: What somebody else's executor runs.
     """
-    factory = BACKENDS.get(name)
-    if factory is not None:
-        return factory(workers)
-    raise BackendError(f"executor '{name}' is not known", hint=near_hint(name, BACKENDS), code="unknown-executor")
+
+    def __init__(self, default: str, workers: int, *, recipe: object, bench: Bench, remote: Remote) -> None:
+        self._default = default
+        self._workers = workers
+        self._recipe = recipe
+        self._bench = bench
+        self._remote = remote
+        self._made: dict[str, Backend] = {}
+
+    def __call__(self, task: Task) -> Backend:
+        """Return the backend of a task. Raises BackendError when it cannot be made."""
+        name = task.executor or self._default
+        if name not in self._made:
+            self._made[name] = self._make(name)
+        return self._made[name]
+
+    def shutdown(self, *, wait: bool) -> None:
+        for backend in self._made.values():
+            backend.shutdown(wait=wait)
+
+    def _make(self, name: str) -> Backend:
+        if name == "thread":
+            return InThreads(ThreadPoolExecutor(self._workers, thread_name_prefix="bfill"))
+        if name == "process":
+            return InProcesses(self._workers, self._recipe, self._bench)
+        return Elsewhere(load_executor(name, self._workers), self._remote)
+
+
+NAMES = ("thread", "process")
+
+
+def check_backend(name: str) -> None:
+    """Refuse a name that is no backend. Raises BackendError."""
+    if name not in NAMES and ":" not in name:
+        raise BackendError(
+            f"executor '{name}' is not known",
+            hint=near_hint(name, NAMES) + "; or package.module:factory",
+            code="unknown-executor",
+        )
+
+
+def load_executor(name: str, workers: int) -> Executor:
+    """Return what `package.module:factory` makes, given the number of workers. Raises BackendError."""
+    from importlib import import_module
+
+    check_backend(name)
+    module, _, attribute = name.partition(":")
+    try:
+        executor = getattr(import_module(module), attribute)(workers)
+    except BfillError:
+        raise
+    except Exception as error:
+        raise BackendError(
+            f"executor '{name}' cannot start: {type(error).__name__}: {error}",
+            hint="the factory takes the number of workers and returns a concurrent.futures.Executor",
+            code="executor-start",
+        ) from error
+    if not hasattr(executor, "submit"):
+        raise BackendError(
+            f"executor '{name}' made a {type(executor).__name__}, which has no submit",
+            hint="return a concurrent.futures.Executor",
+            code="executor-start",
+        )
+    made: Executor = executor
+    return made
+
+
+def _run_here(invocation: Invocation, bench: Bench, tell: Tell) -> AttemptReport:
+    """What a worker thread runs: it says that it began, then runs the try."""
+    _tell_started(invocation, tell)
+    return run_attempt(invocation, bench)
+
+
+def _tell_started(invocation: Invocation, tell: Tell) -> None:
+    key = invocation.logical_date, invocation.task_id
+    tell(Started(key, invocation.try_number, time.time_ns() // 1_000))

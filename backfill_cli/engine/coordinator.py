@@ -4,28 +4,30 @@ Owns the inbox, the order of things, and the clock's place in them. A turn takes
 dates there is room for, and asks the machine for a step; the step's rows are committed in one transaction, and only
 then do its tries leave for the executor. So whatever a worker may be doing, the store already says so.
 
-It says nothing about SQL, flags or colours, and nothing about which executor it has: `concurrent.futures.Executor` is
-all it knows. A worker that vanishes surfaces as the future's exception and becomes a `lost` report.
+It says nothing about SQL, flags or colours, and knows no executor by name: a backend takes an invocation and gives a
+future. A worker that vanishes surfaces as the future's exception and becomes a `lost` report.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError, Executor, Future
+from concurrent.futures import CancelledError, Future
 from dataclasses import replace
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import NamedTuple, Protocol
 
+from backfill_cli.core.graph import Task
 from backfill_cli.core.machine import BackfillMachine, Step, Submission
 from backfill_cli.core.ports import AttemptReport, Clock, DagRef, Invocation, Listener, Store
 from backfill_cli.core.progress import OpenRun, RunSpec
 from backfill_cli.core.records import Claim
 from backfill_cli.core.results import run_id
 from backfill_cli.core.states import Outcome
-from backfill_cli.engine.attempt import Bench, run_attempt
+from backfill_cli.engine.attempt import Bench
+from backfill_cli.engine.backends import Backend
 from backfill_cli.engine.cancelling import Key
+from backfill_cli.engine.messages import Message, Overdue, Started, StopAsked
 
 TURN = 2_000
 """Events taken in one turn, at most: bounds a transaction, and how long a stop request can wait behind reports."""
@@ -51,24 +53,6 @@ class Feed(Protocol):
         ...
 
 
-class Started(NamedTuple):
-    key: Key
-    try_number: int
-    at: int
-
-
-class Overdue(NamedTuple):
-    key: Key
-    try_number: int
-
-
-class StopAsked(NamedTuple):
-    signal: int
-
-
-Message = AttemptReport | Started | Overdue | StopAsked
-
-
 class Stopped(NamedTuple):
     """Why a run ended early: the signal, and the tries whose threads had not returned when it did."""
 
@@ -83,7 +67,7 @@ class Coordinator:
         machine: The backfill's state.
         claim: In whose name batches are written.
         feed: The dates.
-        executor: Runs attempts.
+        backend_of: Says which backend runs a task.
         dag_ref: What a worker finds the DAG by.
         logs: The folder for logs.
         grace_s: After TERM or HUP, seconds that running tasks have to end by themselves.
@@ -96,7 +80,7 @@ class Coordinator:
         store: Store,
         claim: Claim,
         feed: Feed,
-        executor: Executor,
+        backend_of: Callable[[Task], Backend],
         bench: Bench,
         dag_ref: DagRef,
         logs: str,
@@ -111,7 +95,7 @@ class Coordinator:
         self._claim = claim
         self._feed = feed
         self._fed = False
-        self._executor = executor
+        self._backend_of = backend_of
         self.bench = replace(bench, on_overdue=self.tell_overdue)
         self._dag_ref = dag_ref
         self._logs = logs
@@ -173,7 +157,8 @@ class Coordinator:
             invocation = self._invocation(submission)
             key = invocation.logical_date, invocation.task_id
             try:
-                future = self._executor.submit(_work, invocation, self.bench, self.inbox.put)
+                backend = self._backend_of(submission.task)
+                future = backend.submit(invocation, submission.task, self.bench, self.inbox.put)
             except RuntimeError as error:  # the pool is broken or shut down: this try was never begun
                 self.inbox.put(_lost(key, invocation.try_number, self._clock.now_us(), error))
                 continue
@@ -280,12 +265,6 @@ class Coordinator:
         if self._leave_at is not None and self._clock.monotonic() >= self._leave_at:
             return True
         return self.machine.is_drained and (self._fed or self.machine.stopping)
-
-
-def _work(invocation: Invocation, bench: Bench, tell: Callable[[Message], None]) -> AttemptReport:
-    """What a worker thread runs: it says that it began, then runs the try."""
-    tell(Started((invocation.logical_date, invocation.task_id), invocation.try_number, time.time_ns() // 1_000))
-    return run_attempt(invocation, bench)
 
 
 def _lost(key: Key, try_number: int, at: int, error: BaseException) -> AttemptReport:
