@@ -231,19 +231,22 @@ def conflict(reader: Reader, other: BackfillRow, first: int, last: int) -> Confl
 
 def refuse_moved(plan: PlanResult, stored: BackfillRow) -> None:
     """Refuse to run a stored plan when what it would do is no longer what it said."""
+    moved = what_moved(plan, stored)
+    if moved is not None:
+        raise RefusedError(
+            f"plan {stored.backfill_id} has moved: {moved}",
+            hint=f"look again and store it anew: {plan.next_command.replace('bfill run', 'bfill plan', 1)}",
+            code="plan-moved",
+        )
+
+
+def what_moved(plan: PlanResult, stored: BackfillRow) -> str | None:
+    """Return in words how a plan differs from the stored one; None when it says the same."""
+    if stored.version != plan.dag.version:
+        return f"the DAG changed: version {stored.version[:7]} then, {plan.dag.version[:7]} now"
     said = {Action(action): count for action, count in stored.planned.items() if count}
     now = {action: count for action, count in plan.counts.items() if count}
-    if stored.version != plan.dag.version:
-        moved = f"the DAG changed: version {stored.version[:7]} then, {plan.dag.version[:7]} now"
-    elif said != now:
-        moved = f"it said {_counts(said)}; now it would be {_counts(now)}"
-    else:
-        return
-    raise RefusedError(
-        f"plan {stored.backfill_id} has moved: {moved}",
-        hint=f"look again and store it anew: {plan.next_command.replace('bfill run', 'bfill plan', 1)}",
-        code="plan-moved",
-    )
+    return None if said == now else f"it said {_counts(said)}; now it would be {_counts(now)}"
 
 
 def _counts(counts: Mapping[Action, int]) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from backfill_cli.app.actor import host_name
 from backfill_cli.app.bench import Recipe, make_bench
-from backfill_cli.app.claiming import Claimed, Me, claim_new, claim_stored, conflict, refuse_moved
+from backfill_cli.app.claiming import Claimed, Me, claim_new, claim_stored, conflict, refuse_moved, what_moved
 from backfill_cli.app.closing import close_backfill, result_of
 from backfill_cli.app.commands import command_line
 from backfill_cli.app.context import AppContext
@@ -260,7 +260,11 @@ def new_job(ctx: AppContext, options: BackfillOptions, store: Store) -> Job:
 
 
 def job_of(prepared: Prepared, plan: PlanResult, store: Store) -> Job:
-    """Return the job of a plan: the rest of an interrupted backfill of the same identity, or a new one."""
+    """Return the job of a plan: what is in the store of the same identity, or a new backfill.
+
+    That is the rest of one that was interrupted, or a stored plan that still says the same. A plan that has moved is
+    replaced: the command at hand says everything that the plan said.
+    """
     dag_id = prepared.dag.dag_id
 
     def unfinished(state: BackfillState) -> list[BackfillRow]:
@@ -269,8 +273,8 @@ def job_of(prepared: Prepared, plan: PlanResult, store: Store) -> Job:
     stopped = unfinished(BackfillState.INTERRUPTED) + [
         row for row in unfinished(BackfillState.RUNNING) if not is_alive(store, row)
     ]
-    row = stopped[0] if stopped else None
-    return Job(prepared.target, prepared.options, prepared, plan, row)
+    fits = stopped + [row for row in unfinished(BackfillState.PLANNED) if what_moved(plan, row) is None]
+    return Job(prepared.target, prepared.options, prepared, plan, fits[0] if fits else None)
 
 
 def preview_stored(ctx: AppContext, options: BackfillOptions) -> PlanResult:
