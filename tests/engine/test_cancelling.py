@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Thread, get_ident
 
 import pytest
 from builders import FIRST, make_dag
+from engine.helpers import attempt, make_bench, python, wait_until
 
 from backfill_cli.core.states import Outcome
+from backfill_cli.engine import cancelling
 from backfill_cli.engine.cancelling import AttemptCancelled, AttemptTimeout, Register, interruptible
-from engine.helpers import attempt, make_bench, python
 
 KEY = FIRST, "a"
 
@@ -54,11 +56,15 @@ def test_a_block_that_ends_in_time_is_not_disturbed_later() -> None:
 def test_a_call_that_sits_in_c_code_returns_first_and_is_said_to_be_overdue(tmp_path: Path) -> None:
     """Section 6: cooperative; until the thread has returned it shows `timed out, still running`."""
     overdue: list[tuple[tuple[int, str], int]] = []
-    task = python(lambda: time.sleep(0.15), execution_timeout_s=0.03, retries=1)
-    bench = make_bench(make_dag(task), on_overdue=lambda key, number: overdue.append((key, number)))
-    begun = time.monotonic()
+    told = Event()
+
+    def on_overdue(key: tuple[int, str], number: int) -> None:
+        overdue.append((key, number))
+        told.set()
+
+    task = python(lambda: told.wait(5), execution_timeout_s=0.03, retries=1)
+    bench = make_bench(make_dag(task), on_overdue=on_overdue)
     report = attempt(task, tmp_path, bench=bench, try_number=2).report
-    assert time.monotonic() - begun >= 0.15
     assert overdue == [(KEY, 2)]
     assert report.reason == "timed out after 0.03 s"
 
@@ -122,6 +128,37 @@ def test_a_cancellation_after_the_end_is_nobodys() -> None:
 def test_an_error_of_the_block_comes_out_as_it_is() -> None:
     with pytest.raises(ValueError, match="mine"), interruptible(Register(), KEY, 5, None):
         raise ValueError("mine")
+
+
+def test_a_way_to_end_a_block_that_somebody_still_holds_does_not_reach_the_next_task() -> None:
+    """A timer may fire in the moment in which its block is left; the thread of a pool is at its next task then."""
+    register = Register()
+    with interruptible(register, KEY, None, None):
+        end = register._endings[KEY]
+    end()
+    assert sum(range(1_000)) == 499_500
+
+
+def test_an_interruption_that_arrives_while_the_block_is_being_left_comes_too_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The block has ended, and how it did stands; nothing of it is left in the register either."""
+    register, main = Register(), get_ident()
+    sending, really_send = Event(), cancelling._set_async
+
+    def send_late(thread: int, exception: type[BaseException]) -> None:
+        sending.set()
+        wait_until(lambda: sys._current_frames()[main].f_code.co_name == "close")
+        really_send(thread, exception)
+
+    monkeypatch.setattr(cancelling, "_set_async", send_late)
+    with interruptible(register, KEY, None, None):
+        other = Thread(target=register._endings[KEY])
+        other.start()
+        sending.wait(5)
+    other.join(5)
+    assert sum(range(1_000)) == 499_500
+    assert register._endings == {}
 
 
 def test_interruptions_that_race_with_the_end_never_reach_the_next_task() -> None:
