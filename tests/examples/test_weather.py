@@ -36,6 +36,9 @@ MISSING = [
 """Twelve days, among them month's ends, a leap day, neighbours, both clock changes and the last of the range."""
 
 
+Tables = dict[str, dict[str, tuple[Any, ...]]]
+
+
 class Answer(NamedTuple):
     """How a command ended."""
 
@@ -89,12 +92,14 @@ class Workplace:
         except sqlite3.OperationalError:
             return 0
 
-    def warehouse(self) -> dict[str, dict[str, tuple[Any, ...]]]:
-        """Every row of every table: table → key → the rest."""
-        tables = [name for (name,) in self.query("weather.db", "select name from sqlite_master where type = 'table'")]
-        return {
-            table: {row[0]: row[1:] for row in self.query("weather.db", f"select * from {table}")} for table in tables
-        }
+    def warehouse(self) -> Tables:
+        """Every row of every table: table → key → the rest. A key that comes twice is a failure."""
+        found: Tables = {}
+        for (table,) in self.query("weather.db", "select name from sqlite_master where type = 'table'"):
+            rows = self.query("weather.db", f"select * from {table}")
+            found[table] = {row[0]: row[1:] for row in rows}
+            assert len(found[table]) == len(rows), table
+        return found
 
 
 @pytest.fixture
@@ -109,7 +114,7 @@ def selection(start: str, end: str) -> list[str]:
     return ["--dag", "weather/weather.py", "--start", start, "--end", end]
 
 
-def expected(start: str, end: str) -> dict[str, dict[str, tuple[Any, ...]]]:
+def expected(start: str, end: str) -> Tables:
     """The whole warehouse after a backfill of these days, from the raw file alone."""
     daily: dict[str, tuple[Any, ...]] = {}
     with (EXAMPLE / "seattle-weather.csv").open(newline="") as lines:
@@ -140,7 +145,7 @@ def expected(start: str, end: str) -> dict[str, dict[str, tuple[Any, ...]]]:
     return {"daily": daily, "rolling": rolling, "monthly": monthly}
 
 
-def assert_equal(found: dict[str, dict[str, tuple[Any, ...]]], wanted: dict[str, dict[str, tuple[Any, ...]]]) -> None:
+def assert_equal(found: Tables, wanted: Tables) -> None:
     """Same tables, keys and values; sums and means may differ in the last bits, by the order of addition."""
     assert found.keys() == wanted.keys()
     assert found["daily"] == wanted["daily"]
