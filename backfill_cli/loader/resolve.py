@@ -87,7 +87,7 @@ def resolve_dag(
     found = _module(target, settings)
     if found is not None:
         return _resolved(found, target, settings)
-    raise _not_found(target, settings, listed)
+    raise _broken_home(target, listed) or _not_found(target, settings, listed)
 
 
 def resolve_definition(definition: str, *, settings: Settings) -> Resolved:
@@ -235,6 +235,16 @@ def _split(target: str) -> tuple[str, str | None]:
     """`path:name` as its halves; a target that is itself a file has no name, whatever colons are in it."""
     head, colon, name = target.rpartition(":")
     return (head, name) if colon and head and not Path(target).is_file() else (target, None)
+
+
+def _broken_home(target: str, listed: Sequence[Listed]) -> BfillError | None:
+    """Return the error of a file that does not load and has the dag_id in it: whoever typed the id needs to read it."""
+    for one in listed:
+        if isinstance(one.dag, BfillError):
+            text = one.path.read_text(encoding="utf-8", errors="replace") if one.path.is_file() else ""
+            if f'"{target}"' in text or f"'{target}'" in text:
+                return one.dag
+    return None
 
 
 def _not_found(target: str, settings: Settings, listed: Sequence[Listed]) -> NotFoundError:
