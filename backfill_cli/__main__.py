@@ -1,4 +1,4 @@
-"""The console entry: answers `--version` before anything heavy is imported, and hands everything else to the CLI."""
+"""The console entry: answers `--version` and TAB before anything heavy is imported; all else goes to the CLI."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ def main() -> None:
 
         print(f"bfill {__version__}")
         return
+    if sys.argv[1:2] == ["__complete"]:
+        from backfill_cli.cli.complete import answer
+
+        sys.exit(answer(sys.argv[2:]))
     from backfill_cli.cli.main import run
 
     sys.exit(run(sys.argv[1:]))

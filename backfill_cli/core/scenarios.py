@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from backfill_cli.core.results import Problem
+if TYPE_CHECKING:
+    from backfill_cli.core.results import Problem
 
 SECTIONS = ("Question", "What goes wrong", "What bfill does", "What to look at", "When not to do it")
 """What the docstring of every scenario answers, in this order, each as `Question: …`."""

@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from backfill_cli.core.graph import near_hint
 from backfill_cli.core.scenarios import SECTIONS, Scenario
 from backfill_cli.errors import DefinitionError, NotFoundError
 from backfill_cli.loader.places import Place, short_path
@@ -102,6 +101,8 @@ def choose_scenarios(names: Sequence[str], tag: str | None = None) -> list[Scena
     known = all_scenarios()
     if tag is not None and not any(tag in one.tags for one in known):
         tags = sorted(tag_counts(known))
+        from backfill_cli.core.graph import near_hint
+
         raise NotFoundError(f"no scenario has the tag '{tag}'", hint=near_hint(tag, tags), code="unknown-tag")
     wanted = {one.path for name in names for one in _named(name.strip(), known)}
     return [one for one in known if (not names or one.path in wanted) and (tag is None or tag in one.tags)]
@@ -125,6 +126,8 @@ def _named(name: str, known: Sequence[Scenario]) -> list[Scenario]:
 
 def _unknown(name: str) -> NotFoundError:
     numbers = [short_number(number) for number in scenario_files()]
+    from backfill_cli.core.graph import near_hint
+
     hint = near_hint(name, numbers, otherwise="see all of them with: bfill scenario list")
     return NotFoundError(f"there is no scenario '{name}'", hint=hint, code="unknown-scenario")
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from backfill_cli.core.graph import near_hint
 from backfill_cli.errors import BfillError, InputError, SettingsError
 from backfill_cli.loader.places import short_path
 
@@ -85,6 +84,8 @@ def load_settings(cwd: Path, environ: Mapping[str, str], overrides: Mapping[str,
     for key, value in table.items():
         where = _Where(_line_of(file, lines, key), root)
         if key not in _CONVERTERS:
+            from backfill_cli.core.graph import near_hint
+
             raise SettingsError(
                 f"unknown setting '{key}'", hint=near_hint(key, _CONVERTERS), code="unknown-setting", where=where.place
             )

@@ -1,0 +1,112 @@
+"""A quick look into a store for completion: names and dates, or nothing at all.
+
+Owns a handful of queries over a connection that can change nothing: nothing is rolled back, migrated or waited for, and
+whatever goes wrong is an empty answer, because whoever presses TAB has asked no question yet. Everything else reads
+through `opening.py`, which takes ten times as long to import.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from backfill_cli.store.engines import driver, driver_errors
+
+MOST = 200
+"""Rows of an answer: more than anybody reads off a list."""
+
+_BUSY_MS = 20
+
+
+class SeenBackfill(NamedTuple):
+    """One backfill; the bounds are logical dates, epoch seconds; `timezone` is its DAG's, as it was planned."""
+
+    backfill_id: str
+    dag_id: str
+    state: str
+    first: int | None
+    last: int | None
+    timezone: str
+
+
+class Peek:
+    """The store at a location, if there is one."""
+
+    def __init__(self, location: str) -> None:
+        self._path = _path(location)
+
+    def backfills(self) -> list[SeenBackfill]:
+        """Backfills, newest first."""
+        return [
+            SeenBackfill(*row)
+            for row in self._all(
+                "SELECT b.backfill_id, d.dag_id, b.state, b.first_date, b.last_date,"
+                " coalesce(json_extract(b.request, '$.timezone'), 'UTC')"
+                " FROM backfills b JOIN dags d ON d.dag = b.dag ORDER BY b.backfill DESC LIMIT ?",
+                MOST,
+            )
+        ]
+
+    def dag_ids(self) -> list[str]:
+        """Every DAG with a history here, by name."""
+        return [name for (name,) in self._all("SELECT dag_id FROM dags ORDER BY dag_id LIMIT ?", 10 * MOST)]
+
+    def dag_of(self, backfill_id: str) -> str | None:
+        """The DAG of a backfill."""
+        rows = self._all(
+            "SELECT d.dag_id FROM backfills b JOIN dags d ON d.dag = b.dag WHERE b.backfill_id = ?", backfill_id
+        )
+        return rows[0][0] if rows else None
+
+    def task_ids(self, dag_id: str) -> list[str]:
+        """The tasks of the DAG's latest version, in DAG order."""
+        return [
+            name
+            for (name,) in self._all(
+                "SELECT t.key FROM dags d JOIN dag_versions v ON v.version = d.version, json_each(v.tasks) t"
+                " WHERE d.dag_id = ? ORDER BY t.id LIMIT ?",
+                dag_id,
+                10 * MOST,
+            )
+        ]
+
+    def runs(self, dag_id: str) -> list[tuple[int, str]]:
+        """(logical date, state) of the latest dag_runs, newest first."""
+        return self._all(
+            "SELECT r.logical_date, r.state FROM dags d JOIN dag_runs r ON r.dag = d.dag"
+            " WHERE d.dag_id = ? ORDER BY r.logical_date DESC LIMIT ?",
+            dag_id,
+            MOST,
+        )
+
+    def timezone(self, dag_id: str) -> str:
+        """The zone the DAG had when it was planned last; UTC when nothing is known."""
+        rows = self._all(
+            "SELECT json_extract(b.request, '$.timezone') FROM backfills b JOIN dags d ON d.dag = b.dag"
+            " WHERE d.dag_id = ? ORDER BY b.backfill DESC LIMIT 1",
+            dag_id,
+        )
+        return rows[0][0] or "UTC" if rows else "UTC"
+
+    def _all(self, sql: str, *values: Any) -> list[Any]:
+        if self._path is None or not self._path.is_file():
+            return []
+        try:
+            # immutable=1 would be quicker and make no -shm file, but reads garbage beside a live writer.
+            connection = driver().connect(f"file:{quote(str(self._path))}?mode=ro", uri=True)
+            with closing(connection):
+                for setting in (f"busy_timeout = {_BUSY_MS}", "query_only = ON", "trusted_schema = OFF"):
+                    connection.execute(f"PRAGMA {setting}")
+                found: list[Any] = connection.execute(sql, values).fetchall()
+                return found
+        except driver_errors():
+            return []
+
+
+def _path(location: str) -> Path | None:
+    scheme, separator, rest = location.partition("://")
+    if not separator:
+        return Path(location).expanduser() if location != ":memory:" else None
+    return Path(rest[1:]) if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1 else None
