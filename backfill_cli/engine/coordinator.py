@@ -38,6 +38,9 @@ OPENED_A_TURN = 500
 ABORT_WAIT_S = 7.0
 """Seconds a stop at once waits for tries to end: process groups get SIGKILL within 5, threads may never return."""
 
+LONGEST_LINGER_S = 0.005
+"""Seconds, at most, that a turn waits for more to happen after the first message: less than anybody notices."""
+
 LOOK_EVERY_S = 0.5
 """Seconds between two words to the listener about what waits."""
 
@@ -105,6 +108,7 @@ class Coordinator:
         self._abort_at: float | None = None
         self._leave_at: float | None = None
         self._look_at = 0.0
+        self._linger_s = 0.0
 
     def ask_to_stop(self, signal: int) -> None:
         """Ask from a signal handler: the first drains, the second stops at once."""
@@ -147,7 +151,10 @@ class Coordinator:
     def _commit(self, step: Step, now: int) -> None:
         if not step.batch:
             return
+        began = self._clock.monotonic()
         self._store.write(lambda writer: writer.save(self._claim, step.batch))
+        # Group commit: waiting as long as a commit takes costs at most that, and what comes meanwhile shares the next.
+        self._linger_s = min(LONGEST_LINGER_S, self._clock.monotonic() - began)
         counts = self.machine.counts()
         for listener in self._listeners:
             listener.on_batch(step.batch, counts, now)
@@ -200,12 +207,13 @@ class Coordinator:
         return {task_id: dict(run.xcoms[task_id]) for task_id in sorted(run.xcoms, key=lambda one: place.get(one, -1))}
 
     def _listen(self, wake_at: int | None) -> None:
-        """Wait for something to happen, then take all that has happened by now."""
+        """Wait for something to happen, then take all that has happened by now, and what comes right behind it."""
         try:
             if self._may_wait():
                 self._hear(self.inbox.get(timeout=self._pause(wake_at)))
+            linger_until = self._clock.monotonic() + self._linger_s
             for _ in range(TURN):
-                self._hear(self.inbox.get_nowait())
+                self._hear(self._next(linger_until))
         except Empty:
             pass
         if self._listeners and self._clock.monotonic() >= self._look_at:
@@ -213,6 +221,16 @@ class Coordinator:
             waiting, next_retry_at = self.machine.waiting(), self.machine.next_retry_at()
             for listener in self._listeners:
                 listener.on_waiting(waiting, next_retry_at)
+
+    def _next(self, linger_until: float) -> Message:
+        """Return the next message. Raises Empty when there is none, nor one in flight that may come in time."""
+        try:
+            return self.inbox.get_nowait()
+        except Empty:
+            left = linger_until - self._clock.monotonic()
+            if left <= 0 or not self.machine.flights:
+                raise
+            return self.inbox.get(timeout=left)
 
     def _may_wait(self) -> bool:
         return self._fed or self.machine.room <= 0
