@@ -1,143 +1,26 @@
-"""The loop: commit before submit, everything that waits in one commit, stops that drain or end, workers that vanish."""
+"""The loop: commit before submit, everything that waits in one commit, workers that vanish, time limits."""
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 from typing import Any
 
 import pytest
-from builders import FIRST, InlineExecutor, day, make_claim, make_dag, make_limits, make_spec, make_task
-from engine.helpers import REF, RecordingStore, make_bench, wait_until
+from builders import FIRST, InlineExecutor, day, make_dag, make_limits, make_task
+from engine.rig import Rig, Watching, spin, task
 
-from backfill_cli.core.graph import Dag
-from backfill_cli.core.machine import BackfillMachine, Limits
-from backfill_cli.core.ports import Invocation, ProgressCounts, RunStart
-from backfill_cli.core.progress import RunSpec
+from backfill_cli.core.ports import Invocation, ProgressCounts
 from backfill_cli.core.records import Batch
 from backfill_cli.core.retries import RetryPolicy
 from backfill_cli.core.states import Outcome, RunState, TaskState
-from backfill_cli.core.work import PythonWork, ShellWork, XComRef
+from backfill_cli.core.work import XComRef
 from backfill_cli.engine import coordinator as loop
-from backfill_cli.engine.backends import InThreads
-from backfill_cli.engine.coordinator import Coordinator, StopAsked, Stopped
-from backfill_cli.engine.logs import captured
-from backfill_cli.engine.stopping import handling
 from backfill_cli.errors import ConflictError
-
-
-class WallClock:
-    def now_us(self) -> int:
-        return time.time_ns() // 1_000
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-
-class ListFeed:
-    def __init__(self, dates: Sequence[int]) -> None:
-        self._dates = list(dates)
-
-    def take(self, most: int) -> Sequence[RunSpec]:
-        taken, self._dates = self._dates[:most], self._dates[most:]
-        return [make_spec(date) for date in taken]
-
-
-class Storied(Executor):
-    """Notes each submission in the store's story, then hands it on."""
-
-    def __init__(self, inner: Executor, story: list[str]) -> None:
-        self.inner, self.story = inner, story
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        self.story.append(f"submit {args[0].task_id}")
-        return self.inner.submit(fn, *args, **kwargs)
-
-
-class Watching:
-    """A listener that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.batches: list[Batch] = []
-        self.counts: list[ProgressCounts] = []
-        self.waiting: list[tuple[Mapping[str, int], int | None]] = []
-        self.stopping: list[tuple[int, int]] = []
-
-    def on_start(self, start: RunStart) -> None: ...
-    def on_batch(self, batch: Batch, counts: ProgressCounts, at: int) -> None:
-        self.batches.append(batch)
-        self.counts.append(counts)
-
-    def on_waiting(self, waiting: Mapping[str, int], next_retry_at: int | None) -> None:
-        self.waiting.append((waiting, next_retry_at))
-
-    def on_stopping(self, signal: int, running: int) -> None:
-        self.stopping.append((signal, running))
-
-    def on_end(self) -> None: ...
-
-
-class Rig:
-    """A coordinator over a recording store; `run` plays it to its end in this thread."""
-
-    def __init__(
-        self,
-        dag: Dag,
-        dates: Sequence[int] = (FIRST,),
-        *,
-        executor: Executor | None = None,
-        limits: Limits | None = None,
-        grace_s: float = 30,
-        logs: str = "",
-    ) -> None:
-        self.store = RecordingStore()
-        self.watching = Watching()
-        self.machine = BackfillMachine(
-            dag, limits or make_limits(max(1, len(dates))), backfill_id="bf-1", owner="owner-1", total=len(dates)
-        )
-        backend = InThreads(Storied(executor or InlineExecutor(), self.store.story))
-        self.coordinator = Coordinator(
-            self.machine,
-            store=self.store,  # type: ignore[arg-type]
-            claim=make_claim(),
-            feed=ListFeed(dates),
-            backend_of=lambda _task: backend,
-            bench=make_bench(dag),
-            dag_ref=REF,
-            logs=logs,
-            clock=WallClock(),
-            grace_s=grace_s,
-            listeners=[self.watching],
-        )
-
-    def run(self) -> Stopped | None:
-        with captured(own_process=False):
-            return self.coordinator.run()
-
-    def state(self, task_id: str = "a", date: int = FIRST) -> TaskState:
-        return self.store.ledger.instances[date, task_id].state
-
-    @property
-    def outcomes(self) -> list[tuple[str, Outcome]]:
-        return [(one.task_id, one.outcome) for one in self.store.ledger.attempts.values()]
-
-
-def task(function: Callable[..., Any], task_id: str = "a", **changes: Any) -> Any:
-    work = {name: changes.pop(name) for name in PythonWork.__dataclass_fields__ if name in changes}
-    return make_task(task_id, work=PythonWork(function, **work), **changes)
-
-
-def spin() -> None:
-    """Python code that runs until it is interrupted."""
-    until = time.monotonic() + 10
-    while time.monotonic() < until:
-        time.sleep(0.002)
 
 
 @pytest.fixture
@@ -366,139 +249,6 @@ def test_a_future_that_was_cancelled_is_a_lost_try() -> None:
     rig = Rig(make_dag(), executor=Cancelling(RuntimeError()))
     rig.run()
     assert rig.outcomes == [("a", Outcome.LOST), ("a", Outcome.SUCCESS)]
-
-
-# stopping
-
-
-def run_beside(rig: Rig) -> tuple[Thread, list[Stopped | None]]:
-    ended: list[Stopped | None] = []
-    thread = Thread(target=lambda: ended.append(rig.run()))
-    thread.start()
-    return thread, ended
-
-
-def test_the_first_signal_drains(threads: Executor) -> None:
-    """What runs is heard to its end; no date opens, no task starts."""
-    rig: Rig
-    dag = make_dag(task(lambda: rig.coordinator.ask_to_stop(signal.SIGINT)), make_task("b", after="a"))
-    rig = Rig(dag, [day(1), day(2)], executor=threads, limits=make_limits(1))
-    assert rig.run() == Stopped(signal.SIGINT, 0)
-    assert rig.store.ledger.states(day(1)) == {"a": TaskState.SUCCESS}
-    assert rig.store.ledger.runs.keys() == {day(1)}
-    assert rig.store.ledger.outcomes == {}
-    assert rig.watching.stopping == [(signal.SIGINT, 1)]
-
-
-def test_the_second_signal_ends_what_runs(threads: Executor) -> None:
-    started = Event()
-
-    def long() -> None:
-        started.set()
-        spin()
-
-    rig = Rig(make_dag(task(long, retries=3)), executor=threads)
-    thread, ended = run_beside(rig)
-    started.wait(5)
-    rig.coordinator.ask_to_stop(signal.SIGINT)
-    rig.coordinator.ask_to_stop(signal.SIGINT)
-    thread.join(5)
-    assert ended == [Stopped(signal.SIGINT, 0)]
-    row = rig.store.ledger.instances[FIRST, "a"]
-    assert (row.state, row.spent, row.losses) == (TaskState.SCHEDULED, 0, 0)
-    assert rig.outcomes == [("a", Outcome.LOST)]
-
-
-def test_the_second_signal_ends_a_shell_task_with_its_children(threads: Executor, tmp_path: Path) -> None:
-    from engine.helpers import is_alive
-
-    dag = make_dag(make_task("a", work=ShellWork(f"sleep 30 & echo $! > {tmp_path}/pid; wait")))
-    rig = Rig(dag, executor=threads, logs=str(tmp_path))
-    thread, ended = run_beside(rig)
-    wait_until(lambda: (tmp_path / "pid").exists() and bool((tmp_path / "pid").read_text()))
-    for _ in range(2):
-        rig.coordinator.ask_to_stop(signal.SIGINT)
-    thread.join(5)
-    assert ended == [Stopped(signal.SIGINT, 0)]
-    wait_until(lambda: not is_alive(int((tmp_path / "pid").read_text())))
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_term_and_hup_drain_for_the_grace_time_and_then_end_what_runs(threads: Executor, number: int) -> None:
-    started = Event()
-
-    def long() -> None:
-        started.set()
-        spin()
-
-    rig = Rig(make_dag(task(long)), executor=threads, grace_s=0.05)
-    thread, ended = run_beside(rig)
-    started.wait(5)
-    rig.coordinator.ask_to_stop(number)
-    thread.join(5)
-    assert ended == [Stopped(number, 0)]
-    assert rig.outcomes == [("a", Outcome.LOST)]
-
-
-def test_within_the_grace_time_a_task_ends_by_itself(threads: Executor) -> None:
-    started = Event()
-
-    def short() -> None:
-        started.set()
-        time.sleep(0.05)
-
-    rig = Rig(make_dag(task(short)), executor=threads, grace_s=20)
-    thread, ended = run_beside(rig)
-    started.wait(5)
-    rig.coordinator.ask_to_stop(signal.SIGTERM)
-    thread.join(5)
-    assert ended == [Stopped(signal.SIGTERM, 0)]
-    assert rig.outcomes == [("a", Outcome.SUCCESS)]
-
-
-def test_a_thread_that_does_not_return_is_left_and_counted(threads: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "ABORT_WAIT_S", 0.05)
-    started = Event()
-
-    def deaf() -> None:
-        started.set()
-        time.sleep(0.3)  # in C: the exception comes when it returns
-
-    rig = Rig(make_dag(task(deaf)), executor=threads)
-    thread, ended = run_beside(rig)
-    started.wait(5)
-    for _ in range(2):
-        rig.coordinator.ask_to_stop(signal.SIGINT)
-    thread.join(5)
-    assert ended == [Stopped(signal.SIGINT, 1)]
-    assert rig.state() in (TaskState.QUEUED, TaskState.RUNNING)
-
-
-def test_a_real_signal_stops_a_loop_that_waits(threads: Executor) -> None:
-    """The handler runs in the main thread, which sits in the inbox at that moment."""
-    started = Event()
-
-    def short() -> None:
-        started.set()
-        time.sleep(0.1)
-
-    rig = Rig(make_dag(task(short)), [day(1), day(2)], executor=threads, limits=make_limits(1))
-
-    def interrupt() -> None:
-        started.wait(5)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    Thread(target=interrupt).start()
-    with handling(rig.coordinator.ask_to_stop):
-        assert rig.run() == Stopped(signal.SIGINT, 0)
-    assert rig.store.ledger.outcomes == {day(1): RunState.SUCCESS}
-
-
-def test_a_stop_that_waits_behind_reports_is_heard_in_the_same_turn() -> None:
-    rig = Rig(make_dag(make_task("a"), make_task("b", after="a")))
-    rig.coordinator.inbox.put(StopAsked(signal.SIGINT))
-    assert rig.run() == Stopped(signal.SIGINT, 0)
-    assert rig.store.ledger.states(FIRST) == {"a": TaskState.SUCCESS}
 
 
 # time limits
