@@ -54,7 +54,11 @@ Callback = Callable[[Any], None]
 
 @dataclass(frozen=True, slots=True)
 class Callbacks:
-    """What users asked to be called, by what happened. Each receives the Context."""
+    """What users asked to be called, by what happened; a DAG has `on_success` and `on_failure` alone.
+
+    Each receives the Context: after a try that did not succeed with `exception` and `reason` in it besides the macros,
+    and for a DAG with its dag_run's `state` and `reason`.
+    """
 
     on_execute: tuple[Callback, ...] = ()
     on_success: tuple[Callback, ...] = ()

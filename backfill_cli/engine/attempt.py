@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from backfill_cli.core.context import Context, RunFacts, running_in
-from backfill_cli.core.graph import Callback, Dag, Task
+from backfill_cli.core.graph import NO_CALLBACKS, Callback, Dag, Task
 from backfill_cli.core.ports import AttemptReport, DagRef, Invocation
 from backfill_cli.core.signals import FailTask, RateLimited, RetryLater, SkipTask
 from backfill_cli.core.states import Outcome
@@ -96,7 +96,7 @@ def run_attempt(invocation: Invocation, bench: Bench) -> AttemptReport:
 def _run(attempt: Attempt, started_at: int) -> AttemptReport:
     invocation, task = attempt.invocation, attempt.task
     pushed, result, delay_s = attempt.ti.pushed, Result(), None
-    outcome, reason = Outcome.SUCCESS, None
+    outcome, reason, failure = Outcome.SUCCESS, None, None
     try:
         _call(task.callbacks.on_execute, attempt)
         result = _runner(attempt)(attempt)
@@ -104,11 +104,14 @@ def _run(attempt: Attempt, started_at: int) -> AttemptReport:
             attempt.ti.xcom_push(RETURN_VALUE, result.value)
     except BaseException as error:  # noqa: BLE001  (whatever a task raises is how its try ended)
         outcome, reason, delay_s = _judge(error, attempt)
+        failure = error
         if outcome not in (Outcome.SKIPPED, Outcome.DEFERRED):
             _explain(error, attempt)
         result = Result()
     is_last = outcome is Outcome.RETRY and invocation.spent >= task.retry.retries
-    _call_back(Outcome.FAILED if is_last else outcome, attempt)
+    if task.callbacks != NO_CALLBACKS:
+        told = attempt.context if failure is None else attempt.context.also(exception=failure, reason=reason)
+        _call_back(Outcome.FAILED if is_last else outcome, attempt._replace(context=told))
     return _report(invocation, outcome, started_at, reason, pushed, delay_s, result)
 
 

@@ -26,6 +26,7 @@ from backfill_cli.core.results import run_id
 from backfill_cli.core.states import Outcome
 from backfill_cli.engine.attempt import Bench
 from backfill_cli.engine.backends import Backend
+from backfill_cli.engine.callbacks import DagCallbacks
 from backfill_cli.engine.cancelling import Key
 from backfill_cli.engine.messages import Message, Overdue, Started, StopAsked
 
@@ -100,6 +101,7 @@ class Coordinator:
         self._fed = False
         self._backend_of = backend_of
         self.bench = replace(bench, on_overdue=self.tell_overdue)
+        self._callbacks = DagCallbacks(machine.dag, self.bench, logs)
         self._dag_ref = dag_ref
         self._logs = logs
         self._clock = clock
@@ -133,6 +135,7 @@ class Coordinator:
                 break
             self._listen(step.wake_at)
             self._mind_the_stop()
+        self._callbacks.finish()
         if self.stopped_by is None:
             return None
         return Stopped(self.stopped_by, len(self.machine.flights))
@@ -155,6 +158,7 @@ class Coordinator:
         self._store.write(lambda writer: writer.save(self._claim, step.batch))
         # Group commit: waiting as long as a commit takes costs at most that, and what comes meanwhile shares the next.
         self._linger_s = min(LONGEST_LINGER_S, self._clock.monotonic() - began)
+        self._callbacks.after(step.batch)
         counts = self.machine.counts()
         for listener in self._listeners:
             listener.on_batch(step.batch, counts, now)
