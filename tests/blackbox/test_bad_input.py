@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def test_a_link_in_place_of_the_store_is_refused(done: Project) -> None:
 
 
 @pytest.fixture
-def guest(forker: Forker) -> Project:
+def guest(forker: Forker) -> Iterator[Project]:
     """A project that belongs to another user than the tests, who must be root to change places."""
     if os.getuid() != 0:
         pytest.skip("only root can become another user")
@@ -95,7 +96,9 @@ def guest(forker: Forker) -> Project:
     (base / "streams").mkdir()
     for path in (base / "work", base / "work" / "dags", base / "streams"):
         os.chown(path, 65534, 65534)
-    return Project(forker, base / "work", base / "streams", uid=65534)
+    yield Project(forker, base / "work", base / "streams", uid=65534)
+    (base / "work").chmod(0o755)
+    shutil.rmtree(base)
 
 
 def test_a_folder_that_cannot_be_written_is_refused_and_reading_works(guest: Project) -> None:

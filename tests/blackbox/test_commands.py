@@ -9,14 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from blackbox.world import Project, until
+from blackbox.world import Project
 
 WEEK = ("--dag", "sales", "--start", "2024-01-01", "--end", "2024-01-05")
-
-NAPS = """\
-with DAG("naps", schedule="@daily", start_date=datetime(2024, 1, 1)):
-    BashOperator(task_id="nap", bash_command="touch ../started; while test ! -e ../go; do sleep 0.02; done")
-"""
 
 
 def states(project: Project) -> list[tuple[str, str]]:
@@ -111,106 +106,6 @@ def test_different_conf_on_existing_dates_is_refused_unless_reprocess_names_them
     assert project.rows("SELECT conf FROM v_dag_runs") == [{"conf": '{"region":"us"}'}]
 
 
-# rerun-failed
-
-
-def test_rerun_failed_takes_an_id_a_selection_or_the_latest_with_failures(project: Project, sales: Path) -> None:
-    with project.unchanged():
-        project.bfill("rerun-failed").says(3, "fail")
-    project.breaks("load", "2024-01-02", "2024-01-04")
-    first = project.bfill("run", *WEEK, "--json").exits(1).data["backfill_id"]
-    project.bfill("run", "--dag", "sales", "--dates", "2024-01-08").exits(0)
-    project.mends("load", "2024-01-04")
-    one = project.bfill("rerun-failed", "--dag", "sales", "--dates", "2024-01-04", "--json").exits(0).data
-    assert (one["completed"], one["parent_id"]) == (1, first)
-    two = project.bfill("rerun-failed", first, "--json").exits(1).data
-    assert [row["logical_date"][:10] for row in two["results"]] == ["2024-01-02"]
-    project.mends("load", "2024-01-02")
-    three = project.bfill("rerun-failed", "--json").exits(0).data
-    assert (three["parent_id"], three["completed"]) == (two["backfill_id"], 1)
-    assert project.tries("sales", "extract")["2024-01-02"] == ["success"]
-    assert set(project.runs("sales").values()) == {"success"}
-    assert project.bfill("status", first, "--json").data["backfill"]["failed"] == 2
-
-
-def test_whole_run_runs_all_tasks_again(project: Project, sales: Path) -> None:
-    project.breaks("load", "2024-01-02")
-    project.bfill("run", *WEEK).exits(1)
-    project.mends("load", "2024-01-02")
-    project.bfill("rerun-failed", "--whole-run").exits(0)
-    assert project.tries("sales", "extract")["2024-01-02"] == ["success", "success"]
-    assert project.tries("sales", "extract")["2024-01-01"] == ["success"]
-
-
-def test_rerun_failed_never_runs_missing_dates(project: Project, sales: Path) -> None:
-    project.breaks("load", "2024-01-02")
-    project.bfill("run", "--dag", "sales", "--dates", "2024-01-02").exits(1)
-    data = project.bfill("rerun-failed", *WEEK, "--json").exits(1).data
-    assert data["total_dates"] == 1
-    assert set(project.runs("sales")) == {"2024-01-02"}
-
-
-# reset
-
-
-def test_reset_clears_keeps_history_and_starts_nothing(project: Project, sales: Path) -> None:
-    project.bfill("run", *WEEK).exits(0)
-    with project.unchanged():
-        project.bfill("reset", *WEEK).says(7, "--yes", "10", "5")
-    data = project.bfill("reset", "--dag", "sales", "--dates", "2024-01-02", "--yes", "--json").exits(0).data
-    assert (data["total_dates"], data["task_instances"], data["xcoms"]) == (1, 2, 1)
-    assert project.instances("sales", "2024-01-02") == {"extract": "scheduled", "load": "scheduled"}
-    assert project.xcoms("sales", "2024-01-02") == {}
-    assert len(project.attempts("sales")) == 10
-    assert project.runs("sales")["2024-01-02"] == "queued"
-    data = project.bfill("run", *WEEK, "--json").exits(0).data
-    assert (data["completed"], data["skipped"]) == (1, 4)
-    assert [one["try_number"] for one in project.attempts("sales", "load") if "01-02" in one["logical_date"]] == [1, 2]
-    assert project.rows("SELECT action, target FROM v_audit WHERE action = 'reset'") == [
-        {"action": "reset", "target": "sales"}
-    ]
-
-
-def test_reset_takes_tasks_what_is_behind_them_states_and_an_id(project: Project, sales: Path) -> None:
-    project.breaks("load", "2024-01-02")
-    ran = project.bfill("run", *WEEK, "--json").exits(1).data["backfill_id"]
-    words = ("reset", "--dag", "sales", "--dates", "2024-01-01", "--yes")
-    project.bfill(*words, "--task", "load").exits(0)
-    assert project.instances("sales", "2024-01-01") == {"extract": "success", "load": "scheduled"}
-    project.bfill(*words, "--task", "extract", "--downstream").exits(0)
-    assert project.instances("sales", "2024-01-01") == {"extract": "scheduled", "load": "scheduled"}
-    data = project.bfill("reset", ran, "--where", "failed", "--yes", "--json").exits(0).data
-    assert (data["dates"], data["task_instances"]) == (["2024-01-02T00:00:00+00:00"], 1)
-    with project.unchanged():
-        project.bfill(*words, "--task", "laod").says(3, "laod", "load")
-        project.bfill(*words, "--where", "broken").says(2, "broken")
-        project.bfill(*words[:-1], "--downstream", "-y").says(2, "--task")
-        project.bfill("reset", ran, "--dag", "sales", "-y").says(2, ran)
-        nothing = project.bfill("reset", "--dag", "sales", "--dates", "2024-02-01", "--yes", "--json").exits(0)
-    assert nothing.data["total_dates"] == 0
-
-
-def test_dates_that_are_being_run_belong_to_one_process(project: Project) -> None:
-    project.write("dags/naps.py", NAPS)
-    words = ("--dag", "naps", "--start", "2024-01-01", "--end", "2024-01-02")
-    going = project.start("run", *words, "--json")
-    until((project.folder / "started").exists)
-    project.bfill("run", *words).says(5, "naps", str(going.pid))
-    project.bfill("run", "--dag", "naps", "--dates", "2024-01-01").says(5, "2024-01-01", str(going.pid))
-    project.bfill("run", "--dag", "naps", "--dates", "2024-01-01", "--reset-dag-run").says(5, str(going.pid))
-    project.bfill("rerun-failed", "--dag", "naps", "--dates", "2024-01-01").says(5, str(going.pid))
-    project.bfill("reset", *words, "--yes").says(5, "naps", str(going.pid))
-    (running,) = project.bfill("status", "--json").exits(0).data["backfills"]
-    assert (running["state"], running["pid"]) == ("running", going.pid)
-    shown = project.bfill("status", running["backfill_id"], "--json").exits(0).data
-    assert shown["runs"][0]["tasks"]["nap"]["state"] == "running"
-    project.bfill("run", running["backfill_id"]).says(5, str(going.pid))
-    other = project.bfill("plan", "--dag", "naps", "--dates", "2024-01-01,2024-01-05", "--dry-run", "--json").exits(0)
-    assert {one["logical_date"][8:10]: one["action"] for one in other.data["runs"]} == {"01": "skip", "05": "create"}
-    project.write("go", "")
-    assert going.wait().exits(0).data["completed"] == 2
-
-
 # status
 
 
@@ -279,94 +174,6 @@ def test_dags_lists_shows_and_validates(project: Project, sales: Path) -> None:
     assert [one["task_id"] for one in shown["tasks"]] == ["extract", "load"]
     assert shown["schedule"] == "@daily"
     project.bfill("dags", "show", "slaes").says(3, "sales")
-
-
-# settings
-
-
-def test_a_flag_beats_the_environment_and_that_the_file(project: Project, sales: Path) -> None:
-    day = ("run", "--dag", "sales", "--dates", "2024-01-01", "-q")
-    project.write("bfill.toml", 'store = "from_file/a.db"\n')
-    project.bfill(*day).exits(0)
-    assert (project.folder / "from_file" / "a.db").exists()
-    project.bfill(*day, env={"BFILL_STORE": "from_env/b.db"}).exits(0)
-    assert (project.folder / "from_env" / "b.db").exists()
-    project.bfill(*day, "--store", "from_flag/c.db", env={"BFILL_STORE": "other/d.db"}).exits(0)
-    assert (project.folder / "from_flag" / "c.db").exists()
-    assert not (project.folder / "other").exists()
-    project.bfill(*day, "--store", f"sqlite:///{project.folder}/url/e.db").exits(0)
-    assert (project.folder / "url" / "e.db").exists()
-    assert not project.store.exists()
-
-
-def test_settings_are_found_by_walking_up_and_the_store_stands_beside_them(project: Project, sales: Path) -> None:
-    project.write(
-        "pyproject.toml",
-        """\
-        [tool.bfill]
-        timezone = "Europe/Paris"
-        [tool.bfill.variables]
-        greeting = "bonjour"
-        [tool.bfill.pools]
-        lake = 1
-        """,
-    )
-    project.write(
-        "dags/pooled.py",
-        """\
-        with DAG("pooled", schedule="@daily", start_date=datetime(2024, 1, 1)):
-            BashOperator(task_id="only", bash_command="echo {{ var.value.greeting }} {{ local_ds }}", pool="lake")
-        """,
-    )
-    below = project.folder / "some" / "where"
-    below.mkdir(parents=True)
-    project.bfill("run", "--dag", "pooled", "--dates", "2024-01-02", cwd=below).exits(0)
-    assert project.store.exists()
-    assert project.xcoms("pooled")["only", "return_value"] == "bonjour 2024-01-02"
-    assert project.rows("SELECT logical_date FROM v_dag_runs") == [{"logical_date": "2024-01-01T23:00:00+00:00"}]
-    project.bfill("run", "--dag", "pooled", "--dates", "2024-01-03", env={"BFILL_VAR_GREETING": "hallo"}).exits(0)
-    assert "hallo 2024-01-03" in project.xcoms("pooled").values()
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("stroe = 'x'\n", ("bfill.toml:1", "stroe", "store")),
-        ("workers = 0\n", ("bfill.toml:1", "workers")),
-        ("timezone = 'Mars/Base'\n", ("Mars/Base",)),
-        ("this is no toml\n", ("bfill.toml:1",)),
-        ("[pools]\nlake = 'many'\n", ("lake",)),
-        ("[connections]\nwh = 'hunter2'\n", ("wh",)),
-    ],
-)
-def test_wrong_settings_are_refused_with_file_and_line(
-    project: Project, sales: Path, text: str, told: tuple[str, ...]
-) -> None:
-    project.write("bfill.toml", text)
-    with project.unchanged():
-        ran = project.bfill("run", *WEEK).says(3, *told)
-    assert "hunter2" not in ran.err
-
-
-def test_a_pool_holds_only_its_own_tasks_and_is_never_overdrawn(project: Project) -> None:
-    from blackbox.world import most_at_once
-
-    project.write("bfill.toml", "[pools]\nlake = 1\n")
-    project.write(
-        "dags/pooled.py",
-        """\
-        with DAG("pooled", schedule="@daily", start_date=datetime(2024, 1, 1)):
-            BashOperator(task_id="narrow", bash_command="sleep 0.1", pool="lake")
-            BashOperator(task_id="free", bash_command="sleep 0.1")
-        """,
-    )
-    project.bfill("run", "--dag", "pooled", "--start", "2024-01-01", "--end", "2024-01-04", "--parallel", "4").exits(0)
-    spans = {
-        task_id: [(one["started_at"], one["ended_at"]) for one in project.attempts("pooled", task_id)]
-        for task_id in ("narrow", "free")
-    }
-    assert most_at_once(spans["narrow"]) == 1
-    assert most_at_once(spans["free"]) > 1
 
 
 # conf, quiet, streams

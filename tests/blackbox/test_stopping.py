@@ -116,8 +116,8 @@ def test_a_fresh_process_answers_as_the_warm_one_does(project: Project, start: l
         pytest.skip("the console script is not installed")
 
     def fresh(*words: str) -> subprocess.CompletedProcess[str]:
-        given = {"cwd": project.folder, "capture_output": True, "text": True, "timeout": 60, "check": False}
-        return subprocess.run([*program, *words], **given)  # type: ignore[call-overload,no-any-return]
+        line = [*program, *words]
+        return subprocess.run(line, cwd=project.folder, capture_output=True, text=True, timeout=60, check=False)
 
     project.write("dags/sales.py", SALES)
     project.breaks("load", "2024-01-02")

@@ -1,0 +1,114 @@
+"""Contract section 5: rerun-failed and reset, and dates that another process holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from blackbox.world import Project, until
+
+WEEK = ("--dag", "sales", "--start", "2024-01-01", "--end", "2024-01-05")
+
+NAPS = """\
+with DAG("naps", schedule="@daily", start_date=datetime(2024, 1, 1)):
+    BashOperator(task_id="nap", bash_command="touch ../started; while test ! -e ../go; do sleep 0.02; done")
+"""
+
+
+# rerun-failed
+
+
+def test_rerun_failed_takes_an_id_a_selection_or_the_latest_with_failures(project: Project, sales: Path) -> None:
+    with project.unchanged():
+        project.bfill("rerun-failed").says(3, "fail")
+    project.breaks("load", "2024-01-02", "2024-01-04")
+    first = project.bfill("run", *WEEK, "--json").exits(1).data["backfill_id"]
+    project.bfill("run", "--dag", "sales", "--dates", "2024-01-08").exits(0)
+    project.mends("load", "2024-01-04")
+    one = project.bfill("rerun-failed", "--dag", "sales", "--dates", "2024-01-04", "--json").exits(0).data
+    assert (one["completed"], one["parent_id"]) == (1, first)
+    two = project.bfill("rerun-failed", first, "--json").exits(1).data
+    assert [row["logical_date"][:10] for row in two["results"]] == ["2024-01-02"]
+    project.mends("load", "2024-01-02")
+    three = project.bfill("rerun-failed", "--json").exits(0).data
+    assert (three["parent_id"], three["completed"]) == (two["backfill_id"], 1)
+    assert project.tries("sales", "extract")["2024-01-02"] == ["success"]
+    assert set(project.runs("sales").values()) == {"success"}
+    assert project.bfill("status", first, "--json").data["backfill"]["failed"] == 2
+
+
+def test_whole_run_runs_all_tasks_again(project: Project, sales: Path) -> None:
+    project.breaks("load", "2024-01-02")
+    project.bfill("run", *WEEK).exits(1)
+    project.mends("load", "2024-01-02")
+    project.bfill("rerun-failed", "--whole-run").exits(0)
+    assert project.tries("sales", "extract")["2024-01-02"] == ["success", "success"]
+    assert project.tries("sales", "extract")["2024-01-01"] == ["success"]
+
+
+def test_rerun_failed_never_runs_missing_dates(project: Project, sales: Path) -> None:
+    project.breaks("load", "2024-01-02")
+    project.bfill("run", "--dag", "sales", "--dates", "2024-01-02").exits(1)
+    data = project.bfill("rerun-failed", *WEEK, "--json").exits(1).data
+    assert data["total_dates"] == 1
+    assert set(project.runs("sales")) == {"2024-01-02"}
+
+
+# reset
+
+
+def test_reset_clears_keeps_history_and_starts_nothing(project: Project, sales: Path) -> None:
+    project.bfill("run", *WEEK).exits(0)
+    with project.unchanged():
+        project.bfill("reset", *WEEK).says(7, "--yes", "10", "5")
+    data = project.bfill("reset", "--dag", "sales", "--dates", "2024-01-02", "--yes", "--json").exits(0).data
+    assert (data["total_dates"], data["task_instances"], data["xcoms"]) == (1, 2, 1)
+    assert project.instances("sales", "2024-01-02") == {"extract": "scheduled", "load": "scheduled"}
+    assert project.xcoms("sales", "2024-01-02") == {}
+    assert len(project.attempts("sales")) == 10
+    assert project.runs("sales")["2024-01-02"] == "queued"
+    data = project.bfill("run", *WEEK, "--json").exits(0).data
+    assert (data["completed"], data["skipped"]) == (1, 4)
+    assert [one["try_number"] for one in project.attempts("sales", "load") if "01-02" in one["logical_date"]] == [1, 2]
+    assert project.rows("SELECT action, target FROM v_audit WHERE action = 'reset'") == [
+        {"action": "reset", "target": "sales"}
+    ]
+
+
+def test_reset_takes_tasks_what_is_behind_them_states_and_an_id(project: Project, sales: Path) -> None:
+    project.breaks("load", "2024-01-02")
+    ran = project.bfill("run", *WEEK, "--json").exits(1).data["backfill_id"]
+    words = ("reset", "--dag", "sales", "--dates", "2024-01-01", "--yes")
+    project.bfill(*words, "--task", "load").exits(0)
+    assert project.instances("sales", "2024-01-01") == {"extract": "success", "load": "scheduled"}
+    project.bfill(*words, "--task", "extract", "--downstream").exits(0)
+    assert project.instances("sales", "2024-01-01") == {"extract": "scheduled", "load": "scheduled"}
+    data = project.bfill("reset", ran, "--where", "failed", "--yes", "--json").exits(0).data
+    assert (data["dates"], data["task_instances"]) == (["2024-01-02T00:00:00+00:00"], 1)
+    with project.unchanged():
+        project.bfill(*words, "--task", "laod").says(3, "laod", "load")
+        project.bfill(*words, "--where", "broken").says(2, "broken")
+        project.bfill(*words[:-1], "--downstream", "-y").says(2, "--task")
+        project.bfill("reset", ran, "--dag", "sales", "-y").says(2, ran)
+        nothing = project.bfill("reset", "--dag", "sales", "--dates", "2024-02-01", "--yes", "--json").exits(0)
+    assert nothing.data["total_dates"] == 0
+
+
+def test_dates_that_are_being_run_belong_to_one_process(project: Project) -> None:
+    project.write("dags/naps.py", NAPS)
+    words = ("--dag", "naps", "--start", "2024-01-01", "--end", "2024-01-02")
+    going = project.start("run", *words, "--json")
+    until((project.folder / "started").exists)
+    project.bfill("run", *words).says(5, "naps", str(going.pid))
+    project.bfill("run", "--dag", "naps", "--dates", "2024-01-01").says(5, "2024-01-01", str(going.pid))
+    project.bfill("run", "--dag", "naps", "--dates", "2024-01-01", "--reset-dag-run").says(5, str(going.pid))
+    project.bfill("rerun-failed", "--dag", "naps", "--dates", "2024-01-01").says(5, str(going.pid))
+    project.bfill("reset", *words, "--yes").says(5, "naps", str(going.pid))
+    (running,) = project.bfill("status", "--json").exits(0).data["backfills"]
+    assert (running["state"], running["pid"]) == ("running", going.pid)
+    shown = project.bfill("status", running["backfill_id"], "--json").exits(0).data
+    assert shown["runs"][0]["tasks"]["nap"]["state"] == "running"
+    project.bfill("run", running["backfill_id"]).says(5, str(going.pid))
+    other = project.bfill("plan", "--dag", "naps", "--dates", "2024-01-01,2024-01-05", "--dry-run", "--json").exits(0)
+    assert {one["logical_date"][8:10]: one["action"] for one in other.data["runs"]} == {"01": "skip", "05": "create"}
+    project.write("go", "")
+    assert going.wait().exits(0).data["completed"] == 2
