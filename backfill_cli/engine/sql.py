@@ -6,6 +6,8 @@ Owns SQLAlchemy for tasks. Data values arrive as bind parameters; the first resu
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime, time
 from decimal import Decimal
 from functools import cache
@@ -13,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from backfill_cli.core.graph import near_hint
@@ -35,7 +37,7 @@ def run_sql_task(attempt: Attempt) -> Result:
     engine = engine_for(connection_url(work.connection, attempt))
     given = {name: resolve_argument(value, attempt) for name, value in work.parameters.items()}
     try:
-        with in_time(attempt), engine.begin() as connection:
+        with in_time(attempt), _transaction(engine) as connection:
             rows = _execute(connection, work, given, attempt)
     except SQLAlchemyError as error:
         raise ShellFailed(f"SQL: {getattr(error, 'orig', None) or error}") from error
@@ -55,6 +57,29 @@ def _execute(connection: Connection, work: SqlWork, given: dict[str, Any], attem
         elif not result.returns_rows and result.rowcount >= 0:
             attempt.log.line(f"{result.rowcount} rows affected")
     return rows
+
+
+@contextmanager
+def _transaction(engine: Engine) -> Iterator[Connection]:
+    """One transaction over everything in the block, DDL included.
+
+    Python's sqlite3 begins one only at the first INSERT, UPDATE or DELETE: a table made or dropped before would stay so
+    after a failure. Over SQLite the transaction is therefore begun by name; at once for writing, because a reader that
+    turns writer among parallel dates gets SQLITE_BUSY without any wait.
+    """
+    if engine.dialect.name != "sqlite":
+        with engine.begin() as connection:
+            yield connection
+        return
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        except OperationalError as error:
+            if "readonly" not in str(error.orig):
+                raise
+            connection.exec_driver_sql("BEGIN")
+        yield connection
+        connection.exec_driver_sql("COMMIT")  # without it, closing the connection undoes everything
 
 
 def connection_url(name: str, attempt: Attempt) -> str:

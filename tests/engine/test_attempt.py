@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from builders import FIRST, make_dag, make_task
+from engine.helpers import attempt, follow, make_bench, make_invocation, python, shell
 
 from backfill_cli.core.context import get_current_context
 from backfill_cli.core.graph import Callbacks
@@ -21,7 +22,6 @@ from backfill_cli.core.work import EmptyWork, XComRef
 from backfill_cli.engine.attempt import REASON_LENGTH, run_attempt
 from backfill_cli.engine.logs import captured
 from backfill_cli.errors import InputError
-from engine.helpers import attempt, follow, make_bench, make_invocation, python, shell
 
 
 def raising(error: BaseException) -> Any:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from builders import make_dag, make_task
+from engine.helpers import Tried, attempt, make_bench
 
 from backfill_cli.core.states import Outcome
 from backfill_cli.core.work import SqlWork, XComRef
-from engine.helpers import Tried, attempt, make_bench
 
 
 def run_sql(folder: Path, *sql: str, url: str | None = None, **changes: Any) -> Tried:
@@ -97,3 +98,28 @@ def test_sql_knows_the_execution_timeout(tmp_path: Path) -> None:
     assert report.reason == "timed out after 0.1 s"
     assert time.monotonic() - begun < 10
     assert rows(tmp_path, "SELECT * FROM t") == []
+
+
+def test_an_error_undoes_tables_made_and_dropped_too(tmp_path: Path) -> None:
+    """Write, audit, publish needs it: a table that was swapped comes back when a check behind it fails."""
+    run_sql(tmp_path, "CREATE TABLE live (a)", "INSERT INTO live VALUES (1)")
+    swap = ("CREATE TABLE staging (a)", "DROP TABLE live", "ALTER TABLE staging RENAME TO live")
+    run_sql(tmp_path, *swap, "SELECT * FROM absent")
+    assert rows(tmp_path, "SELECT * FROM live") == [(1,)]
+    assert rows(tmp_path, "SELECT name FROM sqlite_master") == [("live",)]
+
+
+def test_a_database_that_is_read_only_can_be_read(tmp_path: Path) -> None:
+    run_sql(tmp_path, "CREATE TABLE t (a)", "INSERT INTO t VALUES (7)")
+    url = f"sqlite:///file:{tmp_path}/wh.db?mode=ro&uri=true"
+    assert run_sql(tmp_path, "SELECT * FROM t", url=url).report.xcoms == {"return_value": "[[7]]"}
+
+
+def test_parallel_dates_that_read_before_they_write_wait_for_each_other(tmp_path: Path) -> None:
+    run_sql(tmp_path, "CREATE TABLE t (a)")
+    with ThreadPoolExecutor(8) as pool:
+        reports = [
+            pool.submit(run_sql, tmp_path, "SELECT count(*) FROM t", "INSERT INTO t VALUES (1)") for _ in range(24)
+        ]
+        assert [one.result().report.outcome for one in reports] == [Outcome.SUCCESS] * 24
+    assert rows(tmp_path, "SELECT count(*) FROM t") == [(24,)]
