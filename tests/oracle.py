@@ -17,7 +17,7 @@ ENDED = {SUCCESS, FAILED, SKIPPED, UPSTREAM_FAILED}
 BAD = {FAILED, UPSTREAM_FAILED}
 
 
-def table(rule: TriggerRule, ups: Sequence[TaskState]) -> str:  # noqa: PLR0912  (a row a branch)
+def table(rule: TriggerRule, ups: Sequence[TaskState]) -> str:
     """Return `run`, `wait`, `skip` or `upstream_failed`: the row of section 5, as it is written there."""
     if not ups:
         return "run"

@@ -283,9 +283,8 @@ def _range_result(
         last = span.start
         state = _state_of(run, is_live)
         stale = run is not None and run.state is RunState.SUCCESS and run.version != dag.version
-        counts[state] += 1
+        counts[STALE if stale else state] += 1
         if stale and run is not None:
-            counts[STALE] += 1
             stale_dates[run.version].append(span.start)
         if run is None:
             _grow(missing, span.start, goes_on=was_missing)

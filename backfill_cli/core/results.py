@@ -487,7 +487,8 @@ class StatusResult:
     Args:
         backfills: The latest ones; alone without arguments.
         backfill: The one asked for, or None for a range.
-        counts: Dates by state: success, failed, running, queued, blocked, missing, stale…
+        counts: Dates by state: success, failed, running, queued, blocked, missing, stale…; a stale success is not
+            among `success`, so that they add up.
         runs: A page of dates; `after` continues it.
         gaps: Spans (first, last, count) of missing logical dates.
         gaps_only: Asked with `--gaps`: the screen lists every gap and nothing else.

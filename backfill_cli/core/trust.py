@@ -54,7 +54,7 @@ def _is_constant(node: nodes.Expr) -> bool:
     return isinstance(node, nodes.Const)
 
 
-def _is_trusted(node: nodes.Node | None, assigned: frozenset[str]) -> bool:  # noqa: PLR0912 - one line a node type
+def _is_trusted(node: nodes.Node | None, assigned: frozenset[str]) -> bool:
     def all_of(*parts: nodes.Node | None) -> bool:
         return all(part is None or _is_trusted(part, assigned) for part in parts)
 
