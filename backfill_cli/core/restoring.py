@@ -18,7 +18,7 @@ def restore(run: OpenRun, spec: RunSpec, dag: Dag, changes: Changes) -> None:
     for row in spec.instances:
         one = run.instances.get(row.task_id)
         if one is None:
-            _remove(row, changes)
+            _remove(row, changes, is_to_run=row.task_id in spec.clears)
             continue
         one.state, one.try_number, one.spent, one.losses = row.state, row.try_number, row.spent, row.losses
         one.started_at, one.ended_at, one.retry_at, one.reason = row[6:]
@@ -40,8 +40,12 @@ def _clear(run: OpenRun, task_id: str, one: Instance, changes: Changes) -> None:
     run.xcoms.pop(task_id, None)
 
 
-def _remove(row: InstanceRow, changes: Changes) -> None:
-    """A task that left the DAG: `removed`, and not counted; one that had ended keeps how it did."""
-    if not row.state.is_terminal:
-        gone = Instance(advance(row.state, Event.REMOVED), row.try_number, row.spent, reason="not in the DAG any more")
+def _remove(row: InstanceRow, changes: Changes, *, is_to_run: bool) -> None:
+    """A task that left the DAG: `removed`, and not counted; one that had ended, and is not to run again, keeps how."""
+    state = row.state
+    if is_to_run and (state, Event.CLEARED) in TRANSITIONS:  # a repaired run must not go on listing its failure
+        state = advance(state, Event.CLEARED)
+        changes.clear_xcoms(row.logical_date, row.task_id)
+    if not state.is_terminal:
+        gone = Instance(advance(state, Event.REMOVED), row.try_number, row.spent, reason="not in the DAG any more")
         changes.instance(row.logical_date, row.task_id, gone)
