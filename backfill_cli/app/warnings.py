@@ -165,8 +165,7 @@ def _clock_changes(dag: Dag, summary: PlanSummary) -> Iterator[Problem]:
     if dag.schedule.kind not in ("cron", "calendar") or summary.first is None or summary.last is None:
         return
     low, high = sorted((summary.first, summary.last))
-    for note in clock_change_notes(low, high, dag.timezone):
-        yield Problem(note.code, note.message, note.hint)
+    yield from clock_change_notes(low, high, dag.timezone)
 
 
 def _soft_timeouts(dag: Dag, options: BackfillOptions) -> Iterator[Problem]:
@@ -208,9 +207,10 @@ def moved_warnings(target: Resolved, store: Store) -> Iterator[Problem]:
     """Yield `dag-moved` when this dag_id has a history from another file, whether or not anything will run."""
     dag = target.dag
     known = store.read(lambda reader: reader.dag(dag.dag_id))
-    if known is not None and known.path and dag.path and known.path != dag.path:
+    if known is not None and known.path != dag.path:
+        before, now = (path or "a --command" for path in (known.path, dag.path))
         yield Problem(
             "dag-moved",
-            f"'{dag.dag_id}' was loaded from {known.path} before, now from {dag.path}; its history stays with the id",
+            f"'{dag.dag_id}' was loaded from {before} before, now from {now}; its history stays with the id",
             "give one of them another dag_id if they are not the same DAG",
         )
