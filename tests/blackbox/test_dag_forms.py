@@ -72,6 +72,8 @@ def test_history_belongs_to_the_dag_id_and_another_path_warns_dag_moved(project:
     more = project.bfill("run", "--dag", "sales", "--start", "2024-01-01", "--end", "2024-01-02", "--json").exits(0)
     assert "dag-moved" in more.problems
     assert more.data["skipped"] == 1
+    adhoc = project.bfill("plan", "--command", "true", "--name", "sales", "--schedule", "@daily", *DAY, "--json")
+    assert "a --command" in adhoc.exits(0).problems["dag-moved"]
 
 
 # --command

@@ -165,6 +165,21 @@ def test_a_run_of_skipped_tasks_is_a_success(ruled: Project) -> None:
     assert ruled.instances("all_skipped") == {"only": "skipped", "leaf": "skipped"}
 
 
+def test_a_task_that_left_the_dag_is_removed_and_not_counted(project: Project) -> None:
+    text = """\
+        with DAG("shrinks", schedule="@daily", start_date=datetime(2024, 1, 1)):
+            BashOperator(task_id="good", bash_command="true") >> BashOperator(task_id="bad", bash_command="false")
+            BashOperator(task_id="kept", bash_command="true")
+        """
+    project.write("dags/shrinks.py", text)
+    project.bfill("run", "--dag", "shrinks", "--dates", "2024-01-01").exits(1)
+    project.write("dags/shrinks.py", text.replace(' >> BashOperator(task_id="bad", bash_command="false")', ""))
+    data = project.bfill("rerun-failed", "--json").exits(0).data
+    assert (data["completed"], data["failures"]) == (1, [])
+    assert project.instances("shrinks") == {"good": "success", "bad": "removed", "kept": "success"}
+    assert project.tries("shrinks", "bad") == {"2024-01-01": ["failed"]}
+
+
 # retries and time
 
 
