@@ -179,8 +179,8 @@ def test_a_factory_in_another_file_makes_dags_of_the_caller(write: Write) -> Non
 
 def test_helpers_of_one_name_in_two_folders_do_not_meet(write: Write) -> None:
     for region in ("eu", "us"):
-        write(f"NAME = '{region}'\n", f"{region}/helpers.py", head="")
-        write("import helpers\nDAG(helpers.NAME)\n", f"{region}/sales.py")
+        write(f"NAME = '{region}'\n", f"{region}/shared_sales.py", head="")
+        write("import shared_sales\nDAG(shared_sales.NAME)\n", f"{region}/sales.py")
     names = [load_file(Path(f"{region}/sales.py"), timeout_s=5)[0].dag_id for region in ("eu", "us", "eu")]
     assert names == ["eu", "us", "eu"]
 

@@ -171,14 +171,14 @@ def test_listing_shows_dags_and_errors_by_file(settings: Settings, write: Write)
 
 def test_imports_of_the_found_dag_work_later_too(settings: Settings, write: Write) -> None:
     """Tasks import when they run; the file that was loaded last may be another one."""
-    write("NAME = 'right'\n", "dags/one/helpers.py", head="")
-    write("NAME = 'wrong'\n", "dags/two/helpers.py", head="")
+    write("NAME = 'right'\n", "dags/one/shared_sales.py", head="")
+    write("NAME = 'wrong'\n", "dags/two/shared_sales.py", head="")
     write(
-        "def late():\n    import helpers\n    return helpers.NAME\n"
+        "def late():\n    import shared_sales\n    return shared_sales.NAME\n"
         "with DAG('one'):\n    PythonOperator(task_id='a', python_callable=late)\n",
         "dags/one/dag.py",
     )
-    write("import helpers\nDAG('two')\n", "dags/two/dag.py")
+    write("import shared_sales\nDAG('two')\n", "dags/two/dag.py")
     work = resolve_dag("one", settings=settings).dag.tasks["a"].work
     assert work.function() == "right"  # type: ignore[union-attr]
 

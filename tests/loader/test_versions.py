@@ -111,12 +111,12 @@ def test_a_digest_is_the_same_in_another_process_and_under_another_file_name(wri
 
 def test_helpers_in_files_beside_the_dag_count(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     text = (
-        "import helpers\nfrom helpers import two\n"
-        "with DAG('a'):\n    @task\n    def f():\n        return helpers.one() + two()\n    f()\n"
+        "import shared_sales\nfrom shared_sales import two\n"
+        "with DAG('a'):\n    @task\n    def f():\n        return shared_sales.one() + two()\n    f()\n"
     )
     seen = set()
     for one, two in (("1", "2"), ("1", "3"), ("2", "2")):
-        write(f"def one():\n    return {one}\ndef two():\n    return {two}\n", f"v{one}{two}/helpers.py", head="")
+        write(f"def one():\n    return {one}\ndef two():\n    return {two}\n", f"v{one}{two}/shared_sales.py", head="")
         seen.add(load_file(write(text, f"v{one}{two}/sales.py"), timeout_s=5)[0].version)
     assert len(seen) == 3
 
