@@ -188,7 +188,7 @@ def _problems(
 ) -> list[Problem]:
     from backfill_cli.core.results import iso
 
-    found = [*prepared.target.warnings, *(Problem(*_note(note)) for note in prepared.selection.notes)]
+    found = [*prepared.target.warnings, *prepared.selection.notes]
     if watch.count:
         found.append(
             Problem(
@@ -201,10 +201,6 @@ def _problems(
     if summary.to_run:
         found += warnings_for(ctx, prepared.target, prepared.options, summary)
     return found
-
-
-def _note(note: object) -> tuple[str, str, str]:
-    return note.code, note.message, note.hint  # type: ignore[attr-defined]
 
 
 def _rows_again(ctx: AppContext, prepared: Prepared) -> Callable[[], Iterator[PlanRow]]:

@@ -6,7 +6,7 @@ works on are refused.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from backfill_cli.app.claiming import conflict
@@ -26,6 +26,7 @@ from backfill_cli.core.ranges import Selection
 from backfill_cli.core.records import InstanceRow, RunRow
 from backfill_cli.core.results import BackfillOptions, Problem, ResetResult, instant, iso
 from backfill_cli.core.states import TRANSITIONS, Event, RunState, TaskState, advance
+from backfill_cli.core.zones import clock_of
 from backfill_cli.errors import ConflictError, RefusedError, UsageProblem
 
 Confirm = Callable[[str], bool]
@@ -69,10 +70,10 @@ def reset(
         chosen = _chosen(dag, tasks, downstream)
         found = store.read(lambda reader: _find(reader, dag, selection, chosen, states))
         head = head_text(store.read(lambda reader: reader.audit_head()))
-    problems = tuple(Problem(note.code, note.message, note.hint) for note in selection.notes)
+    problems = selection.notes
     if not found.instances:
         nothing = Problem("nothing-to-clear", "no task instance of this selection has anything to clear")
-        return ResetResult(dag.dag_id, [], 0, 0, head, (*problems, nothing))
+        return ResetResult(dag.dag_id, [], 0, 0, head, (*problems, nothing), timezone=dag.timezone)
     if not options.yes:
         _ask(dag, found, confirm)
 
@@ -103,6 +104,7 @@ def reset(
         head,
         problems,
         f"bfill run {options.backfill_id}" if options.backfill_id else command_line("run", options),
+        timezone=dag.timezone,
     )
 
 
@@ -197,20 +199,20 @@ def _held(reader: Reader, dag_id: str, run: RunRow) -> ConflictError:
 
 
 def _ask(dag: Dag, found: _Clearing, confirm: Confirm | None) -> None:
-    question = (
-        f"Clear {len(found.instances):,} task instances of {len(found.runs):,} dates of {dag.dag_id}"
-        f" ({_ends(run.logical_date for run in found.runs)})?"
-    )
+    instances, dates = _count(len(found.instances), "task instance"), _count(len(found.runs), "date")
+    what = f"{instances} of {dates} of {dag.dag_id} ({_ends(dag, found.runs)})"
     if confirm is None:
-        raise RefusedError(
-            f"this would clear {len(found.instances):,} task instances of {len(found.runs):,} dates of {dag.dag_id}",
-            hint="add --yes to do it",
-            code="needs-yes",
-        )
-    if not confirm(question):
+        raise RefusedError(f"this would clear {what}", hint="add --yes to do it", code="needs-yes")
+    if not confirm(f"Clear {what}?"):
         raise RefusedError("nothing was cleared", hint="answer y, or add --yes", code="not-confirmed")
 
 
-def _ends(dates: Iterable[int]) -> str:
-    found: Sequence[int] = list(dates)
-    return f"{iso(found[0])}" if len(found) == 1 else f"{iso(found[0])} … {iso(found[-1])}"
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun if number == 1 else noun + 's'}"
+
+
+def _ends(dag: Dag, runs: Sequence[RunRow]) -> str:
+    """The bounds in the DAG's zone, as `--start` and `--end` were typed; one date when both are the same."""
+    show = clock_of(dag.timezone).show
+    first, last = runs[0].logical_date, runs[-1].logical_date
+    return show(first) if first == last else f"{show(first)} … {show(last)}"

@@ -249,7 +249,7 @@ def _of_range(
         selection = find_selection(ctx, options, dag)
     else:
         selection = store.read(lambda reader: _all_history(reader, dag))
-    problems = [*target.warnings, *(Problem(note.code, note.message, note.hint) for note in selection.notes)]
+    problems = [*target.warnings, *selection.notes]
     return store.read(lambda reader: _range_result(reader, dag, options, selection, page, gaps, problems))
 
 

@@ -1,15 +1,17 @@
 """What `plan` says about a template before anything runs: names that nothing knows, with the nearest one.
 
-Owns the notes and their codes. Refusals (syntax, unsafe places) are `MacroError`s of `compile_field`, not notes.
+Owns the notes and their codes: `unknown-macro` and `missing-conf`, `-param`, `-variable`, `-connection`, `-xcom`.
+Refusals (syntax, unsafe places) are `MacroError`s of `compile_field`, not notes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from difflib import get_close_matches
-from typing import Final, NamedTuple
+from typing import Final
 
 from backfill_cli.core.macros import MACRO_NAMES, Macros
+from backfill_cli.core.problems import Problem
 from backfill_cli.core.templates import Place, compile_field
 from backfill_cli.core.views import DagRunView, DagView, TaskView, Variables
 from backfill_cli.core.xcoms import TaskInstanceView
@@ -27,14 +29,6 @@ _VIEWS: Final = {
 _NOT_REPEATABLE: Final = {"random", "time", "uuid"}
 
 
-class TemplateNote(NamedTuple):
-    """A warning: `code` is `unknown-macro`, or `missing-` with `conf param variable connection xcom`."""
-
-    code: str
-    message: str
-    hint: str
-
-
 def lint_field(
     text: str,
     place: Place = Place.PLAIN,
@@ -45,7 +39,7 @@ def lint_field(
     connection_names: Collection[str] | None = None,
     upstream_ids: Collection[str] | None = None,
     known: Collection[str] = MACRO_NAMES,
-) -> list[TemplateNote]:
+) -> list[Problem]:
     """Notes on the names a template uses, sorted by code and name; empty when all are known.
 
     Args:
@@ -80,10 +74,10 @@ def lint_field(
     return notes
 
 
-def _note(code: str, written: str, what: str, name: str, known: Collection[str]) -> TemplateNote:
+def _note(code: str, written: str, what: str, name: str, known: Collection[str]) -> Problem:
     near = get_close_matches(name, sorted(known), n=1, cutoff=0.6)
     hint = f"did you mean '{near[0]}'?" if near else _FALLBACK_HINTS[code].format(name=name)
-    return TemplateNote(code, f"'{{{{ {written} }}}}' stays as written: {what} '{name}'", hint)
+    return Problem(code, f"'{{{{ {written} }}}}' stays as written: {what} '{name}'", hint)
 
 
 _FALLBACK_HINTS: Final = {
@@ -95,24 +89,24 @@ _FALLBACK_HINTS: Final = {
 }
 
 
-def _unknown_attribute(base: str, attribute: str) -> TemplateNote:
+def _unknown_attribute(base: str, attribute: str) -> Problem:
     if base == "macros" and attribute in _NOT_REPEATABLE:
         hint = (
             "left out on purpose: a date that runs again must see the same values; use ds, run_id or data_interval_end"
         )
-        return TemplateNote("unknown-macro", f"'macros.{attribute}' does not exist", hint)
+        return Problem("unknown-macro", f"'macros.{attribute}' does not exist", hint)
     near = get_close_matches(attribute, sorted(_VIEWS[base]), n=1, cutoff=0.6)
     hint = f"did you mean '{base}.{near[0]}'?" if near else f"{base} has: {', '.join(sorted(_VIEWS[base]))}"
-    return TemplateNote(
+    return Problem(
         "unknown-macro", f"'{{{{ {base}.{attribute} }}}}' stays as written: {base} has no '{attribute}'", hint
     )
 
 
-def _xcom_notes(xcoms: Iterable[tuple[str, str]], upstream_ids: Collection[str]) -> Iterator[TemplateNote]:
+def _xcom_notes(xcoms: Iterable[tuple[str, str]], upstream_ids: Collection[str]) -> Iterator[Problem]:
     for task_id, key in sorted(xcoms):
         if task_id not in upstream_ids:
             near = get_close_matches(task_id, sorted(upstream_ids), n=1, cutoff=0.6)
-            yield TemplateNote(
+            yield Problem(
                 "missing-xcom",
                 f"the XCom '{key}' of '{task_id}' is pulled, but that task does not run before this one",
                 f"did you mean '{near[0]}'?" if near else f"make it an upstream task: {task_id} >> …",

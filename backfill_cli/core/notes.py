@@ -1,26 +1,17 @@
-"""Remarks that go with a result and change nothing: code, message, hint. And the one about days of 23 or 25 hours."""
+"""The remark about days of 23 or 25 hours."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import islice
 from zoneinfo import ZoneInfo
 
+from backfill_cli.core.problems import Problem
 from backfill_cli.core.zones import clock_of, odd_days
 
 _NAMED = 4  # more clock changes than this are a number, not a list
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
-    """Something the user should know. `code` is a stable slug, `hint` the next command or edit (may be empty)."""
-
-    code: str
-    message: str
-    hint: str = ""
-
-
-def clock_change_notes(first: int, last: int, zone: ZoneInfo | str) -> list[Note]:
+def clock_change_notes(first: int, last: int, zone: ZoneInfo | str) -> list[Problem]:
     """A `dst-change` note for each local day between two instants, both included, that does not have 24 hours.
 
     The first few are named; what is left becomes one note with the count. Meant for cron and calendar schedules, whose
@@ -29,11 +20,11 @@ def clock_change_notes(first: int, last: int, zone: ZoneInfo | str) -> list[Note
     name = clock_of(zone).name
     days = odd_days(first, last, zone)
     notes = [
-        Note("dst-change", f"{each.day} {_length(each.seconds)}: clocks change in {name}")
+        Problem("dst-change", f"{each.day} {_length(each.seconds)}: clocks change in {name}")
         for each in islice(days, _NAMED)
     ]
     if more := sum(1 for _ in days):
-        notes.append(Note("dst-change", f"{more} more days without 24 hours in {name}"))
+        notes.append(Problem("dst-change", f"{more} more days without 24 hours in {name}"))
     return notes
 
 

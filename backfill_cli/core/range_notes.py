@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backfill_cli.core.notes import Note
+from backfill_cli.core.problems import Problem
 from backfill_cli.core.schedules import Schedule
 from backfill_cli.core.zones import ZoneClock
 
@@ -23,25 +23,25 @@ class Setting:
     now: int
 
 
-def left_out_note(code: str, count: int, setting: Setting) -> Note:
+def left_out_note(code: str, count: int, setting: Setting) -> Problem:
     """The note for dates left out: `incomplete` (not over) or `outside-dag-bounds`."""
     dates = "1 date is left out" if count == 1 else f"{count:,} dates are left out"
     if code == "incomplete":
         now = setting.clock.show(setting.now)
-        return Note(code, f"{dates}: not over at {now}", "--include-incomplete takes what is not over")
-    return Note(code, f"{dates}: the DAG {_bounds(setting)}", "--ignore-dag-bounds takes them as well")
+        return Problem(code, f"{dates}: not over at {now}", "--include-incomplete takes what is not over")
+    return Problem(code, f"{dates}: the DAG {_bounds(setting)}", "--ignore-dag-bounds takes them as well")
 
 
-def limit_note(limit: int, total: int, *, backwards: bool) -> Note:
+def limit_note(limit: int, total: int, *, backwards: bool) -> Problem:
     """The note for a selection that its limit cuts short."""
-    return Note("limited", f"the {'last' if backwards else 'first'} {limit:,} of {total:,} dates are taken")
+    return Problem("limited", f"the {'last' if backwards else 'first'} {limit:,} of {total:,} dates are taken")
 
 
-def empty_note(left_out: dict[str, int], asked: tuple[int, int], setting: Setting, *, open_end: bool) -> Note:
+def empty_note(left_out: dict[str, int], asked: tuple[int, int], setting: Setting, *, open_end: bool) -> Problem:
     """Why nothing is taken, and the next date there is.
 
     Args:
-        left_out: Note code → how many dates were left out.
+        left_out: Problem code → how many dates were left out.
         asked: The bounds before anything was left out, both included, epoch seconds.
         setting: What they were resolved against.
         open_end: No end was given, so it was the last complete interval.
@@ -58,7 +58,7 @@ def empty_note(left_out: dict[str, int], asked: tuple[int, int], setting: Settin
         why = f"it ends before the DAG {_bounds(setting)}"
     else:
         why = f"{schedule.describe()} has no logical date in it"
-    return Note("empty", f"nothing is selected: {why}", _next_date(first, last, setting))
+    return Problem("empty", f"nothing is selected: {why}", _next_date(first, last, setting))
 
 
 def _next_date(first: int, last: int, setting: Setting) -> str:

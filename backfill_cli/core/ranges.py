@@ -19,14 +19,14 @@ from itertools import islice
 from zoneinfo import ZoneInfo
 
 from backfill_cli.core.intervals import Span
-from backfill_cli.core.notes import Note
+from backfill_cli.core.problems import Problem
 from backfill_cli.core.range_notes import Setting, empty_note, left_out_note, limit_note
 from backfill_cli.core.schedules import Schedule
 from backfill_cli.core.when import When, first_second, is_whole_day, last_second, parse_when, seconds_meant
 from backfill_cli.core.zones import EARLIEST, LATEST, clock_of
 from backfill_cli.errors import NotFoundError, UsageProblem
 
-__all__ = ["Note", "RangeRequest", "Selection", "When", "last_complete", "parse_when", "resolve_range"]
+__all__ = ["RangeRequest", "Selection", "When", "last_complete", "parse_when", "resolve_range"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +61,13 @@ class Selection:
         first, last: Inclusive bounds on the logical date, epoch seconds; `first > last` when nothing is taken.
         dates: The logical dates one by one, ascending, when single dates were asked for; else None.
         notes: What was left out and why, and why nothing is taken.
-        left_out: Note code → how many dates.
+        left_out: Problem code → how many dates.
     """
 
     first: int
     last: int
     dates: tuple[int, ...] | None = None
-    notes: tuple[Note, ...] = ()
+    notes: tuple[Problem, ...] = ()
     limit: int | None = None
     backwards: bool = False
     left_out: dict[str, int] = field(default_factory=dict)

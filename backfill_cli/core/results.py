@@ -15,6 +15,7 @@ from backfill_cli.core.instants import EPOCH as EPOCH  # noqa: PLC0414
 from backfill_cli.core.instants import instant as instant  # noqa: PLC0414
 from backfill_cli.core.instants import iso as iso  # noqa: PLC0414
 from backfill_cli.core.instants import iso_us as iso_us  # noqa: PLC0414
+from backfill_cli.core.problems import Problem as Problem  # noqa: PLC0414
 from backfill_cli.core.records import Action, AuditRow, BackfillRow, PlanRow, RunType
 from backfill_cli.core.states import BackfillState
 
@@ -25,17 +26,6 @@ if TYPE_CHECKING:
 def run_id(run_type: RunType | str, logical_date: int) -> str:
     """Return `<run_type>__<logical_date ISO>`."""
     return f"{run_type}__{iso(logical_date)}"
-
-
-class Problem(NamedTuple):
-    """A warning or a note: a stable code, what is so, and what to do about it."""
-
-    code: str
-    message: str
-    hint: str = ""
-
-    def data(self) -> dict[str, str]:
-        return {"code": self.code, "message": self.message, "hint": self.hint}
 
 
 @dataclass(frozen=True, slots=True)
