@@ -117,7 +117,7 @@ def main(demo: Demo) -> None:
     )
     before = demo.snapshot()
     demo.bfill("run --dag 17.3.1 --start 2024-03-07 --end 2024-03-01", expect=2)
-    unknown = demo.bfill("run --dag 17.3.0 --start 2024-03-01 --end 2024-03-07", expect=3)
+    unknown = demo.bfill("run --dag 17.3.11 --start 2024-03-01 --end 2024-03-07", expect=3)
     demo.check("both leave store and table as they were", before == demo.snapshot(), "exit 2 and exit 3")
     demo.check("the hint names a DAG that exists", "17.3.1" in unknown.err, unknown.err.strip().splitlines()[-1])
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from _shared.evidence import Span
-from _shared.stage import Ran, Stage
+from _shared.processes import Background, Ran
+from _shared.stage import Stage
 
 if TYPE_CHECKING:
     from _shared.narration import Narrator
@@ -59,18 +60,38 @@ class Demo(Stage):
         """Show when each was busy."""
         self._voice.timeline(spans)
 
-    def bfill(self, command: str, *, expect: int | None = 0, **environ: str) -> Ran:
+    def bfill(self, command: str, *, expect: int | None = 0, answer: str | None = None, **environ: str) -> Ran:
         """Run `bfill COMMAND`, show it, and go on only with the expected exit code.
 
         Args:
             command: As typed in a shell, without `bfill`.
             expect: None takes any code.
+            answer: Run it at a terminal, and type this when it asks.
             environ: Added to its environment.
 
         Raises:
             Unexpected: Another code; the scenario ends there, failed.
         """
-        ran = self.call(command, columns=self._voice.width - 6, **environ)
+        return self._told(self.call(command, columns=self._voice.width - 6, answer=answer, **environ), expect)
+
+    def start(self, command: str, **environ: str) -> Background:
+        """Start `bfill COMMAND`, say so, and go on: a real second process beside the story."""
+        self._voice.started(f"bfill {command}")
+        return super().start(command, **{"COLUMNS": str(self._voice.width - 6), **environ})
+
+    def wait(self, started: Background, *, expect: int | None = 0) -> Ran:
+        """Wait until it has ended, and tell it as `bfill` does."""
+        return self._told(started.wait(), expect)
+
+    def shell(self, name: str, *, expect: int | None = 0, **environ: str) -> Ran:
+        """Run a shell script of the private folder as `Stage.script` does, and tell it as `bfill` does."""
+        return self._told(self.script(name, columns=self._voice.width - 6, **environ), expect)
+
+    def show(self, name: str) -> None:
+        """Show a file of the private folder."""
+        self._voice.file(name, (self.folder / name).read_text(encoding="utf-8").splitlines())
+
+    def _told(self, ran: Ran, expect: int | None) -> Ran:
         self._voice.command(ran)
         if expect is not None and ran.code != expect:
             error = (ran.err.strip().splitlines() or ran.out.strip().splitlines() or [""])[0]

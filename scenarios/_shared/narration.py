@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from _shared.evidence import Span
-from _shared.stage import Ran
+from _shared.processes import Ran
 
 if TYPE_CHECKING:
     from rich.text import Text  # noqa: TID251  (a name for the type checker)
@@ -71,15 +71,24 @@ class Narrator:
         """A command, what it printed, and its exit code when it is not 0."""
         from backfill_cli.render.parts import folded
 
-        first, *more = _command_lines(ran.command, self.width - 8)
-        self._print([], ["    $ ", (first, "cyan")])
-        self._write(["        ", (one, "cyan")] for one in more)
+        self._typed(ran.command)
         screen, told = _shown(ran)
         self._write(["    ", ("│ ", "dim"), one] for one in screen)
         for one in told:
             self._write(folded(one, self.width, first=("    │ ", "dim"), rest="    │   "))
         if ran.code:
             self._print(["    exit ", (str(ran.code), "bold yellow")])
+        self._print([])
+
+    def started(self, command: str) -> None:
+        """A command that works on in the background."""
+        self._typed(f"{command} &")
+        self._print([])
+
+    def file(self, name: str, lines: Sequence[str]) -> None:
+        """A file as it stands."""
+        self._print([], ["    ", (name, "bold")])
+        self._write(["    ", ("│ ", "dim"), one] for one in lines)
         self._print([])
 
     def table(self, headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -146,6 +155,11 @@ class Narrator:
         self._write(verdict(checks, seconds, self.width))
         if kept:
             self._print([(" folder ", "dim"), kept])
+
+    def _typed(self, command: str) -> None:
+        first, *more = _command_lines(command, self.width - 8)
+        self._print([], ["    $ ", (first, "cyan")])
+        self._write(["        ", (one, "cyan")] for one in more)
 
     def _print(self, *lines: Sequence[Part]) -> None:
         self._write(lines)

@@ -7,51 +7,20 @@ Owns files and processes; says nothing. The working directory is the private fol
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from _shared import evidence, warehouse
+from _shared import evidence, processes, warehouse
+from _shared.processes import Background, Ran
 
-COMMAND_LIMIT_S = 120.0
-"""A `bfill` that takes longer hangs; a whole scenario takes seconds."""
-
-
-@dataclass(frozen=True)
-class Ran:
-    """What one `bfill` command left behind.
-
-    Args:
-        command: As a person would type it.
-        seconds: Wall time, the start of Python included.
-    """
-
-    command: str
-    code: int
-    out: str
-    err: str
-    seconds: float
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """The JSON document of a command with `--json`."""
-        found: dict[str, Any] = json.loads(self.out)
-        return found
-
-    @property
-    def data(self) -> dict[str, Any]:
-        """Its `data`: the result."""
-        found: dict[str, Any] = self.document["data"]
-        return found
+_BFILL = [sys.executable, "-P", "-m", "backfill_cli"]
+"""-P: a file of the private folder must not hide a library."""
 
 
 class Stage:
@@ -67,6 +36,7 @@ class Stage:
         self.number = ".".join(str(int(part)) for part in self.file.name[:8].split("_"))
         self.dag_id = f"scenario_{self.file.name[:8]}"
         self.keep = keep
+        self._started: list[Background] = []
 
     def __enter__(self) -> Stage:
         self._before = (Path.cwd(), dict(os.environ))
@@ -82,6 +52,8 @@ class Stage:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for one in self._started:
+            one.close()
         folder, environ = self._before
         os.chdir(folder)
         os.environ.clear()
@@ -99,31 +71,37 @@ class Stage:
         """The folder of the scenario's own files: what `warehouse.home(__file__)` is inside a task."""
         return warehouse.home(str(self.file))
 
-    def call(self, command: str, *, columns: int = 80, **environ: str) -> Ran:
+    def call(self, command: str, *, columns: int = 80, answer: str | None = None, **environ: str) -> Ran:
         """Run `bfill COMMAND` to its end, as a process of its own.
 
         Args:
             command: As typed in a shell, without `bfill`.
+            answer: Run it at a terminal, and type this when it asks. None: nobody is there to be asked.
             environ: Added to its environment.
 
         Raises:
             TimeoutError: It did not end.
         """
-        began = time.monotonic()
-        start = [sys.executable, "-P", "-m", "backfill_cli"]  # -P: a file here must not hide a library
-        try:
-            ended = subprocess.run(
-                [*start, *shlex.split(command)],
-                env={**os.environ, "COLUMNS": str(columns), **environ},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                encoding="utf-8",
-                timeout=COMMAND_LIMIT_S,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise TimeoutError(f"bfill {command} did not end within {COMMAND_LIMIT_S:.0f} s") from error
-        return Ran(f"bfill {command}", ended.returncode, ended.stdout, ended.stderr, time.monotonic() - began)
+        words = [*_BFILL, *shlex.split(command)]
+        around = {**os.environ, "COLUMNS": str(columns), **environ}
+        if answer is None:
+            return processes.run(f"bfill {command}", words, around)
+        # A dumb terminal: it is asked like any other, and nothing on it is redrawn.
+        return processes.run_at_terminal(f"bfill {command}", words, around | {"TERM": "dumb"}, answer, columns)
+
+    def start(self, command: str, **environ: str) -> Background:
+        """Start `bfill COMMAND` and go on; what still runs at the end of the stage is killed."""
+        words = [*_BFILL, *shlex.split(command)]
+        self._started.append(Background(f"bfill {command}", words, {**os.environ, **environ}))
+        return self._started[-1]
+
+    def script(self, name: str, *, columns: int = 80, **environ: str) -> Ran:
+        """Run a shell script of the private folder with `sh`; it finds `bfill` and `python3` on its PATH."""
+        for tool, start in (("bfill", _BFILL), ("python3", [sys.executable])):
+            self.write(f"bin/{tool}", f'#!/bin/sh\nexec {shlex.join(start)} "$@"\n').chmod(0o755)
+        path = os.pathsep.join([str(self.folder / "bin"), os.environ["PATH"]])
+        around = {**os.environ, "COLUMNS": str(columns), "PATH": path, **environ}
+        return processes.run(f"sh {name}", ["/bin/sh", name], around)
 
     def ask(self, command: str) -> dict[str, Any]:
         """Return the `data` of a reading command, quietly: `ask("status --dag 17.3.1 …")`."""
