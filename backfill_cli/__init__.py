@@ -17,7 +17,8 @@ _HOMES = {
     "backfill_cli.core.context": ("Context", "get_current_context"),
     "backfill_cli.core.intervals": ("DataInterval",),
     "backfill_cli.core.macros": ("resolve_date_macros",),
-    "backfill_cli.core.results": ("BackfillOptions", "BackfillPreview", "BackfillResult", "DateResult"),
+    "backfill_cli.core.options": ("BackfillOptions",),
+    "backfill_cli.core.results": ("BackfillPreview", "BackfillResult", "DateResult"),
     "backfill_cli.core.signals": ("FailTask", "RateLimited", "RetryLater", "SkipTask"),
     "backfill_cli.loader.authoring": ("DAG", "TaskGroup", "chain", "cross_downstream"),
     "backfill_cli.loader.operators": (
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from backfill_cli.core.context import get_current_context as get_current_context
     from backfill_cli.core.intervals import DataInterval as DataInterval
     from backfill_cli.core.macros import resolve_date_macros as resolve_date_macros
-    from backfill_cli.core.results import BackfillOptions as BackfillOptions
+    from backfill_cli.core.options import BackfillOptions as BackfillOptions
     from backfill_cli.core.results import BackfillPreview as BackfillPreview
     from backfill_cli.core.results import BackfillResult as BackfillResult
     from backfill_cli.core.results import DateResult as DateResult

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from backfill_cli.app.context import AppContext
 from backfill_cli.core.auditing import attempts_digest, check_chain, head_text
+from backfill_cli.core.audits import AuditResult, AuditVerdict
 from backfill_cli.core.ports import Reader
 from backfill_cli.core.ranges import When
 from backfill_cli.core.records import AuditRow
-from backfill_cli.core.results import AuditResult, AuditVerdict
 from backfill_cli.core.when import first_second, last_second
 from backfill_cli.core.zones import clock_of
 

@@ -17,10 +17,12 @@ from backfill_cli.app.ids import new_backfill_id
 from backfill_cli.app.plan import Prepared
 from backfill_cli.app.recovering import recover_dead_owners
 from backfill_cli.app.trail import conf_details, record
+from backfill_cli.core.instants import iso
+from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.planning import HELD
 from backfill_cli.core.ports import Store, Writer
 from backfill_cli.core.records import Action, BackfillRow, Batch, Claim, Counts, OutcomeRow, PlanRow
-from backfill_cli.core.results import BackfillOptions, PlanResult, Reexecuted, iso
+from backfill_cli.core.results import PlanResult, Reexecuted
 from backfill_cli.core.states import BackfillState, RunState
 from backfill_cli.core.zones import clock_of
 from backfill_cli.errors import ConflictError, RefusedError

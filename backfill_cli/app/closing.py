@@ -15,19 +15,13 @@ from backfill_cli.app.context import AppContext
 from backfill_cli.app.recovering import give_back
 from backfill_cli.app.trail import record
 from backfill_cli.core.auditing import attempts_digest
+from backfill_cli.core.instants import instant, run_id
 from backfill_cli.core.machine import BackfillMachine
+from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.ports import Reader, Store, Writer
+from backfill_cli.core.problems import Problem
 from backfill_cli.core.records import Action, BackfillDateRow, BackfillRow, RunType
-from backfill_cli.core.results import (
-    BackfillOptions,
-    BackfillResult,
-    DateResult,
-    FailureGroup,
-    Problem,
-    Reexecuted,
-    instant,
-    run_id,
-)
+from backfill_cli.core.results import BackfillResult, DateResult, FailureGroup, Reexecuted
 from backfill_cli.core.states import BackfillState, RunState, TaskState
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shlex
 from datetime import date, datetime
 
-from backfill_cli.core.results import BackfillOptions
+from backfill_cli.core.options import BackfillOptions
 
 
 def command_line(command: str, options: BackfillOptions) -> str:

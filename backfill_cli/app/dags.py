@@ -11,9 +11,9 @@ from backfill_cli.app.targets import find_target
 from backfill_cli.core.graph import Dag
 from backfill_cli.core.intervals import Span
 from backfill_cli.core.listings import DagInfo, DagResult, DagsResult
+from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.ports import Reader
 from backfill_cli.core.ranges import last_complete
-from backfill_cli.core.results import BackfillOptions
 from backfill_cli.errors import BfillError
 
 

@@ -10,11 +10,12 @@ from backfill_cli.app.context import AppContext
 from backfill_cli.app.run import find_backfill
 from backfill_cli.app.targets import find_target
 from backfill_cli.core.graph import near_hint
+from backfill_cli.core.instants import iso, run_id
 from backfill_cli.core.listings import LogEntry, LogsResult
+from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.ports import Reader, Store
 from backfill_cli.core.ranges import When
 from backfill_cli.core.records import AttemptRow, InstanceRow, RunRow
-from backfill_cli.core.results import BackfillOptions, iso, run_id
 from backfill_cli.core.states import IN_FLIGHT
 from backfill_cli.core.when import first_second, last_second
 from backfill_cli.core.zones import clock_of

@@ -17,10 +17,12 @@ from backfill_cli.app.context import AppContext
 from backfill_cli.app.history import history, liveness
 from backfill_cli.app.targets import find_selection, find_target
 from backfill_cli.app.warnings import moved_warnings, refuse_impossible, warnings_for
+from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.planning import REPROCESS, PlanSummary, Policy, estimate, plan_rows, summarise
+from backfill_cli.core.problems import Problem
 from backfill_cli.core.ranges import Selection
 from backfill_cli.core.records import Action, PlanRow, RunRow
-from backfill_cli.core.results import BackfillOptions, PlanResult, Problem
+from backfill_cli.core.results import PlanResult
 from backfill_cli.errors import UsageProblem
 
 if TYPE_CHECKING:
@@ -186,7 +188,7 @@ class ConfWatch:
 def _problems(
     ctx: AppContext, prepared: Prepared, summary: PlanSummary, watch: ConfWatch, store: Store
 ) -> list[Problem]:
-    from backfill_cli.core.results import iso
+    from backfill_cli.core.instants import iso
 
     found = [*prepared.target.warnings, *prepared.selection.notes]
     if watch.count:

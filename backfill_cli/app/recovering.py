@@ -10,10 +10,11 @@ from collections import defaultdict
 
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.trail import record
+from backfill_cli.core.instants import iso
 from backfill_cli.core.ports import Writer
 from backfill_cli.core.records import OwnerRow, RunRow
 from backfill_cli.core.recovery import Recovered, recover_run
-from backfill_cli.core.results import Reexecuted, iso
+from backfill_cli.core.results import Reexecuted
 from backfill_cli.core.states import BackfillState
 
 

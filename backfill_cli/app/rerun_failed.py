@@ -14,11 +14,12 @@ from backfill_cli.app.plan import Prepared, check_options, policy_for, prepare, 
 from backfill_cli.app.run import carry_out, find_backfill, job_of
 from backfill_cli.app.targets import find_stored_target, find_target, has_range, has_selection
 from backfill_cli.app.warnings import refuse_impossible
+from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.planning import Policy, decide_action
 from backfill_cli.core.ports import Listener, Reader, Store
 from backfill_cli.core.ranges import Selection
 from backfill_cli.core.records import BackfillRow
-from backfill_cli.core.results import BackfillOptions, BackfillResult, PlanResult
+from backfill_cli.core.results import BackfillResult, PlanResult
 from backfill_cli.core.states import BackfillState
 from backfill_cli.errors import NotFoundError, UsageProblem
 

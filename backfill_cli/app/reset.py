@@ -20,11 +20,14 @@ from backfill_cli.app.targets import find_selection, find_stored_target, find_ta
 from backfill_cli.app.trail import record
 from backfill_cli.core.auditing import head_text
 from backfill_cli.core.graph import Dag
+from backfill_cli.core.instants import instant, iso
+from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.planning import CLEARED
 from backfill_cli.core.ports import Reader, Store, Writer
+from backfill_cli.core.problems import Problem
 from backfill_cli.core.ranges import Selection
 from backfill_cli.core.records import InstanceRow, RunRow
-from backfill_cli.core.results import BackfillOptions, Problem, ResetResult, instant, iso
+from backfill_cli.core.results import ResetResult
 from backfill_cli.core.states import TRANSITIONS, Event, RunState, TaskState, advance
 from backfill_cli.core.zones import clock_of
 from backfill_cli.errors import ConflictError, RefusedError, UsageProblem

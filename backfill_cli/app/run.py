@@ -23,11 +23,14 @@ from backfill_cli.app.ids import new_owner_id
 from backfill_cli.app.plan import Prepared, prepare, preview
 from backfill_cli.app.stored import options_of, prepare_stored
 from backfill_cli.app.targets import has_selection
+from backfill_cli.core.instants import instant
 from backfill_cli.core.machine import BackfillMachine, Limits
+from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.pools import DEFAULT_POOL, DEFAULT_POOL_SLOTS
 from backfill_cli.core.ports import Listener, RunStart, Store
+from backfill_cli.core.problems import Problem
 from backfill_cli.core.records import BackfillRow, Claim, Counts
-from backfill_cli.core.results import BackfillOptions, BackfillResult, PlanResult, Problem, instant
+from backfill_cli.core.results import BackfillResult, PlanResult
 from backfill_cli.core.states import BackfillState
 from backfill_cli.errors import NotFoundError, RefusedError, UsageProblem
 

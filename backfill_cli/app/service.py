@@ -14,19 +14,13 @@ from backfill_cli.app.targets import has_selection
 if TYPE_CHECKING:
     from datetime import date, datetime
 
+    from backfill_cli.core.audits import AuditResult, AuditVerdict
     from backfill_cli.core.listings import DagResult, DagsResult, LogsResult
+    from backfill_cli.core.options import BackfillOptions
     from backfill_cli.core.ports import Clock, Listener
     from backfill_cli.core.records import BackfillRow
-    from backfill_cli.core.results import (
-        AuditResult,
-        AuditVerdict,
-        BackfillOptions,
-        BackfillPreview,
-        BackfillResult,
-        PlanResult,
-        ResetResult,
-        StatusResult,
-    )
+    from backfill_cli.core.results import BackfillPreview, BackfillResult, PlanResult, ResetResult
+    from backfill_cli.core.standing import StatusResult
     from backfill_cli.loader.settings import Settings
 
     When = date | datetime
@@ -195,8 +189,9 @@ def _listeners(listener: Listener | None) -> tuple[Listener, ...]:
 
 
 def _preview(plan: PlanResult) -> BackfillPreview:
+    from backfill_cli.core.instants import instant
     from backfill_cli.core.records import Action
-    from backfill_cli.core.results import BackfillPreview, instant
+    from backfill_cli.core.results import BackfillPreview
 
     dates: list[datetime] = []
     existing: list[datetime] = []

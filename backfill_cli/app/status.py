@@ -20,23 +20,16 @@ from backfill_cli.app.history import liveness
 from backfill_cli.app.run import find_backfill
 from backfill_cli.app.targets import find_selection, find_target, has_range
 from backfill_cli.core.graph import Dag
+from backfill_cli.core.instants import instant, run_id
 from backfill_cli.core.intervals import Span
+from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.planning import BLOCKED, CLEARED, INTERRUPTED, unfinished_because
 from backfill_cli.core.ports import Reader, Store
+from backfill_cli.core.problems import Problem
 from backfill_cli.core.ranges import Selection, When
 from backfill_cli.core.records import BackfillRow, InstanceRow, RunRow, RunType
-from backfill_cli.core.results import (
-    BackfillOptions,
-    BackfillView,
-    DateResult,
-    Problem,
-    RunView,
-    SlowTask,
-    StatusResult,
-    TaskView,
-    instant,
-    run_id,
-)
+from backfill_cli.core.results import DateResult
+from backfill_cli.core.standing import BackfillView, RunView, SlowTask, StatusResult, TaskView
 from backfill_cli.core.states import BackfillState, Outcome, RunState, TaskState
 from backfill_cli.core.when import first_second
 from backfill_cli.core.zones import clock_of

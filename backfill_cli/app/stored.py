@@ -12,10 +12,10 @@ from backfill_cli.app.context import AppContext
 from backfill_cli.app.plan import Prepared, policy_for
 from backfill_cli.app.targets import find_stored_target
 from backfill_cli.app.warnings import refuse_impossible
+from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.ports import Store
 from backfill_cli.core.ranges import Selection
 from backfill_cli.core.records import BackfillRow
-from backfill_cli.core.results import BackfillOptions
 
 
 def options_of(row: BackfillRow, given: BackfillOptions) -> BackfillOptions:

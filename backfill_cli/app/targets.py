@@ -10,10 +10,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from backfill_cli.app.context import AppContext
+from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.ports import Store
 from backfill_cli.core.ranges import RangeRequest, Selection, resolve_range
 from backfill_cli.core.records import BackfillRow
-from backfill_cli.core.results import BackfillOptions
 from backfill_cli.errors import NotFoundError, UsageProblem
 
 if TYPE_CHECKING:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from backfill_cli.app.actor import secret_keys
 from backfill_cli.core.graph import near_hint
+from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.pools import DEFAULT_POOL, DEFAULT_POOL_SLOTS, UNLIMITED
+from backfill_cli.core.problems import Problem
 from backfill_cli.core.records import Action
-from backfill_cli.core.results import BackfillOptions, Problem
 from backfill_cli.core.templates import Place
 from backfill_cli.core.work import PythonWork, ShellWork, SqlWork
 from backfill_cli.errors import MacroError, UnknownPoolError
@@ -136,7 +137,7 @@ def _other_days(dag: Dag, summary: PlanSummary) -> Iterator[Problem]:
     """`ds` is the UTC date: the best known off-by-one-day bug (semantics section 7)."""
     import re
 
-    from backfill_cli.core.results import instant
+    from backfill_cli.core.instants import instant
     from backfill_cli.core.zones import local_date
 
     uses = re.compile(r"\bds(?:_nodash)?\b")

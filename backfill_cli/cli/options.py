@@ -14,7 +14,7 @@ import typer
 from backfill_cli.errors import UsageProblem
 
 if TYPE_CHECKING:
-    from backfill_cli.core.results import BackfillOptions
+    from backfill_cli.core.options import BackfillOptions
     from backfill_cli.core.when import When
 
 _WHICH = "Which DAG"
@@ -225,7 +225,7 @@ def backfill_options(
         InputError: A --conf that cannot be one.
     """
     from backfill_cli.cli.conf import parse_conf
-    from backfill_cli.core.results import BackfillOptions
+    from backfill_cli.core.options import BackfillOptions
 
     _check_target(selection, backfill_id)
     given: dict[str, Any] = {

@@ -13,7 +13,7 @@ from backfill_cli.cli import streams
 
 if TYPE_CHECKING:
     from backfill_cli.cli.options import Shared
-    from backfill_cli.core.results import Problem
+    from backfill_cli.core.problems import Problem
 
 
 class Output:

@@ -16,7 +16,7 @@ from backfill_cli.cli.output import Output
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from backfill_cli.core.results import StatusResult
+    from backfill_cli.core.standing import StatusResult
 
 _EXAMPLES = """
 bfill status                                          # the latest backfills, and what is running

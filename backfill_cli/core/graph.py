@@ -20,7 +20,7 @@ from backfill_cli.core.work import EmptyWork, Work
 from backfill_cli.errors import CycleError, DefinitionError, NotFoundError
 
 if TYPE_CHECKING:
-    from backfill_cli.core.results import Problem
+    from backfill_cli.core.problems import Problem
     from backfill_cli.core.schedules import Schedule
 
 

@@ -29,6 +29,11 @@ def iso_us(micros: int | None) -> str | None:
     return None if micros is None else datetime.fromtimestamp(micros / 1_000_000, UTC).isoformat()
 
 
+def run_id(run_type: str, logical_date: int) -> str:
+    """Return `<run_type>__<logical_date ISO>`."""
+    return f"{run_type}__{iso(logical_date)}"
+
+
 class IsoText:
     """Epoch seconds as ISO 8601 UTC, for streams: several times as quick as `iso`, and the same text.
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from backfill_cli.core.results import Problem, iso, iso_us
+from backfill_cli.core.instants import iso, iso_us
+from backfill_cli.core.problems import Problem
 
 if TYPE_CHECKING:
     from backfill_cli.core.graph import Dag, Task

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from backfill_cli.core.results import Problem
+    from backfill_cli.core.problems import Problem
 
 SECTIONS = ("Question", "What goes wrong", "What bfill does", "What to look at", "When not to do it")
 """What the docstring of every scenario answers, in this order, each as `Question: …`."""

@@ -14,8 +14,8 @@ from typing import Any
 
 from backfill_cli.core.context import Context, RunFacts, running_in
 from backfill_cli.core.graph import NO_CALLBACKS, Callback, Dag
+from backfill_cli.core.instants import run_id
 from backfill_cli.core.records import Batch, RunRow
-from backfill_cli.core.results import run_id
 from backfill_cli.core.states import RunState
 from backfill_cli.engine.attempt import Bench
 from backfill_cli.engine.logs import AttemptLog, speaking

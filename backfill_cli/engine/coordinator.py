@@ -18,11 +18,11 @@ from queue import Empty, SimpleQueue
 from typing import NamedTuple, Protocol
 
 from backfill_cli.core.graph import Task
+from backfill_cli.core.instants import run_id
 from backfill_cli.core.machine import BackfillMachine, Step, Submission
 from backfill_cli.core.ports import AttemptReport, Clock, DagRef, Invocation, Listener, Store
 from backfill_cli.core.progress import OpenRun, RunSpec
 from backfill_cli.core.records import Claim
-from backfill_cli.core.results import run_id
 from backfill_cli.core.states import Outcome
 from backfill_cli.engine.attempt import Bench
 from backfill_cli.engine.backends import Backend

@@ -27,7 +27,7 @@ from backfill_cli.loader.options import (
 )
 
 if TYPE_CHECKING:
-    from backfill_cli.core.results import Problem
+    from backfill_cli.core.problems import Problem
     from backfill_cli.loader.authoring import DAG
 
 
@@ -139,7 +139,7 @@ def _sorted(dag: DAG, tasks: list[Task]) -> dict[str, Task]:
 
 
 def _notes(dag: DAG) -> tuple[Problem, ...]:
-    from backfill_cli.core.results import Problem
+    from backfill_cli.core.problems import Problem
 
     if not dag.tasks:
         hint = "define them inside `with DAG(...)`"

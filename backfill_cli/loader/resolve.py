@@ -23,7 +23,7 @@ from backfill_cli.loader.scopes import collecting
 from backfill_cli.loader.settings import Settings
 
 if TYPE_CHECKING:
-    from backfill_cli.core.results import Problem
+    from backfill_cli.core.problems import Problem
 
 DEFINITION = "definition:"
 """Head of the target of a `--command` DAG: its whole definition follows, so that a worker needs no store."""

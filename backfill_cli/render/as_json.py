@@ -13,8 +13,9 @@ from json import JSONEncoder
 from typing import IO, Any
 
 from backfill_cli.core.instants import IsoText
+from backfill_cli.core.problems import Problem
 from backfill_cli.core.records import PlanRow, RunType
-from backfill_cli.core.results import PlanRuns, Problem
+from backfill_cli.core.results import PlanRuns
 from backfill_cli.errors import BfillError
 
 SCHEMA = "bfill/1"

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.text import Text
 
-from backfill_cli.core.results import AuditResult, AuditVerdict
+from backfill_cli.core.audits import AuditResult, AuditVerdict
 from backfill_cli.render.parts import folded
 from backfill_cli.render.run import short_head
 from backfill_cli.render.text import Part, columns, cut, line

@@ -13,7 +13,7 @@ from datetime import date, timedelta
 
 from rich.text import Text
 
-from backfill_cli.core.results import RunView
+from backfill_cli.core.standing import RunView
 from backfill_cli.render.dates import DateFormat
 from backfill_cli.render.text import line
 from backfill_cli.render.theme import DIM, look, worst

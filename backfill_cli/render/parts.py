@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich.text import Text
 
-from backfill_cli.core.results import FailureGroup, Problem
+from backfill_cli.core.problems import Problem
+from backfill_cli.core.results import FailureGroup
 from backfill_cli.render.dates import DateFormat
 from backfill_cli.render.safe import safe_text
 from backfill_cli.render.text import columns, cut, line, wide

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from rich.text import Text
 
-from backfill_cli.core.results import EPOCH, BackfillResult, DateResult
+from backfill_cli.core.instants import EPOCH
+from backfill_cli.core.results import BackfillResult, DateResult
 from backfill_cli.core.states import BackfillState
 from backfill_cli.render.dates import DateFormat
 from backfill_cli.render.parts import closing, failures

@@ -7,7 +7,7 @@ from shlex import quote
 
 from rich.text import Text
 
-from backfill_cli.core.results import BackfillView, RunView, StatusResult, TaskView
+from backfill_cli.core.standing import BackfillView, RunView, StatusResult, TaskView
 from backfill_cli.core.states import BackfillState
 from backfill_cli.render.dates import DateFormat
 from backfill_cli.render.grids import grid, shown_state

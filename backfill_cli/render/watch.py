@@ -12,7 +12,7 @@ from typing import IO
 from rich.console import Console, Group
 from rich.live import Live
 
-from backfill_cli.core.results import BackfillView, StatusResult
+from backfill_cli.core.standing import BackfillView, StatusResult
 from backfill_cli.core.states import BackfillState
 from backfill_cli.render.safe import safe_text
 from backfill_cli.render.status import render

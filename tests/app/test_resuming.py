@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from backfill_cli import BackfillOptions, BackfillResult, BackfillService
-from backfill_cli.core.results import StatusResult
+from backfill_cli.core.standing import StatusResult
 
 DAG_FILE = """\
 import os, time

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 import pytest
 from render import samples
 
-from backfill_cli.core.results import BackfillOptions
+from backfill_cli.core.options import BackfillOptions
 from backfill_cli.errors import AuditError, BackendError, ConflictError, RefusedError, StoreError
 from cli.fake import FakeService
 
@@ -307,7 +307,7 @@ def test_ctrl_c_outside_a_run_exits_130_without_a_word(bfill, service):
 
 
 def test_problems_beside_a_result_go_to_stderr(bfill, service):
-    from backfill_cli.core.results import Problem
+    from backfill_cli.core.problems import Problem
 
     problem = Problem("dag-moved", "daily_sales came from other.py before", "bfill dags list")
     service.answers["run"] = lambda: dataclasses.replace(samples.run_ok(), problems=(problem,))

@@ -10,31 +10,25 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from backfill_cli.core.audits import AuditResult, AuditVerdict
 from backfill_cli.core.graph import Dag, Task, TriggerRule, sort_tasks
+from backfill_cli.core.instants import instant, run_id
 from backfill_cli.core.listings import DagInfo, DagResult, DagsResult, LogEntry, LogsResult
+from backfill_cli.core.problems import Problem
 from backfill_cli.core.records import Action, AuditRow, BackfillRow, PlanRow
 from backfill_cli.core.results import (
     ActionGroup,
-    AuditResult,
-    AuditVerdict,
     BackfillResult,
-    BackfillView,
     DateResult,
     Estimate,
     FailureGroup,
     PlanResult,
-    Problem,
     Reexecuted,
     ResetResult,
-    RunView,
-    SlowTask,
-    StatusResult,
-    TaskView,
-    instant,
-    run_id,
 )
 from backfill_cli.core.retries import RetryPolicy
 from backfill_cli.core.schedules import compile_schedule
+from backfill_cli.core.standing import BackfillView, RunView, SlowTask, StatusResult, TaskView
 from backfill_cli.core.states import BackfillState, RunState
 from render import scenario_samples
 

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backfill_cli.core.problems import Problem
 from backfill_cli.core.records import Action, PlanRow
-from backfill_cli.core.results import PlanRuns, Problem
+from backfill_cli.core.results import PlanRuns
 from backfill_cli.core.states import RunState
 from backfill_cli.errors import ConflictError
 from backfill_cli.render.as_json import plan_run_texts, write_error, write_result

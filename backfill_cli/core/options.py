@@ -1,0 +1,63 @@
+"""What a backfill is asked: one frozen value that the command line and Python fill alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillOptions:
+    """One backfill as it is asked for; the command line and Python fill the same fields.
+
+    Args:
+        dag_id: Every form of `--dag` (contract section 2). Or give `dag`.
+        dag: A DAG object made in Python, in place of `dag_id`.
+        command, schedule, name: A one-task DAG made on the spot (`--command`).
+        start_date, end_date: Both included. A date means the whole day in the DAG's zone, a naive datetime is wall
+            time there, an aware one is exact.
+        last: `30d`, `2w`: whole days up to today; `6h`, `90m`: back from now.
+        dates: Single dates or instants in place of a range.
+        backfill_id: A planned or interrupted backfill to run, or one whose failures to run again.
+        max_parallel_runs: dag_runs open together.
+        reprocess: Any of failed, success, completed, stale, all; empty creates and resumes only.
+        reset_dag_run: Clear task instances and XComs of every date first.
+        rerun_failed: Run again what failed, and what was blocked behind it.
+        whole_run: With rerun_failed: every task of those dates, not the failed ones alone.
+        conf: Values for `dag_run.conf`; None keeps what an existing dag_run has.
+        executor: Where tasks run that choose nothing themselves: `thread` (default), `process`,
+            `package.module:factory`.
+        on_conflict: What to do when a live process holds some of the dates; `fail` only, for now.
+    """
+
+    dag_id: str | None = None
+    dag: object | None = None
+    command: str | None = None
+    schedule: str | None = None
+    name: str | None = None
+    timezone: str | None = None
+    start_date: date | datetime | None = None
+    end_date: date | datetime | None = None
+    last: str | None = None
+    dates: tuple[date | datetime, ...] = ()
+    backfill_id: str | None = None
+    max_parallel_runs: int = 1
+    reprocess: frozenset[str] = frozenset()
+    reset_dag_run: bool = False
+    rerun_failed: bool = False
+    whole_run: bool = False
+    dry_run: bool = False
+    conf: Mapping[str, Any] | None = None
+    reason: str | None = None
+    run_backwards: bool = False
+    ignore_first_depends_on_past: bool = False
+    include_incomplete: bool = False
+    ignore_dag_bounds: bool = False
+    tasks: tuple[str, ...] = ()
+    limit: int | None = None
+    workers: int | None = None
+    executor: str | None = None
+    strict_templates: bool = False
+    yes: bool = False

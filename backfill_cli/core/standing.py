@@ -1,0 +1,187 @@
+"""How things stand: what `status` answers about a backfill, a range of a DAG, or the latest backfills.
+
+Owns the shapes. `blocked`, `interrupted`, `missing` and `stale` are derived where these are made, and stored nowhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from backfill_cli.core.instants import iso, iso_us
+from backfill_cli.core.problems import Problem
+from backfill_cli.core.records import BackfillRow
+from backfill_cli.core.results import FailureGroup
+
+
+@dataclass(frozen=True, slots=True)
+class TaskView:
+    """One task instance as status shows it."""
+
+    state: str
+    try_number: int
+    started_at: int | None
+    ended_at: int | None
+    retry_at: int | None
+    reason: str | None
+
+    def data(self) -> dict[str, Any]:
+        duration = None
+        if self.started_at is not None and self.ended_at is not None:
+            duration = round((self.ended_at - self.started_at) / 1_000_000, 3)
+        return {
+            "state": self.state,
+            "try_number": self.try_number,
+            "started_at": iso_us(self.started_at),
+            "ended_at": iso_us(self.ended_at),
+            "duration_s": duration,
+            "retry_at": iso_us(self.retry_at),
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """One dag_run as status shows it: `state` is a dag_run state, `blocked`, `interrupted` or `missing`."""
+
+    logical_date: int
+    run_id: str
+    state: str
+    reason: str | None
+    stale: bool
+    tasks: Mapping[str, TaskView]
+
+    def data(self) -> dict[str, Any]:
+        return {
+            "logical_date": iso(self.logical_date),
+            "run_id": self.run_id,
+            "state": self.state,
+            "reason": self.reason,
+            "stale": self.stale,
+            "tasks": {task_id: view.data() for task_id, view in self.tasks.items()},
+        }
+
+
+class SlowTask(NamedTuple):
+    """The slowest try of a task among those shown, beside its median; seconds."""
+
+    task_id: str
+    seconds: float
+    median_s: float
+    logical_date: int
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillView:
+    """A backfill with what is derived: whether its owner lives, how fast it goes, who repaired it.
+
+    Args:
+        timezone: The DAG's zone where it is known; screens show the range in it.
+    """
+
+    row: BackfillRow
+    state: str
+    pid: int | None = None
+    host: str | None = None
+    rate_per_min: float | None = None
+    eta_s: float | None = None
+    repaired_by: tuple[str, ...] = ()
+    timezone: str | None = None
+
+    def data(self) -> dict[str, Any]:
+        row = self.row
+        return {
+            "backfill_id": row.backfill_id,
+            "parent_id": row.parent_id,
+            "dag_id": row.dag_id,
+            "dag_version": row.version,
+            "state": self.state,
+            "start": iso(row.first),
+            "end": iso(row.last),
+            "total_dates": row.total,
+            "completed": row.completed,
+            "failed": row.failed,
+            "blocked": row.blocked,
+            "skipped": row.skipped,
+            "remaining": row.remaining,
+            "interrupted": row.interrupted,
+            "created_at": iso_us(row.created_at),
+            "started_at": iso_us(row.started_at),
+            "ended_at": iso_us(row.ended_at),
+            "reason": row.reason,
+            "pid": self.pid,
+            "host": self.host,
+            "eta_s": self.eta_s,
+            "repaired_by": list(self.repaired_by),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class StatusResult:
+    """The state of a backfill, of a range of a DAG, or of the latest backfills.
+
+    Args:
+        backfills: The latest ones; alone without arguments.
+        backfill: The one asked for, or None for a range.
+        counts: Dates by state: success, failed, running, queued, blocked, missing, stale…; a stale success is not
+            among `success`, so that they add up.
+        runs: A page of dates; `after` continues it.
+        gaps: Spans (first, last, count) of missing logical dates.
+        gaps_only: Asked with `--gaps`: the screen lists every gap and nothing else.
+        stale_because: What changed in the DAG, in words, with the dates that succeeded under the older version.
+        next_command: The most useful thing to type now, quoted for a shell; empty when all is well.
+    """
+
+    dag_id: str | None
+    backfills: Sequence[BackfillView] = ()
+    backfill: BackfillView | None = None
+    first: int | None = None
+    last: int | None = None
+    timezone: str = "UTC"
+    schedule: str | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    task_ids: Sequence[str] = ()
+    runs: Sequence[RunView] = ()
+    more: bool = False
+    after: int | None = None
+    gaps: Sequence[tuple[int, int, int]] = ()
+    slowest: Sequence[SlowTask] = ()
+    failures: Sequence[FailureGroup] = ()
+    stale_because: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    problems: Sequence[Problem] = ()
+    exit_code: int = 0
+    next_command: str = ""
+    gaps_only: bool = False
+
+    def data(self) -> dict[str, Any]:
+        listing: dict[str, Any] = {
+            "dag_id": self.dag_id,
+            "backfill": self.backfill.data() if self.backfill else None,
+            "backfills": [view.data() for view in self.backfills],
+        }
+        if self.dag_id is None:
+            return listing
+        totals = self.backfill.data() if self.backfill else {}
+        keys = ("total_dates", "completed", "failed", "blocked", "skipped", "remaining", "interrupted")
+        return listing | {
+            "start": iso(self.first),
+            "end": iso(self.last),
+            "timezone": self.timezone,
+            **({key: totals[key] for key in keys} if totals else {}),
+            "counts": dict(self.counts),
+            "runs": [view.data() for view in self.runs],
+            "more": self.more,
+            "after": iso(self.after),
+            "gaps": [{"start": iso(first), "end": iso(last), "count": count} for first, last, count in self.gaps],
+            "slowest": [
+                {
+                    "task_id": one.task_id,
+                    "seconds": one.seconds,
+                    "median_s": one.median_s,
+                    "logical_date": iso(one.logical_date),
+                }
+                for one in self.slowest
+            ],
+            "failures": [group.data() for group in self.failures],
+        }
