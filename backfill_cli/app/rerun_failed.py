@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from backfill_cli.app.context import AppContext
+from backfill_cli.app.jobs import find_backfill, job_of
 from backfill_cli.app.plan import Prepared, check_options, policy_for, prepare, preview
-from backfill_cli.app.run import carry_out, find_backfill, job_of
+from backfill_cli.app.run import carry_out
 from backfill_cli.app.targets import find_stored_target, find_target, has_range, has_selection
 from backfill_cli.app.warnings import refuse_impossible
 from backfill_cli.core.options import BackfillOptions

@@ -13,8 +13,8 @@ from backfill_cli.app.claiming import conflict
 from backfill_cli.app.commands import command_line
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.history import liveness
+from backfill_cli.app.jobs import find_backfill
 from backfill_cli.app.recovering import recover_dead_owners
-from backfill_cli.app.run import find_backfill
 from backfill_cli.app.stored import selection_of
 from backfill_cli.app.targets import find_selection, find_stored_target, find_target, has_selection
 from backfill_cli.app.trail import record

@@ -65,7 +65,7 @@ class BackfillService:
 
             return plan_rerun(self._ctx, options)
         if options.backfill_id is not None or (options.dry_run and not has_selection(options)):
-            from backfill_cli.app.run import preview_stored
+            from backfill_cli.app.jobs import preview_stored
 
             return preview_stored(self._ctx, options)
         from backfill_cli.app.plan import plan
@@ -153,6 +153,20 @@ class BackfillService:
         from backfill_cli.app.audit import verify
 
         return verify(self._ctx, expect_head=expect_head)
+
+    def audit_report(
+        self,
+        *,
+        since: When | None = None,
+        until: When | None = None,
+        dag: str | None = None,
+        target: str | None = None,
+        actor: str | None = None,
+    ) -> AuditReport:
+        """Return the compliance report of a period: who did what, why, with which result, and whether it holds."""
+        from backfill_cli.app.audit_report import audit_report
+
+        return audit_report(self._ctx, since=since, until=until, dag=dag, target=target, actor=actor)
 
     def dags(self) -> DagsResult:
         """Return the DAGs of the dags folders."""

@@ -17,7 +17,7 @@ from backfill_cli.app.closing import date_result, failure_groups
 from backfill_cli.app.commands import selection_words
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.history import liveness
-from backfill_cli.app.run import find_backfill
+from backfill_cli.app.jobs import find_backfill
 from backfill_cli.app.targets import find_selection, find_target, has_range
 from backfill_cli.core.graph import Dag
 from backfill_cli.core.instants import instant, run_id

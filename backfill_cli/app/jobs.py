@@ -1,0 +1,177 @@
+"""Which backfill a command means: a new one, a stored plan, or the rest of one that was stopped.
+
+Owns the choice, before anything is written: by id, by the same selection, or the only one that waits. What is then done
+with it is `app/run.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from backfill_cli.app.claiming import conflict, refuse_moved, what_moved
+from backfill_cli.app.commands import command_line
+from backfill_cli.app.context import AppContext
+from backfill_cli.app.plan import Prepared, prepare, preview
+from backfill_cli.app.stored import options_of, prepare_stored
+from backfill_cli.app.targets import has_selection
+from backfill_cli.core.instants import instant
+from backfill_cli.core.options import BackfillOptions
+from backfill_cli.core.ports import Store
+from backfill_cli.core.records import BackfillRow
+from backfill_cli.core.results import PlanResult
+from backfill_cli.core.states import BackfillState
+from backfill_cli.errors import NotFoundError, UsageProblem
+
+if TYPE_CHECKING:
+    from backfill_cli.loader.resolve import Resolved
+
+Choose = Callable[[list[BackfillRow]], BackfillRow]
+"""Asks a person which of several backfills to run."""
+
+WAITING = (BackfillState.PLANNED, BackfillState.INTERRUPTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is to be run: a new backfill (`prepared`, `plan`), or the rest of a stored one (`row`)."""
+
+    target: Resolved
+    options: BackfillOptions
+    prepared: Prepared
+    plan: PlanResult
+    row: BackfillRow | None = None
+
+
+def find_job(ctx: AppContext, options: BackfillOptions, store: Store, choose: Choose | None) -> Job:
+    if options.backfill_id is not None:
+        if has_selection(options):
+            raise UsageProblem(
+                "a backfill id and a selection exclude each other",
+                hint=f"bfill run {options.backfill_id}",
+                code="id-and-selection",
+            )
+        return _stored_job(ctx, options, find_backfill(store, options.backfill_id), store)
+    if not has_selection(options):
+        return _stored_job(ctx, options, _the_waiting_one(store, choose), store)
+    return new_job(ctx, options, store)
+
+
+def new_job(ctx: AppContext, options: BackfillOptions, store: Store) -> Job:
+    """Return the job of a selection; the same command again finds the backfill it was interrupted in."""
+    prepared = prepare(ctx, options, store)
+    plan = preview(ctx, prepared, store, dry_run=False)
+    return job_of(prepared, plan, store)
+
+
+def job_of(prepared: Prepared, plan: PlanResult, store: Store) -> Job:
+    """Return the job of a plan: what is in the store of the same identity, or a new backfill.
+
+    That is the rest of one that was interrupted, or a stored plan that still says the same. A plan that has moved is
+    replaced: the command at hand says everything that the plan said.
+    """
+    dag_id = prepared.dag.dag_id
+
+    def unfinished(state: BackfillState) -> list[BackfillRow]:
+        return store.read(lambda reader: reader.backfills(dag_id=dag_id, identity=prepared.identity, states=[state]))
+
+    stopped = unfinished(BackfillState.INTERRUPTED) + [
+        row for row in unfinished(BackfillState.RUNNING) if not is_alive(store, row)
+    ]
+    fits = stopped + [row for row in unfinished(BackfillState.PLANNED) if what_moved(plan, row) is None]
+    return Job(prepared.target, prepared.options, prepared, plan, fits[0] if fits else None)
+
+
+def preview_stored(ctx: AppContext, options: BackfillOptions) -> PlanResult:
+    """Return what `run ID`, or `run` alone, would do. Reads only."""
+    with ctx.store(write=False) as store:
+        job = find_job(ctx, options, store, None)
+    found = job.row.backfill_id if job.row else options.backfill_id
+    return replace(job.plan, dry_run=True, backfill_id=found, next_command=f"bfill run {found}")
+
+
+def _stored_job(ctx: AppContext, options: BackfillOptions, row: BackfillRow, store: Store) -> Job:
+    _refuse_changes(options, row)
+    if row.state is BackfillState.RUNNING and is_alive(store, row):
+        raise store.read(lambda reader: conflict(reader, row, row.first or 0, row.last or 0))
+    asked = options_of(row, options)
+    prepared = prepare_stored(ctx, row, asked, store)
+    plan = preview(ctx, prepared, store, dry_run=False)
+    if row.state is BackfillState.PLANNED:
+        refuse_moved(plan, row)
+        return Job(prepared.target, asked, prepared, plan, row)
+    if row.state.is_terminal:  # the same command once more: what is left to do now is a backfill of its own
+        return Job(prepared.target, asked, prepared, plan)
+    return Job(prepared.target, asked, prepared, plan, row)
+
+
+def _refuse_changes(options: BackfillOptions, row: BackfillRow) -> None:
+    """A stored backfill says what to do with its dates itself; taking another word in silence would be a lie."""
+    for flag, given in (
+        ("--conf", options.conf is not None),
+        ("--reprocess", bool(options.reprocess)),
+        ("--reset-dag-run", options.reset_dag_run),
+        ("--run-backwards", options.run_backwards),
+        ("--ignore-first-depends-on-past", options.ignore_first_depends_on_past),
+    ):
+        if given:
+            raise UsageProblem(
+                f"{flag} does not go with {row.backfill_id}, which was stored with its own",
+                hint=f"leave {flag} out, or name the dates: {command_line('run', _selection_of(row))} {flag} …",
+                code="id-and-selection",
+            )
+
+
+def _selection_of(row: BackfillRow) -> BackfillOptions:
+    ends = [None if one is None else instant(one) for one in (row.first, row.last)]
+    return BackfillOptions(dag_id=row.dag_id, start_date=ends[0], end_date=ends[1])
+
+
+def is_alive(store: Store, row: BackfillRow) -> bool:
+    """Whether a living process owns the backfill."""
+    owner_id = row.owner
+    if owner_id is None:
+        return False
+    owner = store.read(lambda reader: reader.owner(owner_id))
+    return owner is not None and owner.is_alive
+
+
+def find_backfill(store: Store, backfill_id: str) -> BackfillRow:
+    """Return the backfill of that id, or the latest of the DAG of that id. Raises NotFoundError."""
+    from backfill_cli.core.graph import near_hint
+
+    row = store.read(lambda reader: reader.backfill(backfill_id))
+    if row is not None:
+        return row
+    of_dag = store.read(lambda reader: reader.backfills(dag_id=backfill_id, limit=1))
+    if of_dag:
+        return of_dag[0]
+    known = [row.backfill_id for row in store.read(lambda reader: reader.backfills(limit=200))]
+    raise NotFoundError(
+        f"no backfill '{backfill_id}' in {store.location}",
+        hint=near_hint(backfill_id, known, otherwise="bfill status lists the latest"),
+        code="unknown-backfill",
+    )
+
+
+def _the_waiting_one(store: Store, choose: Choose | None) -> BackfillRow:
+    rows = store.read(lambda reader: reader.backfills(states=list(WAITING), limit=100))
+    running = store.read(lambda reader: reader.backfills(states=[BackfillState.RUNNING], limit=100))
+    rows += [row for row in running if not is_alive(store, row)]
+    if not rows:
+        raise UsageProblem(
+            "nothing is planned or interrupted",
+            hint="bfill run --dag DAG --start 2024-01-01 --end 2024-01-31",
+            code="nothing-waiting",
+        )
+    if len(rows) == 1:
+        return rows[0]
+    if choose is not None:
+        return choose(rows)
+    names = ", ".join(row.backfill_id for row in rows[:5]) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
+    raise UsageProblem(
+        f"{len(rows)} backfills are planned or interrupted: {names}",
+        hint=f"say which: bfill run {rows[0].backfill_id}",
+        code="several-waiting",
+    )
