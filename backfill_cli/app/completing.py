@@ -86,13 +86,23 @@ class Completer:
 
     def dags(self) -> Iterator[Candidate]:
         """dag_ids of the dags folders and of the store; scenarios once a digit is typed."""
-        if self._line.begun[:1].isdigit():
+        begun = self._line.begun
+        if begun[:1].isdigit():
             yield from self.scenarios()
             return
-        for dag_id, path in sorted(self._dag_files().items()):
-            yield Candidate(dag_id, os.path.relpath(path, self._cwd))
+        path, colon, _ = begun.rpartition(":")
+        if colon and path.endswith(".py"):
+            yield from (Candidate(f"{path}:{dag_id}", "") for dag_id in scan_dag_ids([self._cwd / path]))
+            return
+        for dag_id, file in sorted(self._dag_files().items()):
+            yield Candidate(dag_id, os.path.relpath(file, self._cwd))
         for dag_id in self._store.dag_ids():
             yield Candidate(dag_id, "has run before")
+
+    def targets(self) -> Iterator[Candidate]:
+        """What an audit entry may be about."""
+        yield from self.dags()
+        yield from self.backfills()
 
     def backfills(self) -> Iterator[Candidate]:
         """Ids, newest first."""
@@ -185,6 +195,8 @@ DYNAMIC: Mapping[str, Callable[[Completer], Iterable[Candidate]]] = {
     "backfills": Completer.backfills,
     "tasks": Completer.tasks,
     "dates": Completer.dates,
+    "date-list": Completer.dates,
+    "targets": Completer.targets,
     "log-words": Completer.log_words,
     "scenarios": Completer.scenarios,
     "tags": Completer.tags,

@@ -31,6 +31,7 @@ CATALOG: dict[str, Entry] = {
     "audit": Entry("Look", "audit", "Who did what, when, why, and whether that record holds."),
     "dags": Entry("Look", "dags", "List, show and validate DAG files."),
     "scenario": Entry("Learn", "scenario", "Lessons to play, read and use as DAGs."),
+    "completion": Entry("Learn", "completion", "The completion file of a shell: bash, zsh or fish."),
 }
 
 _EXAMPLES = """

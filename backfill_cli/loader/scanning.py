@@ -12,13 +12,13 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-_ARGUMENTS = r"(?:\(([^()]*(?:\([^()]*\)[^()]*)*)\))?"
-_DECORATED = r"[^\n]*\n(?:[ \t]*[@#][^\n]*\n)*[ \t]*def[ \t]+(\w+)"
+# From a decorator to its function, twenty lines at most: balancing brackets by pattern backtracks for ever.
+_DECORATED = r"((?:[^\n]*\n){1,20}?)[ \t]*(?:async[ \t]+)?def[ \t]+(\w+)"
 _DAG_CALL = re.compile(r"""^[^#\n]*\bDAG\(\s*(?:dag_id\s*=\s*)?["']([^"'\n]+)["']""", re.MULTILINE)
-_DAG_FUNCTION = re.compile(rf"^[ \t]*@(?:\w+\.)?dag\b{_ARGUMENTS}{_DECORATED}", re.MULTILINE)
+_DAG_FUNCTION = re.compile(r"^[ \t]*@(?:\w+\.)?dag\b" + _DECORATED, re.MULTILINE)
 _TASK_CALL = re.compile(r"""\btask_id\s*=\s*["']([^"'\n]+)["']""")
-_TASK_FUNCTION = re.compile(rf"^[ \t]*@(?:\w+\.)?task\b(?:\.\w+)?{_ARGUMENTS}{_DECORATED}", re.MULTILINE)
-_DAG_ID = re.compile(r"""(?:^\s*|\bdag_id\s*=\s*)["']([^"'\n]+)["']""")
+_TASK_FUNCTION = re.compile(r"^[ \t]*@(?:\w+\.)?task\b(?:\.\w+)?" + _DECORATED, re.MULTILINE)
+_DAG_ID = re.compile(r"""(?:^\(\s*|\bdag_id\s*=\s*)["']([^"'\n]+)["']""")
 
 _TAGS = re.compile(r"^TAGS(?:\s*:[^=\n]+)?\s*=\s*[\[(]([^\])]*)[\])]", re.MULTILINE)
 
@@ -76,7 +76,7 @@ def task_ids_in(text: str) -> list[str]:
 
 def _named(match: re.Match[str], pattern: re.Pattern[str]) -> tuple[int, str]:
     """A decorated function is called as its decorator says, else as itself."""
-    given = pattern.search(match[1] or "")
+    given = pattern.search(match[1])
     return match.start(), given[1] if given else match[2]
 
 

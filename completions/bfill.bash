@@ -1,0 +1,203 @@
+# bash completion for bfill, written from its command line by: python -m backfill_cli.cli.completions
+# Load it:  source <(bfill completion bash)
+# Keep it:  bfill completion bash > ~/.local/share/bash-completion/completions/bfill
+
+# the commands below one
+_bfill_below() {
+    case "$1" in
+        "") echo "plan run rerun-failed reset status logs audit dags scenario completion" ;;
+        "audit") echo "verify" ;;
+        "dags") echo "list show validate" ;;
+        "scenario") echo "list show run" ;;
+    esac
+}
+
+# the flags of a command
+_bfill_flags() {
+    case "$1" in
+        "") echo "-V --version --help" ;;
+        "plan") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --executor --run-backwards --ignore-first-depends-on-past --strict-templates --reprocess --reset-dag-run --dry-run --detailed-exitcode --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
+        "run") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --executor --run-backwards --ignore-first-depends-on-past --strict-templates --reprocess --reset-dag-run --dry-run --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
+        "rerun-failed") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --executor --run-backwards --ignore-first-depends-on-past --strict-templates --whole-run --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
+        "reset") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --task --downstream --where --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
+        "status") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --where --gaps --watch --limit --after --store --json -q --quiet -v --verbose --no-color --help" ;;
+        "logs") echo "--dag --try --store --json -q --quiet -v --verbose --no-color --help" ;;
+        "audit") echo "--actor --action --target --since --until --limit --store --json -q --quiet -v --verbose --no-color --help" ;;
+        "audit verify") echo "--expect-head --store --json -q --quiet -v --verbose --no-color --help" ;;
+        "dags") echo "--help" ;;
+        "dags list") echo "--store --json -q --quiet -v --verbose --no-color --help" ;;
+        "dags show") echo "--store --json -q --quiet -v --verbose --no-color --help" ;;
+        "dags validate") echo "--store --json -q --quiet -v --verbose --no-color --help" ;;
+        "scenario") echo "--help" ;;
+        "scenario list") echo "--tag --store --json -q --quiet -v --verbose --no-color --help" ;;
+        "scenario show") echo "--store --json -q --quiet -v --verbose --no-color --help" ;;
+        "scenario run") echo "--all --tag --keep --store --json -q --quiet -v --verbose --no-color --help" ;;
+        "completion") echo "--store --json -q --quiet -v --verbose --no-color --help" ;;
+    esac
+}
+
+# what the arguments of a command are
+_bfill_argument() {
+    case "$1" in
+        "run") echo "backfills" ;;
+        "rerun-failed") echo "backfills" ;;
+        "reset") echo "backfills" ;;
+        "status") echo "backfills" ;;
+        "logs") echo "log-words" ;;
+        "dags show") echo "dags" ;;
+        "dags validate") echo "dags" ;;
+        "scenario show") echo "scenarios" ;;
+        "scenario run") echo "scenarios" ;;
+        "completion") echo "shells" ;;
+    esac
+}
+
+# what the value of a flag is; nothing for a switch
+_bfill_kind() {
+    case "$1" in
+        --action) echo "actions" ;;
+        --actor) echo "nothing" ;;
+        --after) echo "dates" ;;
+        --command) echo "nothing" ;;
+        --conf) echo "nothing" ;;
+        --dag) echo "dags" ;;
+        --dates) echo "date-list" ;;
+        --dates-from) echo "files" ;;
+        --end) echo "dates" ;;
+        --executor) echo "executors" ;;
+        --expect-head) echo "nothing" ;;
+        --last) echo "spans" ;;
+        --limit) echo "nothing" ;;
+        --name) echo "nothing" ;;
+        --parallel) echo "nothing" ;;
+        --reason) echo "nothing" ;;
+        --reprocess) echo "reprocess" ;;
+        --schedule) echo "presets" ;;
+        --since) echo "dates" ;;
+        --start) echo "dates" ;;
+        --store) echo "files" ;;
+        --tag) echo "tags" ;;
+        --target) echo "targets" ;;
+        --task) echo "tasks" ;;
+        --timezone) echo "zones" ;;
+        --try) echo "nothing" ;;
+        --until) echo "dates" ;;
+        --where) echo "states" ;;
+        --workers) echo "nothing" ;;
+    esac
+}
+
+# what stands behind a kind of value
+_bfill_values() {
+    case "$1" in
+        actions) _bfill_offer actions "" "plan" "run" "rerun-failed" "reset" ;;
+        backfills) _bfill_offer backfills "" ;;
+        dags) _bfill_offer dags ""; ((${#COMPREPLY[@]})) || _bfill_files '*.py' ;;
+        date-list) _bfill_offer date-list "list" ;;
+        dates) _bfill_offer dates "" ;;
+        executors) _bfill_offer executors "" "thread" "process" ;;
+        files) _bfill_files '*' ;;
+        log-words) _bfill_offer log-words "" ;;
+        nothing) : ;;
+        presets) _bfill_offer presets "" "@hourly" "@daily" "@weekly" "@monthly" "@quarterly" "@yearly" ;;
+        reprocess) _bfill_offer reprocess "list" "failed" "success" "completed" "stale" "all" ;;
+        scenarios) _bfill_offer scenarios "" ;;
+        shells) _bfill_offer shells "" "bash" "zsh" "fish" ;;
+        spans) _bfill_offer spans "" "1d" "7d" "30d" "90d" "6h" ;;
+        states) _bfill_offer states "list" "queued" "running" "success" "failed" "scheduled" "skipped" "upstream_failed" "up_for_retry" "removed" "blocked" "interrupted" "missing" "stale" ;;
+        tags) _bfill_offer tags "" ;;
+        targets) _bfill_offer targets "" ;;
+        tasks) _bfill_offer tasks "" ;;
+        zones) _bfill_offer zones "" ;;
+    esac
+}
+
+# Fill COMPREPLY with what begins as $cur does, among the words given or, without any, those of `bfill __complete`.
+_bfill_offer() {
+    local kind=$1 list=$2 head="" begun=$value word
+    shift 2
+    if [[ -n $list && $value == *,* ]]; then
+        head=${value%,*},
+        begun=${value##*,}
+    fi
+    if (($#)); then
+        for word in "$@"; do
+            [[ $word == "$begun"* ]] && COMPREPLY+=("$ahead$head$word")
+        done
+    else
+        while IFS=$'\t' read -r word _; do
+            COMPREPLY+=("$ahead$head$word")
+        done < <("${words[0]/#\~/$HOME}" __complete "$kind" "$begun" "${given[@]}" 2>/dev/null)
+    fi
+    compopt -o nosort 2>/dev/null
+}
+
+_bfill_files() {
+    local name
+    while IFS= read -r name; do
+        [[ $name == $1 || -d $name ]] && COMPREPLY+=("$ahead$name")
+    done < <(compgen -f -- "$value")
+    compopt -o filenames 2>/dev/null
+}
+
+_bfill() {
+    local cur="" value="" ahead="" path="" flag="" ended="" line word kind cut="" i
+    local -a words=() given=()
+    COMPREPLY=()
+
+    # Bash splits words at ':' and '=' as well; what stands together on the line is put together again.
+    line=${COMP_LINE:0:COMP_POINT}
+    for ((i = 0; i <= COMP_CWORD; i++)); do
+        word=${COMP_WORDS[i]}
+        if [[ ${#words[@]} -eq 0 || $line == [[:space:]]* ]]; then
+            line=${line#"${line%%[![:space:]]*}"}
+            words+=("")
+        fi
+        ((i == COMP_CWORD)) && word=$line
+        words[${#words[@]} - 1]+=$word
+        line=${line#"$word"}
+    done
+    cur=${words[${#words[@]} - 1]}
+    given=("${words[@]:1:${#words[@]}-2}")
+
+    # Which command is this, and is its last word a flag that waits for a value?
+    for word in "${given[@]}"; do
+        if [[ -n $flag ]]; then
+            flag=""
+        elif [[ $word == -- ]]; then
+            ended=1
+        elif [[ -z $ended && $word == -* ]]; then
+            [[ $word != *=* && -n $(_bfill_kind "$word") ]] && flag=$word
+        elif [[ " $(_bfill_below "$path") " == *" $word "* ]]; then
+            path=${path:+$path }$word
+        fi
+    done
+
+    value=$cur
+    if [[ -n $flag ]]; then
+        kind=$(_bfill_kind "$flag")
+    elif [[ -z $ended && $cur == --*=* ]]; then
+        kind=$(_bfill_kind "${cur%%=*}")
+        ahead=${cur%%=*}=
+        value=${cur#*=}
+    elif [[ -z $ended && $cur == -* ]]; then
+        COMPREPLY=($(compgen -W "$(_bfill_flags "$path")" -- "$cur"))
+        return
+    else
+        kind=$(_bfill_argument "$path")
+        COMPREPLY=($(compgen -W "$(_bfill_below "$path")" -- "$cur"))
+        compopt -o nosort 2>/dev/null
+    fi
+    [[ -n $kind ]] && _bfill_values "$kind"
+
+    # Readline replaces only what stands behind the last ':' or '='.
+    for word in : =; do
+        [[ $COMP_WORDBREAKS == *"$word"* && $cur == *"$word"* ]] || continue
+        word=${cur%"${cur##*"$word"}"}
+        ((${#word} > ${#cut})) && cut=$word
+    done
+    [[ -n $cut ]] && COMPREPLY=("${COMPREPLY[@]#"$cut"}")
+    return 0
+}
+
+complete -F _bfill bfill
