@@ -86,10 +86,17 @@ def _info(
 
 
 def _around_now(ctx: AppContext, dag: Dag) -> tuple[Span | None, Span | None]:
-    """The latest interval that is over, and the one that is running or comes next."""
+    """The latest interval that is over, and the one that is running or comes next, within the DAG's own bounds."""
     if dag.schedule.kind == "none":
         return None, None
     now = ctx.clock.now_us() // 1_000_000
     complete = last_complete(dag.schedule, now)
-    following = dag.schedule.next(complete.start) if complete else dag.schedule.first_at_or_after(now)
+    if complete is not None and dag.end_date is not None and complete.start > dag.end_date:
+        complete = dag.schedule.previous(dag.end_date + 1)
+    if complete is not None and dag.start_date is not None and complete.start < dag.start_date:
+        complete = None
+    first = dag.schedule.first_at_or_after(now if dag.start_date is None else dag.start_date)
+    following = dag.schedule.next(complete.start) if complete else first
+    if following is not None and dag.end_date is not None and following.start > dag.end_date:
+        following = None
     return complete, following

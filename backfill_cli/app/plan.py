@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from datetime import date
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -104,6 +105,13 @@ def policy_for(options: BackfillOptions, dag: Dag, store: Store) -> Policy:
 
 def check_options(options: BackfillOptions) -> None:
     """Refuse what no DAG could make right. Raises UsageProblem."""
+    for name, when in (("start_date", options.start_date), ("end_date", options.end_date)):
+        if when is not None and not isinstance(when, date):
+            raise UsageProblem(
+                f"{name} is {when!r}, a {type(when).__name__}",
+                hint=f"give a date or datetime: {name}=date(2024, 1, 31)",
+                code="bad-date",
+            )
     unknown = options.reprocess - REPROCESS
     if unknown:
         raise UsageProblem(

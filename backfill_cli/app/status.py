@@ -27,7 +27,7 @@ from backfill_cli.core.planning import BLOCKED, CLEARED, INTERRUPTED, unfinished
 from backfill_cli.core.ports import Reader, Store
 from backfill_cli.core.problems import Problem
 from backfill_cli.core.ranges import Selection, When
-from backfill_cli.core.records import BackfillRow, InstanceRow, RunRow, RunType
+from backfill_cli.core.records import Action, BackfillRow, InstanceRow, RunRow, RunType
 from backfill_cli.core.results import DateResult
 from backfill_cli.core.standing import BackfillView, RunView, SlowTask, StatusResult, TaskView
 from backfill_cli.core.states import BackfillState, Outcome, RunState, TaskState
@@ -122,9 +122,7 @@ def view_of(ctx: AppContext, reader: Reader, row: BackfillRow) -> BackfillView:
         rate = done / seconds * 60
         eta = round(row.remaining / (done / seconds), 1)
     alive = owner if owner is not None and owner.is_alive else None
-    children = [
-        one.backfill_id for one in reader.backfills(dag_id=row.dag_id, limit=200) if one.parent_id == row.backfill_id
-    ]
+    repaired_by, is_broken = _repairs(reader, row)
     return BackfillView(
         row,
         state,
@@ -132,9 +130,27 @@ def view_of(ctx: AppContext, reader: Reader, row: BackfillRow) -> BackfillView:
         alive.host if alive else None,
         rate,
         eta,
-        tuple(reversed(children)),
+        repaired_by,
         str(row.request.get("timezone", "UTC")),
+        is_broken,
     )
+
+
+def _repairs(reader: Reader, row: BackfillRow) -> tuple[tuple[str, ...], bool]:
+    """Which later backfills made a failed or blocked date of this one a success, and whether any is left."""
+    if not (row.failed or row.blocked) or not row.state.is_terminal:
+        return (), bool(row.failed)
+    repairs: dict[str, None] = {}
+    is_broken = False
+    for one in reader.backfill_dates(row.backfill_id):
+        if one.action is Action.SKIP or one.outcome is RunState.SUCCESS:
+            continue
+        run = reader.run(row.dag_id, one.logical_date)
+        if run is not None and run.state is RunState.SUCCESS and run.backfill_id is not None:
+            repairs[run.backfill_id] = None
+        else:
+            is_broken = True
+    return tuple(repairs), is_broken
 
 
 # one backfill
@@ -181,7 +197,7 @@ def _next_for(view: BackfillView) -> str:
     row = view.row
     if view.state in (BackfillState.PLANNED, BackfillState.INTERRUPTED):
         return f"bfill run {row.backfill_id}"
-    if (row.failed or row.blocked) and not view.repaired_by and row.state.is_terminal:
+    if view.is_broken and row.state.is_terminal:
         return f"bfill rerun-failed {row.backfill_id}"
     return ""
 

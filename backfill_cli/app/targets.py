@@ -48,9 +48,7 @@ def find_target(ctx: AppContext, options: BackfillOptions, store: Store) -> Reso
         found = resolve.resolve_object(options.dag, settings=settings)  # type: ignore[arg-type]
     else:
         assert options.dag_id is not None
-        found = resolve.resolve_dag(
-            options.dag_id, settings=settings, known_definition=lambda dag_id: _definition(store, dag_id)
-        )
+        found = _named(ctx, options.dag_id, store)
     if options.strict_templates:
         found = replace(found, dag=replace(found.dag, strict_templates=True))
     return found
@@ -73,6 +71,21 @@ def find_stored_target(ctx: AppContext, row: BackfillRow) -> Resolved:
     if row.request["strict_templates"]:
         found = replace(found, dag=replace(found.dag, strict_templates=True))
     return found
+
+
+def _named(ctx: AppContext, name: str, store: Store) -> Resolved:
+    """Return the DAG of a `--dag` value; an id found nowhere else is looked for in the file it last ran from."""
+    from backfill_cli.loader import resolve
+
+    try:
+        return resolve.resolve_dag(
+            name, settings=ctx.settings, known_definition=lambda dag_id: _definition(store, dag_id)
+        )
+    except NotFoundError:
+        known = store.read(lambda reader: reader.dag(name))
+        if known is None or known.path is None:
+            raise
+        return resolve.resolve_dag(f"{known.path}:{name}", settings=ctx.settings)
 
 
 def _definition(store: Store, dag_id: str) -> str | None:

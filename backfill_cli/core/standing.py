@@ -77,7 +77,9 @@ class BackfillView:
     """A backfill with what is derived: whether its owner lives, how fast it goes, who repaired it.
 
     Args:
+        repaired_by: Later backfills that made a failed or blocked date of this one a success.
         timezone: The DAG's zone where it is known; screens show the range in it.
+        is_broken: A date that failed or was blocked here is still no success.
     """
 
     row: BackfillRow
@@ -88,6 +90,7 @@ class BackfillView:
     eta_s: float | None = None
     repaired_by: tuple[str, ...] = ()
     timezone: str | None = None
+    is_broken: bool = False
 
     def data(self) -> dict[str, Any]:
         row = self.row

@@ -52,11 +52,10 @@ def failures(groups: Sequence[FailureGroup], dates: DateFormat, width: int) -> l
     if not groups:
         return []
     number = max(wide(count(group.count, "date")) for group in groups)
-    room = max(30, width - number - 30)
+    listings = [dates.listing(one.dates, one.count, one.dates[-1] if one.dates else 0, room=24) for one in groups]
+    room = max(30, width - number - max(wide(one) for one in listings) - 8)
     rows = []
-    for group in groups:
-        last = group.dates[-1] if group.dates else 0
-        listing = dates.listing(group.dates, group.count, last, room=24)
+    for group, listing in zip(groups, listings, strict=True):
         cause = cut(f"{group.task_id}: {group.reason}" if group.task_id else group.reason, room)
         rows.append((count(group.count, "date").rjust(number), cause, (listing, DIM)))
     return columns(rows, indent=3)

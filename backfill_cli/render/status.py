@@ -217,7 +217,7 @@ def _next(views: Sequence[BackfillView]) -> str:
     for view in views:
         if view.state in (BackfillState.INTERRUPTED, BackfillState.PLANNED):
             return f"bfill run {quote(view.row.backfill_id)}"
-        if view.state == BackfillState.FAILED and not view.repaired_by:
+        if view.state == BackfillState.FAILED and view.is_broken:
             return f"bfill rerun-failed {quote(view.row.backfill_id)}"
     return ""
 

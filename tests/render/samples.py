@@ -391,6 +391,7 @@ def status_latest() -> StatusResult:
             backfill_row(backfill_id="bf-20240331-a1b2", state=BackfillState.FAILED, completed=26),
             "failed",
             timezone=PARIS,
+            is_broken=True,
         ),
         BackfillView(
             backfill_row(
