@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping
+
 from backfill_cli.app.context import AppContext
-from backfill_cli.core.auditing import attempts_digest, check_chain, head_text
+from backfill_cli.core.auditing import AttemptsDigest, check_chain, head_text
 from backfill_cli.core.audits import AuditResult, AuditVerdict
+from backfill_cli.core.intervals import Span, merge
 from backfill_cli.core.ports import Reader
 from backfill_cli.core.ranges import When
 from backfill_cli.core.records import AuditRow
@@ -49,10 +53,11 @@ def verify(ctx: AppContext, *, expect_head: str | None = None) -> AuditVerdict:
         expect_head: `seq:hash` somebody kept; the chain must contain it. A shorter hash is compared as far as it goes.
     """
     with ctx.store(write=False) as store:
-        return store.read(lambda reader: _verify(reader, expect_head))
+        return store.read(lambda reader: verdict_of(reader, expect_head))
 
 
-def _verify(reader: Reader, expect_head: str | None) -> AuditVerdict:
+def verdict_of(reader: Reader, expect_head: str | None = None) -> AuditVerdict:
+    """Return whether the chain of this snapshot holds, the attempts it closed included."""
     checked, bad, finding, head = check_chain(reader.audit())
     text = head_text(head)
     if bad is not None:
@@ -63,11 +68,8 @@ def _verify(reader: Reader, expect_head: str | None) -> AuditVerdict:
             return AuditVerdict(checked, text, 0, None, finding)
     # A resumed backfill is closed more than once; the last digest covers all of its attempts.
     closings = {row.target: row for row in reader.audit() if "attempts_digest" in row.details}
-    for row in closings.values():
-        finding = _attempts_finding(reader, row)
-        if finding:
-            return AuditVerdict(checked, text, len(closings), row.seq, finding)
-    return AuditVerdict(checked, text, len(closings))
+    row, finding = _attempts_finding(reader, closings)
+    return AuditVerdict(checked, text, len(closings), None if row is None else row.seq, finding)
 
 
 def _expected(reader: Reader, expect_head: str) -> str:
@@ -80,12 +82,26 @@ def _expected(reader: Reader, expect_head: str) -> str:
     return "" if found.hash.startswith(digest) else f"entry {seq_text} is not the one that was kept"
 
 
-def _attempts_finding(reader: Reader, row: AuditRow) -> str:
-    backfill = reader.backfill(row.target)
-    if backfill is None:
-        return f"entry {row.seq} closes {row.target}, which is not in the store"
-    if backfill.first is None or backfill.last is None:
-        return ""
-    now = attempts_digest(reader.attempts(backfill.dag_id, backfill.first, backfill.last, backfill_id=row.target))
-    same = all(row.details.get(key) == value for key, value in now.items())
-    return "" if same else f"the attempts of {row.target} are not those that entry {row.seq} closed"
+def _attempts_finding(reader: Reader, closings: Mapping[str, AuditRow]) -> tuple[AuditRow | None, str]:
+    """Return the first closing entry whose attempts are not those it closed, and what is wrong with it."""
+    digests: dict[str, AttemptsDigest] = {}
+    covered: dict[str, list[Span]] = defaultdict(list)
+    for row in closings.values():
+        backfill = reader.backfill(row.target)
+        if backfill is None:
+            return row, f"entry {row.seq} closes {row.target}, which is not in the store"
+        if backfill.first is not None and backfill.last is not None:
+            digests[row.target] = AttemptsDigest()
+            covered[backfill.dag_id].append(Span(backfill.first, backfill.last + 1))
+    # Each attempt is read once, however many backfills went over its date.
+    for dag_id, spans in covered.items():
+        for span in merge(spans):
+            for attempt in reader.attempts(dag_id, span.start, span.end - 1):
+                digest = digests.get(attempt.backfill_id or "")
+                if digest is not None:
+                    digest.add(attempt)
+    for backfill_id, digest in digests.items():
+        row = closings[backfill_id]
+        if any(row.details.get(key) != value for key, value in digest.details().items()):
+            return row, f"the attempts of {backfill_id} are not those that entry {row.seq} closed"
+    return None, ""

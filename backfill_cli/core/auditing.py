@@ -87,11 +87,29 @@ def check_chain(rows: Iterable[AuditRow]) -> tuple[int, AuditRow | None, str, tu
     return checked, None, "", head
 
 
+class AttemptsDigest:
+    """A digest over attempts, which are taken in one by one; `details()` is what a closing entry says of them."""
+
+    __slots__ = ("_count", "_digest")
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._digest = sha256()
+
+    def add(self, row: AttemptRow) -> None:
+        """Take in the next attempt; their order counts."""
+        self._count += 1
+        # Text as text, all else as it prints: an absent reason is not the reason "None".
+        self._digest.update(repr(tuple(str(one) if isinstance(one, str) else one for one in row)).encode())
+
+    def details(self) -> dict[str, Any]:
+        """Return how many attempts there were and the digest over all they say."""
+        return {"attempts": self._count, "attempts_digest": self._digest.hexdigest()}
+
+
 def attempts_digest(rows: Iterable[AttemptRow]) -> dict[str, Any]:
     """Return how many attempts there are and a digest over all they say, in their order."""
-    digest, count = sha256(), 0
+    digest = AttemptsDigest()
     for row in rows:
-        count += 1
-        # Text as text, all else as it prints: an absent reason is not the reason "None".
-        digest.update(repr(tuple(str(one) if isinstance(one, str) else one for one in row)).encode())
-    return {"attempts": count, "attempts_digest": digest.hexdigest()}
+        digest.add(row)
+    return digest.details()
