@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from backfill_cli.core.options import BackfillOptions
     from backfill_cli.core.ports import Clock, Listener
     from backfill_cli.core.records import BackfillRow
+    from backfill_cli.core.reports import AuditReport
     from backfill_cli.core.results import BackfillPreview, BackfillResult, PlanResult, ResetResult
     from backfill_cli.core.standing import StatusResult
     from backfill_cli.loader.settings import Settings

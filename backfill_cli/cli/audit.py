@@ -1,4 +1,4 @@
-"""`bfill audit` and `bfill audit verify`."""
+"""`bfill audit`, `bfill audit verify` and `bfill audit report`."""
 
 from __future__ import annotations
 
@@ -20,6 +20,14 @@ bfill audit --actor ana --since 2024-03-01
 bfill audit --target daily_sales --action run --json
 bfill audit verify
 bfill audit verify --expect-head 1042:9f3c81d2e0…      # a head you kept elsewhere
+bfill audit report --since 2024-03-01 --until 2024-03-31 --out march.html
+"""
+
+_REPORT_EXAMPLES = """
+bfill audit report --since 2024-03-01 --until 2024-03-31
+bfill audit report --since 2024-03-01 --until 2024-03-31 --out march.html
+bfill audit report --dag daily_sales --format csv --out sales.csv
+bfill audit report --actor ana --json
 """
 
 _WHICH = "Which entries"
@@ -93,6 +101,55 @@ def verify(
     from backfill_cli.cli.service import service_for
 
     return Output("audit verify", shared).result(service_for(shared).audit_verify(expect_head=expect_head))
+
+
+@app.command(
+    "report",
+    cls=Command,
+    help="The compliance report: who did what, why, with which result, what failed and what repaired it, and whether "
+    "the record holds. Exit 6 when it does not: the report is complete, and says so on top. Instants are UTC.",
+    short_help="Who, what, why, failures, repairs: as md, html, json or csv.",
+    epilog=_REPORT_EXAMPLES,
+)
+@spread
+def report(
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="WHEN", help="From here on, included.", rich_help_panel=_WHICH)
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="WHEN", help="Up to here, included.", rich_help_panel=_WHICH)
+    ] = None,
+    dag: Annotated[
+        str | None,
+        typer.Option("--dag", metavar="DAG_ID", help="A DAG: its backfills and resets.", rich_help_panel=_WHICH),
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option("--target", metavar="NAME", help="A DAG or a backfill.", rich_help_panel=_WHICH)
+    ] = None,
+    actor: Annotated[
+        str | None,
+        typer.Option("--actor", metavar="NAME", help="Done by, through sudo or not.", rich_help_panel=_WHICH),
+    ] = None,
+    format_: Annotated[
+        str | None,
+        typer.Option("--format", metavar="FORMAT", help="md (default), html, json or csv; else by the name of --out."),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", metavar="FILE|-", help="A private file (0600), replaced in one step; - is stdout."),
+    ] = None,
+    *,
+    shared: Looking,
+) -> int:
+    """Make the report, and write it where it was asked for."""
+    from backfill_cli.cli.destination import Destination
+
+    # Before the work: a file that cannot be written should not cost an hour first.
+    destination = Destination.of(format_, out, shared)
+    from backfill_cli.cli.service import service_for
+
+    made = service_for(shared).audit_report(since=_when(since), until=_when(until), dag=dag, target=target, actor=actor)
+    return destination.write(made, Output("audit report", shared))
 
 
 def _refuse_flags_before(context: typer.Context) -> None:

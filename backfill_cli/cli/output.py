@@ -6,7 +6,7 @@ Owns `Output`, made once a command from its shared options. A command ends with 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from backfill_cli.cli import streams
@@ -37,8 +37,15 @@ class Output:
         reason is an error on stderr, and exit code 74 if all else was well.
         """
         code: int = result.exit_code if exit_code is None else exit_code
+        return self._guarded(lambda: self._write(result, code), code)
+
+    def text(self, pieces: Iterable[str], code: int) -> int:
+        """Write a document as it is made, for people or for a file behind stdout; nothing with -q."""
+        return self._guarded(lambda: None if self.quiet else sys.stdout.writelines(pieces), code)
+
+    def _guarded(self, write: Callable[[], None], code: int) -> int:
         try:
-            self._write(result, code)
+            write()
             sys.stdout.flush()
         except OSError as error:
             streams.silence(sys.stdout)

@@ -35,6 +35,8 @@ STATES: dict[str, Look] = {
     "removed": _look("×", "dim"),
     "blocked": _look("◌", "magenta"),
     "interrupted": _look("↯", "yellow"),
+    "cleared": _look("↺", "yellow"),
+    "partial": _look("◐", "yellow"),
     "remaining": _look("·", "dim"),
     "missing": _look("□", "yellow"),
     "stale": _look("~", "yellow"),
@@ -57,6 +59,8 @@ WORST_FIRST = (
     "upstream_failed",
     "blocked",
     "interrupted",
+    "partial",
+    "cleared",
     "running",
     "up_for_retry",
     "missing",
@@ -73,7 +77,14 @@ BOLD = "bold"
 WARN = "yellow"
 COMMAND = "cyan"
 
-ANSI = {"error": "\x1b[1;31m", "hint": "\x1b[36m", "warn": "\x1b[33m", "bold": "\x1b[1m", "off": "\x1b[0m"}
+ANSI = {
+    "error": "\x1b[1;31m",
+    "hint": "\x1b[36m",
+    "warn": "\x1b[33m",
+    "good": "\x1b[32m",
+    "bold": "\x1b[1m",
+    "off": "\x1b[0m",
+}
 
 _UNKNOWN = _look("?", "")
 
