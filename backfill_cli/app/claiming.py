@@ -302,6 +302,7 @@ def request_of(prepared: Prepared) -> dict[str, Any]:
         "last": selection.last,
         "dates": None if selection.dates is None else list(selection.dates),
         "limit": selection.limit,
+        "tasks": list(options.tasks),
         "parallel": options.max_parallel_runs,
         "reprocess": sorted(options.reprocess),
         "reset_dag_run": options.reset_dag_run,

@@ -16,6 +16,8 @@ def command_line(command: str, options: BackfillOptions) -> str:
     words = ["bfill", command, *selection_words(options)]
     if options.max_parallel_runs != 1 and command in ("run", "plan", "rerun-failed"):
         words += ["--parallel", str(options.max_parallel_runs)]
+    for one in options.tasks:
+        words += ["--task", one]
     if options.reprocess:
         words += ["--reprocess", ",".join(sorted(options.reprocess))]
     for flag, given in (

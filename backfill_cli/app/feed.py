@@ -94,7 +94,10 @@ class StoreFeed:
         if stored.backfill_id == self._row.backfill_id and not stored.state.is_terminal:
             return frozenset()  # this backfill was stopped in it, after it had cleared it
         some = action is Action.RERUN and stored.state is RunState.FAILED and not self._row.request.get("whole_run")
-        return frozenset(one.task_id for one in instances if not some or _did_not_do(one))
+        outside = self._dag.left_out
+        return frozenset(
+            one.task_id for one in instances if one.task_id not in outside and (not some or _did_not_do(one))
+        )
 
 
 class _Page:

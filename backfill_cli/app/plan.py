@@ -47,6 +47,11 @@ class Prepared:
         return self.target.dag
 
     @property
+    def part(self) -> Dag:
+        """The tasks that will run: all of the DAG, or what `--task` selects."""
+        return self.dag.part(self.dag.select(self.options.tasks)) if self.options.tasks else self.dag
+
+    @property
     def conf_text(self) -> str | None:
         """The conf asked for, as it is stored; None when none was given."""
         conf = self.options.conf
@@ -87,6 +92,7 @@ def prepare(ctx: AppContext, options: BackfillOptions, store: Store) -> Prepared
             hint="leave --run-backwards out; the oldest date has to come first",
             code="backwards-depends-on-past",
         )
+    target.dag.select(options.tasks)  # refuses an unknown one
     refuse_impossible(target.dag, ctx.settings, options)
     selection = find_selection(ctx, options, target.dag)
     return Prepared(options, target, selection, policy_for(options, target.dag, store))
@@ -121,12 +127,6 @@ def check_options(options: BackfillOptions) -> None:
         raise UsageProblem(f"--parallel {options.max_parallel_runs} runs nothing", hint="use 1 or more")
     if options.workers is not None and options.workers < 1:
         raise UsageProblem(f"--workers {options.workers} runs nothing", hint="use 1 or more")
-    if options.tasks:
-        raise UsageProblem(
-            f"--task {options.tasks[0]} cannot choose what runs",
-            hint="bfill reset --task clears single tasks, and bfill run then does those again",
-            code="no-task-selection",
-        )
     if options.rerun_failed and options.reset_dag_run:
         raise UsageProblem(
             "rerun_failed and reset_dag_run exclude each other",
@@ -137,7 +137,7 @@ def check_options(options: BackfillOptions) -> None:
 
 def preview(ctx: AppContext, prepared: Prepared, store: Store, *, dry_run: bool) -> PlanResult:
     """Walk the plan once and return what it comes to."""
-    selection, dag, options = prepared.selection, prepared.dag, prepared.options
+    selection, dag, options = prepared.selection, prepared.part, prepared.options
     past = history(store, dag.dag_id, selection.first, selection.last, backwards=selection.backwards)
     watch = ConfWatch(prepared)
     summary = summarise(prepared.rows(watch.over(past)))

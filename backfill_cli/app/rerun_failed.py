@@ -63,6 +63,8 @@ def _prepare(ctx: AppContext, options: BackfillOptions, store: Store) -> Prepare
         assert parent_id is not None
         parent = find_backfill(store, parent_id)
         target = found or find_stored_target(ctx, parent)
+    options = replace(options, tasks=options.tasks or tuple(parent.request["tasks"]))
+    target.dag.select(options.tasks)
     refuse_impossible(target.dag, ctx.settings, options)
     policy = policy_for(options, target.dag, store)
     selection = store.read(lambda reader: _failures_of(reader, parent, policy))

@@ -75,7 +75,7 @@ def _run_claimed(
 ) -> BackfillResult:
     from backfill_cli.engine.coordinator import Coordinator
 
-    dag, row = job.target.dag, claimed.row
+    dag, row = job.prepared.part, claimed.row
     workers = job.options.workers or ctx.settings.workers
     parallel = min(job.options.max_parallel_runs, dag.max_active_runs)
     machine = BackfillMachine(
@@ -87,7 +87,7 @@ def _run_claimed(
         done=Counts(row.completed, row.failed),
         backwards=bool(row.request.get("run_backwards")),
     )
-    bench = make_bench(ctx.settings, ctx.environ, lambda _ref: dag)
+    bench = make_bench(ctx.settings, ctx.environ, lambda _ref: job.target.dag)
     backends = _backends(ctx, job, workers, bench)
     coordinator = Coordinator(
         machine,
@@ -159,7 +159,7 @@ def _refuse_executors(job: Job) -> None:
 
 
 def _tell_start(listeners: Sequence[Listener], job: Job, row: BackfillRow) -> None:
-    dag = job.target.dag
+    dag = job.prepared.part
     start = RunStart(
         row.backfill_id,
         dag.dag_id,

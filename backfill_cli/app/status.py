@@ -23,7 +23,7 @@ from backfill_cli.core.graph import Dag
 from backfill_cli.core.instants import instant, run_id
 from backfill_cli.core.intervals import Span
 from backfill_cli.core.options import BackfillOptions
-from backfill_cli.core.planning import BLOCKED, CLEARED, INTERRUPTED, unfinished_because
+from backfill_cli.core.planning import BLOCKED, CLEARED, INTERRUPTED, PARTIAL, unfinished_because
 from backfill_cli.core.ports import Reader, Store
 from backfill_cli.core.problems import Problem
 from backfill_cli.core.ranges import Selection, When
@@ -38,7 +38,7 @@ from backfill_cli.errors import UsageProblem
 LATEST = 20
 MISSING = "missing"
 STALE = "stale"
-STATES = frozenset({*RunState, BLOCKED, INTERRUPTED, CLEARED, MISSING, STALE, "skipped", "remaining"})
+STATES = frozenset({*RunState, BLOCKED, INTERRUPTED, CLEARED, PARTIAL, MISSING, STALE, "skipped", "remaining"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,7 +393,7 @@ def _next_for_range(options: BackfillOptions, counts: Mapping[str, int]) -> str:
     words = shlex.join(selection_words(options))
     if counts.get("failed") or counts.get(BLOCKED):
         return f"bfill rerun-failed {words}"
-    if has_range(options) and any(counts.get(one) for one in (MISSING, INTERRUPTED, CLEARED)):
+    if has_range(options) and any(counts.get(one) for one in (MISSING, INTERRUPTED, CLEARED, PARTIAL)):
         return f"bfill run {words}"
     return f"bfill run {words} --reprocess stale" if has_range(options) and counts.get(STALE) else ""
 

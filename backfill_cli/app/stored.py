@@ -27,6 +27,7 @@ def options_of(row: BackfillRow, given: BackfillOptions) -> BackfillOptions:
         backfill_id=row.backfill_id,
         max_parallel_runs=given.max_parallel_runs if given.max_parallel_runs != 1 else int(request["parallel"]),
         reprocess=frozenset(request["reprocess"]),
+        tasks=given.tasks or tuple(request["tasks"]),
         reset_dag_run=bool(request["reset_dag_run"]),
         rerun_failed=bool(request["rerun_failed"]),
         whole_run=bool(request["whole_run"]) or given.whole_run,

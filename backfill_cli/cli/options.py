@@ -171,6 +171,15 @@ class Running:
             rich_help_panel=_HOW,
         ),
     ] = None
+    task: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--task",
+            metavar="SELECT",
+            help="Only these tasks: load, +load (and before), load+ (and behind), load_*. May be repeated.",
+            rich_help_panel=_HOW,
+        ),
+    ] = None
     run_backwards: Annotated[bool, typer.Option("--run-backwards", help="Newest date first.", rich_help_panel=_HOW)] = (
         False
     )
@@ -252,6 +261,7 @@ def backfill_options(
             "max_parallel_runs": at_least_one("--parallel", running.parallel),
             "workers": at_least_one("--workers", running.workers),
             "executor": running.executor,
+            "tasks": tuple(running.task or ()),
             "run_backwards": running.run_backwards,
             "ignore_first_depends_on_past": running.ignore_first_depends_on_past,
             "strict_templates": running.strict_templates,

@@ -8,7 +8,7 @@ and compiled into these values once; from then on nothing changes them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from graphlib import CycleError as GraphCycle
@@ -141,6 +141,8 @@ class Dag:
     """Names of the connections its tasks use, as far as the definition tells."""
     variables: frozenset[str] = frozenset()
     """Names of the variables its templates use."""
+    whole: Dag | None = None
+    """For a part of a DAG (`part`): the DAG it is a part of."""
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Task groups: id → the tasks it begins with, so that a branch may follow a group."""
     notes: tuple[Problem, ...] = ()
@@ -182,6 +184,11 @@ class Dag:
         return {task_id: total(task) for task_id, task in self.tasks.items()}
 
     @cached_property
+    def left_out(self) -> frozenset[str]:
+        """Of a part of a DAG: the tasks that were not chosen."""
+        return frozenset() if self.whole is None else frozenset(self.whole.tasks.keys() - self.tasks.keys())
+
+    @cached_property
     def position(self) -> Mapping[str, int]:
         """The place of each task in DAG order, from 0: the last tie-break of priority."""
         return {task_id: place for place, task_id in enumerate(self.tasks)}
@@ -190,6 +197,21 @@ class Dag:
     def waits_on_past(self) -> bool:
         """Whether any task looks at the previous run at all."""
         return any(task.depends_on_past or task.wait_for_downstream for task in self.tasks.values())
+
+    def part(self, chosen: frozenset[str]) -> Dag:
+        """Return the DAG with the chosen tasks alone: the same id and version, the order among them kept.
+
+        A task waits for the nearest chosen tasks before it, through those that were left out. All tasks chosen is the
+        DAG itself.
+        """
+        if chosen >= self.tasks.keys():
+            return self
+        above: dict[str, frozenset[str]] = {}
+        for task in self.tasks.values():
+            near = (frozenset({one}) if one in chosen else above[one] for one in task.upstream)
+            above[task.task_id] = frozenset().union(*near)
+        tasks = {name: replace(self.tasks[name], upstream=above[name]) for name in self.tasks if name in chosen}
+        return replace(self, tasks=tasks, whole=self)
 
     def ancestors(self, task_id: str) -> frozenset[str]:
         """Return every task before this one, near or far, without itself."""

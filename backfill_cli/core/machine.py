@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping
 from backfill_cli.core.changes import Changes, Key
 from backfill_cli.core.context import PreviousSuccess
 from backfill_cli.core.graph import NO_CALLBACKS, Dag, Task
+from backfill_cli.core.planning import PARTIAL
 from backfill_cli.core.ports import AttemptReport, ProgressCounts
 from backfill_cli.core.progress import OpenRun, RunSpec, later_success
 from backfill_cli.core.records import Counts, RunType
@@ -342,15 +343,19 @@ class BackfillMachine:
             return
         if not run.unfinished:
             self._mark_running(run, now)
-            run.state = run.fold(self.dag)
-            if run.state is RunState.SUCCESS:
+            outcome = run.fold(self.dag)
+            run.state = run.fold_whole(self.dag)
+            if outcome is RunState.SUCCESS:
                 self.completed += 1
-                self._note_success(run)
             else:
                 self.failed += 1
                 run.reason = run.reason or why_failed(run)
-            self._changes.outcome(run.logical_date, run.state)
-            run.ended_at = now
+            if run.state is RunState.SUCCESS:
+                self._note_success(run)
+            elif run.state is RunState.QUEUED:
+                run.reason = PARTIAL
+            self._changes.outcome(run.logical_date, outcome)
+            run.ended_at = now if run.state.is_terminal else None
         else:
             self.blocked += 1
             run.state = RunState.QUEUED

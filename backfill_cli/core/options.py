@@ -27,6 +27,8 @@ class BackfillOptions:
         rerun_failed: Run again what failed, and what was blocked behind it.
         whole_run: With rerun_failed: every task of those dates, not the failed ones alone.
         conf: Values for `dag_run.conf`; None keeps what an existing dag_run has.
+        tasks: Only these tasks: `load`, `+load` (and what is before), `load+` (and behind), globs. A dag_run that has
+            tasks left is then `partial`, and goes on with the next run.
         executor: Where tasks run that choose nothing themselves: `thread` (default), `process`,
             `package.module:factory`.
         on_conflict: What to do when a live process holds some of the dates; `fail` only, for now.

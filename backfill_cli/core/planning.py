@@ -24,6 +24,7 @@ HELD = "being run by another process"
 BLOCKED = "blocked"
 CLEARED = "cleared"
 INTERRUPTED = "interrupted"
+PARTIAL = "partial"
 _SHOWN = 12
 _ENDS = 3
 
@@ -85,8 +86,8 @@ def _decide_repair(run: RunRow | None, policy: Policy) -> tuple[Action, str] | N
 
 
 def unfinished_because(run: RunRow) -> str:
-    """Return why a dag_run is not terminal though nobody works on it: blocked, cleared or interrupted."""
-    if run.reason in (CLEARED, INTERRUPTED):
+    """Return why a dag_run is not terminal though nobody works on it: blocked, cleared, interrupted or partial."""
+    if run.reason in (CLEARED, INTERRUPTED, PARTIAL):
         return run.reason
     return BLOCKED if run.state is RunState.QUEUED and run.reason else INTERRUPTED
 

@@ -112,6 +112,7 @@ class OpenRun:
         "instances",
         "is_closed",
         "logical_date",
+        "outside",
         "parked",
         "past_waiting",
         "previous",
@@ -153,6 +154,8 @@ class OpenRun:
             task_id: Instance(total=len(task.upstream)) for task_id, task in dag.tasks.items()
         }
         self.unfinished = len(self.instances)
+        # Of a part of a DAG: how the tasks that were not chosen stand; one without a row has not run.
+        self.outside: dict[str, TaskState] = {}
 
     def note_end(self, dag: Dag, task_id: str) -> None:
         """Note that a task instance has ended, and let the tasks directly behind it count how."""
@@ -178,6 +181,20 @@ class OpenRun:
         if self.timed_out or any(self.instances[leaf].state in FAILURES for leaf in dag.leaves):
             return RunState.FAILED
         return RunState.SUCCESS
+
+    def is_partial(self, dag: Dag) -> bool:
+        """Whether tasks that were not chosen still have to run."""
+        return any(task_id not in self.outside or not self.outside[task_id].is_terminal for task_id in dag.left_out)
+
+    def fold_whole(self, dag: Dag) -> RunState:
+        """Return the state the dag_run itself has: of all tasks of the DAG, not of the chosen ones alone."""
+        state = self.fold(dag)
+        if state is RunState.FAILED or dag.whole is None:
+            return state
+        if self.is_partial(dag):
+            return RunState.QUEUED
+        states = {**self.outside, **{task_id: one.state for task_id, one in self.instances.items()}}
+        return RunState.FAILED if any(states[leaf] in FAILURES for leaf in dag.whole.leaves) else RunState.SUCCESS
 
     def row(self, version: str, backfill_id: str, owner: str | None, ended_at: int | None) -> RunRow:
         return RunRow(

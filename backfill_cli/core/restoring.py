@@ -17,6 +17,9 @@ def restore(run: OpenRun, spec: RunSpec, dag: Dag, changes: Changes) -> None:
     """Bring back what the store knows of the run's task instances, and clear what is to run again."""
     for row in spec.instances:
         one = run.instances.get(row.task_id)
+        if row.task_id in dag.left_out:
+            run.outside[row.task_id] = row.state
+            continue
         if one is None:
             _remove(row, changes, is_to_run=row.task_id in spec.clears)
             continue

@@ -133,7 +133,8 @@ def cut_off(dag: Dag, report: AttemptReport) -> list[str]:
     """
     behind = dag.downstream[report.task_id]
     if report.follow is not None:
-        kept = set(report.follow).union(*(dag.descendants(task_id) for task_id in report.follow))
+        whole = dag.whole or dag  # a branch may choose what was left out of this part, and what is kept lies behind it
+        kept = set(report.follow).union(*(whole.descendants(task_id) for task_id in report.follow))
         return [task_id for task_id in behind if task_id not in kept]
     if report.skip_behind == "all":
         return sorted(dag.descendants(report.task_id), key=dag.position.__getitem__)

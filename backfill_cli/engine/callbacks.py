@@ -41,7 +41,8 @@ class DagCallbacks:
         for outcome in batch.outcomes:
             row = rows[outcome.logical_date]
             calls = self._dag.callbacks
-            chosen = calls.on_success if row.state is RunState.SUCCESS else calls.on_failure
+            by_state = {RunState.SUCCESS: calls.on_success, RunState.FAILED: calls.on_failure}
+            chosen = by_state.get(row.state, ())  # a part of the DAG is done: the dag_run has not ended
             if chosen:
                 self._thread = self._thread or ThreadPoolExecutor(1, thread_name_prefix="bfill-callbacks")
                 self._thread.submit(self._call, chosen, row)

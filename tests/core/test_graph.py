@@ -119,3 +119,15 @@ def test_a_hint_lists_what_is_known_when_nothing_is_near() -> None:
     assert near_hint("zzz", ["b", "a"]) == "known: a, b"
     assert near_hint("zzz", [str(n) for n in range(20)]).endswith("and 12 more")
     assert near_hint("zzz", [], otherwise="define one") == "define one"
+
+
+def test_a_part_keeps_the_order_among_its_tasks_through_those_left_out() -> None:
+    dag = make_dag(make_task("a"), make_task("b", after="a"), make_task("c", after="b"), make_task("d", after="a"))
+    part = dag.part(frozenset({"a", "c"}))
+    assert {task_id: set(task.upstream) for task_id, task in part.tasks.items()} == {"a": set(), "c": {"a"}}
+    assert (part.dag_id, part.version, part.leaves, part.left_out) == (dag.dag_id, dag.version, {"c"}, {"b", "d"})
+
+
+def test_all_tasks_are_no_part() -> None:
+    dag = make_dag(make_task("a"), make_task("b", after="a"))
+    assert dag.part(frozenset({"a", "b"})) is dag
