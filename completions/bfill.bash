@@ -6,7 +6,7 @@
 _bfill_below() {
     case "$1" in
         "") echo "plan run rerun-failed reset status logs audit dags scenario completion" ;;
-        "audit") echo "verify" ;;
+        "audit") echo "verify report" ;;
         "dags") echo "list show validate" ;;
         "scenario") echo "list show run" ;;
     esac
@@ -16,14 +16,15 @@ _bfill_below() {
 _bfill_flags() {
     case "$1" in
         "") echo "-V --version --help" ;;
-        "plan") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --executor --run-backwards --ignore-first-depends-on-past --strict-templates --reprocess --reset-dag-run --dry-run --detailed-exitcode --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
-        "run") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --executor --run-backwards --ignore-first-depends-on-past --strict-templates --reprocess --reset-dag-run --dry-run --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
-        "rerun-failed") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --executor --run-backwards --ignore-first-depends-on-past --strict-templates --whole-run --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
+        "plan") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --executor --task --run-backwards --ignore-first-depends-on-past --strict-templates --reprocess --reset-dag-run --dry-run --detailed-exitcode --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
+        "run") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --executor --task --run-backwards --ignore-first-depends-on-past --strict-templates --reprocess --reset-dag-run --dry-run --events --junit --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
+        "rerun-failed") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --executor --task --run-backwards --ignore-first-depends-on-past --strict-templates --whole-run --events --junit --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
         "reset") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --task --downstream --where --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
         "status") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --where --gaps --watch --limit --after --store --json -q --quiet -v --verbose --no-color --help" ;;
         "logs") echo "--dag --try --store --json -q --quiet -v --verbose --no-color --help" ;;
         "audit") echo "--actor --action --target --since --until --limit --store --json -q --quiet -v --verbose --no-color --help" ;;
         "audit verify") echo "--expect-head --store --json -q --quiet -v --verbose --no-color --help" ;;
+        "audit report") echo "--since --until --dag --target --actor --format --out --store --json -q --quiet -v --verbose --no-color --help" ;;
         "dags") echo "--help" ;;
         "dags list") echo "--store --json -q --quiet -v --verbose --no-color --help" ;;
         "dags show") echo "--store --json -q --quiet -v --verbose --no-color --help" ;;
@@ -64,11 +65,15 @@ _bfill_kind() {
         --dates) echo "date-list" ;;
         --dates-from) echo "files" ;;
         --end) echo "dates" ;;
+        --events) echo "files" ;;
         --executor) echo "executors" ;;
         --expect-head) echo "nothing" ;;
+        --format) echo "formats" ;;
+        --junit) echo "files" ;;
         --last) echo "spans" ;;
         --limit) echo "nothing" ;;
         --name) echo "nothing" ;;
+        --out) echo "files" ;;
         --parallel) echo "nothing" ;;
         --reason) echo "nothing" ;;
         --reprocess) echo "reprocess" ;;
@@ -97,6 +102,7 @@ _bfill_values() {
         dates) _bfill_offer dates "" ;;
         executors) _bfill_offer executors "" "thread" "process" ;;
         files) _bfill_files '*' ;;
+        formats) _bfill_offer formats "" "md" "html" "json" "csv" ;;
         log-words) _bfill_offer log-words "" ;;
         nothing) : ;;
         presets) _bfill_offer presets "" "@hourly" "@daily" "@weekly" "@monthly" "@quarterly" "@yearly" ;;
@@ -104,7 +110,7 @@ _bfill_values() {
         scenarios) _bfill_offer scenarios "" ;;
         shells) _bfill_offer shells "" "bash" "zsh" "fish" ;;
         spans) _bfill_offer spans "" "1d" "7d" "30d" "90d" "6h" ;;
-        states) _bfill_offer states "list" "queued" "running" "success" "failed" "scheduled" "skipped" "upstream_failed" "up_for_retry" "removed" "blocked" "interrupted" "missing" "stale" ;;
+        states) _bfill_offer states "list" "queued" "running" "success" "failed" "scheduled" "skipped" "upstream_failed" "up_for_retry" "removed" "blocked" "interrupted" "cleared" "partial" "missing" "stale" ;;
         tags) _bfill_offer tags "" ;;
         targets) _bfill_offer targets "" ;;
         tasks) _bfill_offer tasks "" ;;

@@ -1,9 +1,9 @@
 # fish completion for bfill, written from its command line by: python -m backfill_cli.cli.completions
 # Keep it:  bfill completion fish > ~/.config/fish/completions/bfill.fish
 
-set -g __bfill_valued --action --actor --after --command --conf --dag --dates --dates-from --end --executor --expect-head --last --limit --name --parallel --reason --reprocess --schedule --since --start --store --tag --target --task --timezone --try --until --where --workers
+set -g __bfill_valued --action --actor --after --command --conf --dag --dates --dates-from --end --events --executor --expect-head --format --junit --last --limit --name --out --parallel --reason --reprocess --schedule --since --start --store --tag --target --task --timezone --try --until --where --workers
 set -g __bfill_groups '' 'audit' 'dags' 'scenario'
-set -g __bfill_commands 'plan' 'run' 'rerun-failed' 'reset' 'status' 'logs' 'audit' 'audit verify' 'dags' 'dags list' 'dags show' 'dags validate' 'scenario' 'scenario list' 'scenario show' 'scenario run' 'completion'
+set -g __bfill_commands 'plan' 'run' 'rerun-failed' 'reset' 'status' 'logs' 'audit' 'audit verify' 'audit report' 'dags' 'dags list' 'dags show' 'dags validate' 'scenario' 'scenario list' 'scenario show' 'scenario run' 'completion'
 
 # The command the line is at, as its words with blanks between: "", "plan", "audit verify".
 function __bfill_path
@@ -85,6 +85,7 @@ complete -c bfill -n '__bfill_at "plan"' -l limit -x -d 'At most N dates, the fi
 complete -c bfill -n '__bfill_at "plan"' -l parallel -x -d 'Dates open together.'
 complete -c bfill -n '__bfill_at "plan"' -l workers -x -d 'Tasks at once (32 threads, on demand).'
 complete -c bfill -n '__bfill_at "plan"' -l executor -x -k -a 'thread process' -d 'Where tasks run: thread (default), process, package.module:factory.'
+complete -c bfill -n '__bfill_at "plan"' -l task -x -k -a '(__bfill_ask tasks)' -d 'Only these tasks: load, +load (and before), load+ (and behind), load_*. May be repeated.'
 complete -c bfill -n '__bfill_at "plan"' -l run-backwards -d 'Newest date first.'
 complete -c bfill -n '__bfill_at "plan"' -l ignore-first-depends-on-past -d 'The first date does not look at the date before it.'
 complete -c bfill -n '__bfill_at "plan"' -l strict-templates -d 'An unknown name in a template is an error.'
@@ -120,12 +121,15 @@ complete -c bfill -n '__bfill_at "run"' -l limit -x -d 'At most N dates, the fir
 complete -c bfill -n '__bfill_at "run"' -l parallel -x -d 'Dates open together.'
 complete -c bfill -n '__bfill_at "run"' -l workers -x -d 'Tasks at once (32 threads, on demand).'
 complete -c bfill -n '__bfill_at "run"' -l executor -x -k -a 'thread process' -d 'Where tasks run: thread (default), process, package.module:factory.'
+complete -c bfill -n '__bfill_at "run"' -l task -x -k -a '(__bfill_ask tasks)' -d 'Only these tasks: load, +load (and before), load+ (and behind), load_*. May be repeated.'
 complete -c bfill -n '__bfill_at "run"' -l run-backwards -d 'Newest date first.'
 complete -c bfill -n '__bfill_at "run"' -l ignore-first-depends-on-past -d 'The first date does not look at the date before it.'
 complete -c bfill -n '__bfill_at "run"' -l strict-templates -d 'An unknown name in a template is an error.'
 complete -c bfill -n '__bfill_at "run"' -l reprocess -x -k -a '(__bfill_list reprocess \'failed\' \'success\' \'completed\' \'stale\' \'all\')' -d 'Run again what is failed, success, stale, completed or all; comma-separated.'
 complete -c bfill -n '__bfill_at "run"' -l reset-dag-run -d 'Clear task instances and XComs of each date first.'
 complete -c bfill -n '__bfill_at "run"' -l dry-run -d 'Show the plan instead; store nothing.'
+complete -c bfill -n '__bfill_at "run"' -l events -r -F -d 'What happens, as it happens: one JSON object a line; - is stdout.'
+complete -c bfill -n '__bfill_at "run"' -l junit -r -F -d 'A test report, one case a date.'
 complete -c bfill -n '__bfill_at "run"' -l store -r -F -d 'Where state lives (BFILL_STORE).'
 complete -c bfill -n '__bfill_at "run"' -l conf -x -d 'Values for dag_run.conf; may be repeated, later ones win. A KEY=VALUE is text.'
 complete -c bfill -n '__bfill_at "run"' -l reason -x -d 'Why, for the audit chain.'
@@ -154,10 +158,13 @@ complete -c bfill -n '__bfill_at "rerun-failed"' -l limit -x -d 'At most N dates
 complete -c bfill -n '__bfill_at "rerun-failed"' -l parallel -x -d 'Dates open together.'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l workers -x -d 'Tasks at once (32 threads, on demand).'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l executor -x -k -a 'thread process' -d 'Where tasks run: thread (default), process, package.module:factory.'
+complete -c bfill -n '__bfill_at "rerun-failed"' -l task -x -k -a '(__bfill_ask tasks)' -d 'Only these tasks: load, +load (and before), load+ (and behind), load_*. May be repeated.'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l run-backwards -d 'Newest date first.'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l ignore-first-depends-on-past -d 'The first date does not look at the date before it.'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l strict-templates -d 'An unknown name in a template is an error.'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l whole-run -d 'All tasks, not just failed ones.'
+complete -c bfill -n '__bfill_at "rerun-failed"' -l events -r -F -d 'What happens, as it happens: one JSON object a line; - is stdout.'
+complete -c bfill -n '__bfill_at "rerun-failed"' -l junit -r -F -d 'A test report, one case a date.'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l store -r -F -d 'Where state lives (BFILL_STORE).'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l conf -x -d 'Values for dag_run.conf; may be repeated, later ones win. A KEY=VALUE is text.'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l reason -x -d 'Why, for the audit chain.'
@@ -185,7 +192,7 @@ complete -c bfill -n '__bfill_at "reset"' -l ignore-dag-bounds -d 'Also dates ou
 complete -c bfill -n '__bfill_at "reset"' -l limit -x -d 'At most N dates, the first in order.'
 complete -c bfill -n '__bfill_at "reset"' -l task -x -k -a '(__bfill_ask tasks)' -d 'Only these tasks: load, load+, load_*. May be repeated.'
 complete -c bfill -n '__bfill_at "reset"' -l downstream -d 'And all tasks behind them.'
-complete -c bfill -n '__bfill_at "reset"' -l where -x -k -a '(__bfill_list states \'queued\' \'running\' \'success\' \'failed\' \'scheduled\' \'skipped\' \'upstream_failed\' \'up_for_retry\' \'removed\' \'blocked\' \'interrupted\' \'missing\' \'stale\')' -d 'Only what is in this state; may be repeated.'
+complete -c bfill -n '__bfill_at "reset"' -l where -x -k -a '(__bfill_list states \'queued\' \'running\' \'success\' \'failed\' \'scheduled\' \'skipped\' \'upstream_failed\' \'up_for_retry\' \'removed\' \'blocked\' \'interrupted\' \'cleared\' \'partial\' \'missing\' \'stale\')' -d 'Only what is in this state; may be repeated.'
 complete -c bfill -n '__bfill_at "reset"' -l store -r -F -d 'Where state lives (BFILL_STORE).'
 complete -c bfill -n '__bfill_at "reset"' -l conf -x -d 'Values for dag_run.conf; may be repeated, later ones win. A KEY=VALUE is text.'
 complete -c bfill -n '__bfill_at "reset"' -l reason -x -d 'Why, for the audit chain.'
@@ -210,7 +217,7 @@ complete -c bfill -n '__bfill_at "status"' -l dates -x -k -a '(__bfill_list date
 complete -c bfill -n '__bfill_at "status"' -l dates-from -r -F -d 'Dates from a file, one a line.'
 complete -c bfill -n '__bfill_at "status"' -l include-incomplete -d 'Also intervals that are not over.'
 complete -c bfill -n '__bfill_at "status"' -l ignore-dag-bounds -d 'Also dates outside the DAG\'s start_date and end_date.'
-complete -c bfill -n '__bfill_at "status"' -l where -x -k -a '(__bfill_list states \'queued\' \'running\' \'success\' \'failed\' \'scheduled\' \'skipped\' \'upstream_failed\' \'up_for_retry\' \'removed\' \'blocked\' \'interrupted\' \'missing\' \'stale\')' -d 'Only dates in this state; may be repeated.'
+complete -c bfill -n '__bfill_at "status"' -l where -x -k -a '(__bfill_list states \'queued\' \'running\' \'success\' \'failed\' \'scheduled\' \'skipped\' \'upstream_failed\' \'up_for_retry\' \'removed\' \'blocked\' \'interrupted\' \'cleared\' \'partial\' \'missing\' \'stale\')' -d 'Only dates in this state; may be repeated.'
 complete -c bfill -n '__bfill_at "status"' -l gaps -d 'Only what is missing.'
 complete -c bfill -n '__bfill_at "status"' -l watch -d 'Redraw until it ends.'
 complete -c bfill -n '__bfill_at "status"' -l limit -x -d 'At most N dates a page.'
@@ -235,6 +242,7 @@ complete -c bfill -n '__bfill_at "logs"' -l help -d 'Show this message and exit.
 
 # bfill audit
 complete -c bfill -n '__bfill_at "audit"' -a verify -d 'Check that the chain holds.'
+complete -c bfill -n '__bfill_at "audit"' -a report -d 'Who, what, why, failures, repairs: as md, html, json or csv.'
 complete -c bfill -n '__bfill_at "audit"' -l actor -x -d 'Done by.'
 complete -c bfill -n '__bfill_at "audit"' -l action -x -k -a 'plan run rerun-failed reset' -d 'What was done: run, reset…'
 complete -c bfill -n '__bfill_at "audit"' -l target -x -k -a '(__bfill_ask targets)' -d 'A DAG or a backfill.'
@@ -256,6 +264,21 @@ complete -c bfill -n '__bfill_at "audit verify"' -l quiet -s q -d 'Nothing but e
 complete -c bfill -n '__bfill_at "audit verify"' -l verbose -s v -d 'More, and tracebacks of bugs.'
 complete -c bfill -n '__bfill_at "audit verify"' -l no-color -d 'No colour (NO_COLOR).'
 complete -c bfill -n '__bfill_at "audit verify"' -l help -d 'Show this message and exit.'
+
+# bfill audit report
+complete -c bfill -n '__bfill_at "audit report"' -l since -x -k -a '(__bfill_ask dates)' -d 'From here on, included.'
+complete -c bfill -n '__bfill_at "audit report"' -l until -x -k -a '(__bfill_ask dates)' -d 'Up to here, included.'
+complete -c bfill -n '__bfill_at "audit report"' -l dag -x -k -a '(__bfill_ask dags; or __fish_complete_suffix .py)' -d 'A DAG: its backfills and resets.'
+complete -c bfill -n '__bfill_at "audit report"' -l target -x -k -a '(__bfill_ask targets)' -d 'A DAG or a backfill.'
+complete -c bfill -n '__bfill_at "audit report"' -l actor -x -d 'Done by, through sudo or not.'
+complete -c bfill -n '__bfill_at "audit report"' -l format -x -k -a 'md html json csv' -d 'md (default), html, json or csv; else by the name of --out.'
+complete -c bfill -n '__bfill_at "audit report"' -l out -r -F -d 'A private file (0600), replaced in one step; - is stdout.'
+complete -c bfill -n '__bfill_at "audit report"' -l store -r -F -d 'Where state lives (BFILL_STORE).'
+complete -c bfill -n '__bfill_at "audit report"' -l json -d 'One JSON document on stdout.'
+complete -c bfill -n '__bfill_at "audit report"' -l quiet -s q -d 'Nothing but errors.'
+complete -c bfill -n '__bfill_at "audit report"' -l verbose -s v -d 'More, and tracebacks of bugs.'
+complete -c bfill -n '__bfill_at "audit report"' -l no-color -d 'No colour (NO_COLOR).'
+complete -c bfill -n '__bfill_at "audit report"' -l help -d 'Show this message and exit.'
 
 # bfill dags
 complete -c bfill -n '__bfill_at "dags"' -a list -d 'The DAGs of the dags folders.'

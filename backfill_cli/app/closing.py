@@ -169,7 +169,8 @@ def date_result(one: BackfillDateRow, row: BackfillRow, *, is_live: bool = False
     done = one.action is not Action.SKIP and one.run_started_at is not None and one.run_ended_at is not None
     duration = round((one.run_ended_at - one.run_started_at) / 1_000_000, 3) if done else None  # type: ignore[operator]
     reason = one.reason if one.action is Action.SKIP else one.run_reason
-    return DateResult(instant(one.logical_date), run_id(RunType.BACKFILL, one.logical_date), state, duration, reason)
+    name = run_id(RunType.BACKFILL, one.logical_date)
+    return DateResult(instant(one.logical_date), name, state, duration, reason, one.action is Action.SKIP)
 
 
 def failure_groups(

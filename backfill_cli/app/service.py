@@ -195,6 +195,12 @@ class BackfillService:
 
         return logs(self._ctx, options, date=date, task_id=task_id, try_number=try_number)
 
+    @property
+    def log_folder(self) -> Path:
+        """Where the logs of tries are: `DAG_ID/RUN_ID/TASK_ID.TRY.log` below it."""
+        with self._ctx.store(write=False) as store:
+            return Path(store.logs)
+
     def _context(self, signals: bool) -> AppContext:
         return replace(self._ctx, own_process=True) if signals else self._ctx
 

@@ -8,19 +8,53 @@ from typing import TYPE_CHECKING
 from backfill_cli.cli import streams
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     from backfill_cli.cli.options import Shared
-    from backfill_cli.core.ports import Listener
+    from backfill_cli.core.ports import Listener, ProgressCounts, RunStart
+    from backfill_cli.core.records import Batch
     from backfill_cli.core.results import BackfillResult
     from backfill_cli.render.lines import LineListener
     from backfill_cli.render.live import LiveListener
 
 
-class Watching:
-    """A context around one run: `listener` goes to the service, `finished` takes what came of it."""
+class Several:
+    """Listeners as one, told in order."""
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, listeners: Sequence[Listener]) -> None:
+        self._listeners = listeners
+
+    def on_start(self, start: RunStart) -> None:
+        for one in self._listeners:
+            one.on_start(start)
+
+    def on_batch(self, batch: Batch, counts: ProgressCounts, at: int) -> None:
+        for one in self._listeners:
+            one.on_batch(batch, counts, at)
+
+    def on_waiting(self, waiting: Mapping[str, int], next_retry_at: int | None) -> None:
+        for one in self._listeners:
+            one.on_waiting(waiting, next_retry_at)
+
+    def on_stopping(self, signal: int, running: int) -> None:
+        for one in self._listeners:
+            one.on_stopping(signal, running)
+
+    def on_end(self) -> None:
+        for one in self._listeners:
+            one.on_end()
+
+
+class Watching:
+    """A context around one run: `listener` goes to the service, `finished` takes what came of it.
+
+    Args:
+        others: Who else listens, after the person.
+    """
+
+    def __init__(self, shared: Shared, *others: Listener) -> None:
+        self._others = others
         self._board: LiveListener | None = None
         self._lines: LineListener | None = None
         if shared.quiet:
@@ -37,8 +71,10 @@ class Watching:
 
     @property
     def listener(self) -> Listener | None:
-        """What the service tells what happens; None with -q."""
-        return self._board or self._lines
+        """What the service tells what happens; None with -q and nobody else."""
+        mine = self._board or self._lines
+        all_of_them = [one for one in (mine, *self._others) if one is not None]
+        return Several(all_of_them) if len(all_of_them) > 1 else next(iter(all_of_them), None)
 
     def finished(self, result: BackfillResult) -> None:
         """Close the account: a log gets its last line; on a terminal the closing screen follows."""

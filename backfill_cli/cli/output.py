@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from backfill_cli.cli import streams
 
@@ -22,13 +22,15 @@ class Output:
     Args:
         command: Its words, as the JSON envelope names it: `plan`, `audit verify`.
         shared: Its shared options.
+        screen: Where people read the result; None for stdout, which `--events -` takes for itself.
     """
 
-    def __init__(self, command: str, shared: Shared) -> None:
+    def __init__(self, command: str, shared: Shared, *, screen: IO[str] | None = None) -> None:
         self.command = command
         self.json = shared.json
         self.quiet = shared.quiet
         self.no_color = shared.no_color
+        self._screen = screen
 
     def result(self, result: Any, *, exit_code: int | None = None) -> int:
         """Show a result and return the exit code: the given one, else the result's.
@@ -76,8 +78,9 @@ class Output:
         # A plan's warnings are a part of its screen. Others come first: what to type next must stand last.
         if not hasattr(result, "warnings"):
             self.warn(problems)
-        colour = streams.wants_colour(sys.stdout, no_color=self.no_color)
-        show(self.command, result, sys.stdout, colour=colour, width=streams.width_of(sys.stdout))
+        screen = self._screen or sys.stdout
+        colour = streams.wants_colour(screen, no_color=self.no_color)
+        show(self.command, result, screen, colour=colour, width=streams.width_of(screen))
 
     def _complain(self, error: OSError) -> None:
         from backfill_cli.render.errors import two_lines

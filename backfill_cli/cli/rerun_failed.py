@@ -10,6 +10,7 @@ from backfill_cli.cli.bundles import spread
 from backfill_cli.cli.help import Command
 from backfill_cli.cli.options import Running, Selection, Shared, backfill_options
 from backfill_cli.cli.output import Output
+from backfill_cli.cli.reports import Reporting
 
 _EXAMPLES = """
 bfill rerun-failed                                        # of the latest backfill with failures
@@ -39,17 +40,20 @@ def rerun_failed(
         typer.Option("--whole-run", help="All tasks, not just failed ones.", rich_help_panel="How to run"),
     ] = False,
     *,
+    reporting: Reporting,
     shared: Shared,
 ) -> int:
     """Repeat, watched."""
     from backfill_cli.cli.listening import Watching
+    from backfill_cli.cli.reports import Reports
     from backfill_cli.cli.service import service_for
 
     options = backfill_options(
         shared, selection, running, backfill_id=backfill_id, rerun_failed=True, whole_run=whole_run
     )
     service = service_for(shared, workers=options.workers)
-    with Watching(shared) as watching:
+    with Reports("rerun-failed", shared, reporting) as reports, Watching(shared, *reports.listeners) as watching:
         result = service.rerun_failed(options, listener=watching.listener, signals=True)
     watching.finished(result)
-    return Output("rerun-failed", shared).result(result)
+    code = reports.finished(result, service.log_folder)
+    return Output("rerun-failed", shared, screen=reports.screen).result(result, exit_code=result.exit_code or code)

@@ -10,6 +10,7 @@ from backfill_cli.cli.bundles import spread
 from backfill_cli.cli.help import Command
 from backfill_cli.cli.options import Redoing, Running, Selection, Shared, backfill_options
 from backfill_cli.cli.output import Output
+from backfill_cli.cli.reports import Reporting, refuse_with_dry_run
 
 _EXAMPLES = """
 bfill run --dag daily_sales --start 2024-03-01 --end 2024-03-31 --parallel 4
@@ -40,18 +41,22 @@ def run(
         bool, typer.Option("--dry-run", help="Show the plan instead; store nothing.", rich_help_panel="How to run")
     ] = False,
     *,
+    reporting: Reporting,
     shared: Shared,
 ) -> int:
     """Run, watched; or preview."""
     from backfill_cli.cli.asking import chooser
     from backfill_cli.cli.listening import Watching
+    from backfill_cli.cli.reports import Reports
     from backfill_cli.cli.service import service_for
 
     options = backfill_options(shared, selection, running, redoing, backfill_id=backfill_id, dry_run=dry_run)
     service = service_for(shared, workers=options.workers)
     if dry_run:
+        refuse_with_dry_run(reporting)
         return Output("plan", shared).result(service.plan(options))
-    with Watching(shared) as watching:
+    with Reports("run", shared, reporting) as reports, Watching(shared, *reports.listeners) as watching:
         result = service.run(options, listener=watching.listener, signals=True, choose=chooser(shared))
     watching.finished(result)
-    return Output("run", shared).result(result)
+    code = reports.finished(result, service.log_folder)
+    return Output("run", shared, screen=reports.screen).result(result, exit_code=result.exit_code or code)

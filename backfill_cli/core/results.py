@@ -157,13 +157,18 @@ class BackfillPreview:
 
 @dataclass(frozen=True, slots=True)
 class DateResult:
-    """How one date stands when a backfill ends. `state` is a dag_run state, `blocked` or `remaining`."""
+    """How one date stands when a backfill ends. `state` is a dag_run state, `blocked` or `remaining`.
+
+    Args:
+        left_alone: The filter passed it over: the state is what the store had, the reason says why.
+    """
 
     logical_date: datetime
     run_id: str
     state: str
     duration_s: float | None
     reason: str | None
+    left_alone: bool = False
 
     def data(self) -> dict[str, Any]:
         return {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import types
+from pathlib import Path
 from typing import Any, ClassVar
 
 from render import samples
@@ -29,6 +30,10 @@ class FakeService:
         command: tuple[str, ...] = (),
     ) -> None:
         self._note("init", store=store, workers=workers)
+
+    @property
+    def log_folder(self) -> Path:
+        return Path("logs")
 
     def _note(self, name: str, *args: Any, **kwargs: Any) -> None:
         self.calls.append((name, args, kwargs))

@@ -1,7 +1,7 @@
 """The command line as a table: every command with its flags, and how the value of each is completed.
 
-Owns what a value is completed with, flag by flag. A flag that is missing here stops the writing of the files, and so
-the test that compares them: whoever adds a flag decides what stands behind it.
+Owns what a value is completed with, flag by flag. A flag that is missing here completes with nothing, and fails the test
+that compares this table with the app: whoever adds a flag decides what stands behind it.
 """
 
 from __future__ import annotations
@@ -51,10 +51,12 @@ FLAGS: dict[str, Value] = {
     "--events": FILE,
     "--executor": Value("executors", ("thread", "process")),
     "--expect-head": NOTHING,
+    "--format": Value("formats", ("md", "html", "json", "csv")),
     "--junit": FILE,
     "--last": Value("spans", ("1d", "7d", "30d", "90d", "6h")),
     "--limit": NOTHING,
     "--name": NOTHING,
+    "--out": FILE,
     "--parallel": NOTHING,
     "--reason": NOTHING,
     "--reprocess": Value("reprocess", REPROCESS, listed=True),
@@ -148,7 +150,7 @@ def _command(command: Any, path: tuple[str, ...], below: dict[str, str], summary
         path,
         summary,
         tuple(_flag(param) for param in shown if param.param_type_name == "option"),
-        ARGUMENTS[arguments[0].metavar] if arguments else None,
+        ARGUMENTS.get(arguments[0].metavar, NOTHING) if arguments else None,
         bool(arguments) and arguments[0].nargs == -1,
         below,
     )
@@ -156,4 +158,4 @@ def _command(command: Any, path: tuple[str, ...], below: dict[str, str], summary
 
 def _flag(param: Any) -> Flag:
     names = tuple(sorted(param.opts, key=len))
-    return Flag(names, param.help or "", None if param.is_flag else FLAGS[names[-1]], bool(param.multiple))
+    return Flag(names, param.help or "", None if param.is_flag else FLAGS.get(names[-1], NOTHING), bool(param.multiple))
