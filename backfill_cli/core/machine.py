@@ -20,13 +20,14 @@ from backfill_cli.core.context import PreviousSuccess
 from backfill_cli.core.graph import NO_CALLBACKS, Dag, Task
 from backfill_cli.core.planning import PARTIAL
 from backfill_cli.core.ports import AttemptReport, ProgressCounts
-from backfill_cli.core.progress import OpenRun, RunSpec, later_success
+from backfill_cli.core.progress import OpenRun, RunSpec
 from backfill_cli.core.records import Counts, RunType
 from backfill_cli.core.restoring import restore
 from backfill_cli.core.rules import Past, PastRun, Upstream, Verdict, cut_off, decide, past_of, watched_by
 from backfill_cli.core.slots import Slots
 from backfill_cli.core.states import Event, Outcome, RunState, TaskState, advance
 from backfill_cli.core.steps import Flight, Limits, Step, Submission
+from backfill_cli.core.successes import Successes
 from backfill_cli.core.timers import Timers
 from backfill_cli.core.tries import begin_try, end_try, stopped_try
 from backfill_cli.core.wording import waiting_reasons, why_blocked, why_failed
@@ -70,7 +71,7 @@ class BackfillMachine:
         self.runs: dict[int, OpenRun] = {}
         self._backwards = backwards
         self._latest: OpenRun | None = None
-        self._latest_success: PreviousSuccess | None = None
+        self._successes = Successes(backwards=backwards)
         self._timers = Timers(self.runs)
         self._slots = Slots(dag, limits, self.runs)
         self._changes = Changes(dag.version, backfill_id, owner)
@@ -120,8 +121,6 @@ class BackfillMachine:
         run = OpenRun(self.dag, spec, self._previous_of(spec))
         if isinstance(run.previous, OpenRun):
             run.previous.followers.append(run)
-        if not self._backwards:
-            run.previous_success = later_success(run.previous_success, self._latest_success)
         self.runs[run.logical_date] = run
         if not (self.dag.catchup and run.run_type is RunType.MANUAL):  # semantics section 4, rule 3
             self._latest = run
@@ -211,8 +210,11 @@ class BackfillMachine:
             self._mark_running(run, now)
             self._slots.begin(run, ready, one.try_number)
             task = self.dag.tasks[ready.task_id]
-            submissions.append(Submission(run, task, one.try_number, one.spent, run.previous_success))
+            submissions.append(Submission(run, task, one.try_number, one.spent, self._previous_success(run)))
         return submissions
+
+    def _previous_success(self, run: OpenRun) -> PreviousSuccess | None:
+        return self._successes.before(run.logical_date, run.previous_success)
 
     def _mark_running(self, run: OpenRun, now: int) -> None:
         if run.state is RunState.RUNNING:
@@ -351,7 +353,8 @@ class BackfillMachine:
                 self.failed += 1
                 run.reason = run.reason or why_failed(run)
             if run.state is RunState.SUCCESS:
-                self._note_success(run)
+                success = PreviousSuccess(run.logical_date, run.data_interval_end, run.started_at)
+                self._successes.note(success, self.runs)
             elif run.state is RunState.QUEUED:
                 run.reason = PARTIAL
             self._changes.outcome(run.logical_date, outcome)
@@ -367,13 +370,6 @@ class BackfillMachine:
         for follower in run.followers:
             self._recheck_past(follower, self.dag.tasks)
         run.followers = []
-
-    def _note_success(self, run: OpenRun) -> None:
-        success = PreviousSuccess(run.logical_date, run.data_interval_end, run.started_at)
-        self._latest_success = later_success(self._latest_success, success)
-        for other in self.runs.values():
-            if other.logical_date > run.logical_date:
-                other.previous_success = later_success(other.previous_success, success)
 
     def _time_out(self, run: OpenRun, now: int) -> None:
         """dagrun_timeout: the run fails, what is unfinished is skipped, what is running is asked to end."""

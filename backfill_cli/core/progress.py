@@ -210,10 +210,3 @@ class OpenRun:
             backfill_id,
             owner,
         )
-
-
-def later_success(one: PreviousSuccess | None, other: PreviousSuccess | None) -> PreviousSuccess | None:
-    """Return the one of the later date; of one date `other`, which is what was seen last."""
-    if one is None or other is None:
-        return other if one is None else one
-    return one if one.data_interval_start > other.data_interval_start else other
