@@ -55,5 +55,5 @@ def rerun_failed(
     with Reports("rerun-failed", shared, reporting) as reports, Watching(shared, *reports.listeners) as watching:
         result = service.rerun_failed(options, listener=watching.listener, signals=True)
     watching.finished(result)
-    code = reports.finished(result, service.log_folder)
+    code = reports.finished(result, lambda: service.log_folder)
     return Output("rerun-failed", shared, screen=reports.screen).result(result, exit_code=result.exit_code or code)

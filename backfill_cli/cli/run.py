@@ -58,5 +58,5 @@ def run(
     with Reports("run", shared, reporting) as reports, Watching(shared, *reports.listeners) as watching:
         result = service.run(options, listener=watching.listener, signals=True, choose=chooser(shared))
     watching.finished(result)
-    code = reports.finished(result, service.log_folder)
+    code = reports.finished(result, lambda: service.log_folder)
     return Output("run", shared, screen=reports.screen).result(result, exit_code=result.exit_code or code)

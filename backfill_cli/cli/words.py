@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from backfill_cli.core.states import RunState, TaskState
 from backfill_cli.errors import UsageProblem
 
-STATES = tuple(dict.fromkeys([*RunState, *TaskState, "blocked", "interrupted", "cleared", "partial", "missing", "stale"]))
+STATES = tuple(
+    dict.fromkeys([*RunState, *TaskState, "blocked", "interrupted", "cleared", "partial", "missing", "stale"])
+)
 
 
 def states(flag: str, given: Iterable[str]) -> frozenset[str]:

@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import pytest
 from render import samples
 
-from backfill_cli.cli.reports import latest_log
+from backfill_cli.cli.report_files import latest_log
 from backfill_cli.errors import ConflictError, NotFoundError
 
 ROOT = Path(__file__).parents[2]

@@ -1,6 +1,6 @@
 """The command line as a table: every command with its flags, and how the value of each is completed.
 
-Owns what a value is completed with, flag by flag. A flag that is missing here completes with nothing, and fails the test
+Owns what a value is completed with, flag by flag. A flag that is missing here completes with nothing and fails the test
 that compares this table with the app: whoever adds a flag decides what stands behind it.
 """
 
