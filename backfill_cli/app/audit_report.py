@@ -22,15 +22,9 @@ from backfill_cli.core.problems import Problem
 from backfill_cli.core.ranges import When
 from backfill_cli.core.records import Action, BackfillRow
 from backfill_cli.core.repairs import AttemptFold
+from backfill_cli.core.report_facts import BackfillFacts, ResetFacts, VersionFacts
 from backfill_cli.core.reporting import EntryFold
-from backfill_cli.core.reports import (
-    AuditReport,
-    BackfillFacts,
-    Heads,
-    ReportScope,
-    ResetFacts,
-    VersionFacts,
-)
+from backfill_cli.core.reports import AuditReport, Heads, ReportScope
 from backfill_cli.core.states import BackfillState
 from backfill_cli.core.when import first_second, last_second
 from backfill_cli.core.zones import clock_of

@@ -13,7 +13,8 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 from backfill_cli.core.records import AttemptRow
-from backfill_cli.core.reports import FailureFacts, Repair, ReportScope, Rerun
+from backfill_cli.core.report_facts import FailureFacts, Repair, Rerun
+from backfill_cli.core.reports import ReportScope
 from backfill_cli.core.states import Outcome
 
 SHOWN_DATES = 1_000

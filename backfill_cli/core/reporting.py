@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backfill_cli.core.records import AuditRow
-from backfill_cli.core.reports import Act, ActorFacts, Operation, ReportScope, ResetFacts
+from backfill_cli.core.report_facts import Act, ActorFacts, Operation, ResetFacts
+from backfill_cli.core.reports import ReportScope
 
 _BEHIND_SUDO = re.compile(r"(?P<user>.*) \(sudo (?P<behind>.*)\)", re.DOTALL)
 

@@ -11,7 +11,8 @@ from importlib import import_module
 from itertools import islice
 from typing import NamedTuple
 
-from backfill_cli.core.reports import ActorFacts, AuditReport, BackfillFacts, FailureFacts, Rerun, ResetFacts
+from backfill_cli.core.report_facts import ActorFacts, BackfillFacts, FailureFacts, Rerun, ResetFacts
+from backfill_cli.core.reports import AuditReport
 from backfill_cli.render.words import count, stamp
 
 Cell = tuple[str, ...]

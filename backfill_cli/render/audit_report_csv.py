@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from backfill_cli.core.instants import iso, iso_us
-from backfill_cli.core.reports import AuditReport, BackfillFacts, FailureFacts
+from backfill_cli.core.report_facts import BackfillFacts, FailureFacts
+from backfill_cli.core.reports import AuditReport
 from backfill_cli.render.safe import safe_text
 
 COLUMNS = (
