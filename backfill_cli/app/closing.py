@@ -6,30 +6,26 @@ way from rows to a `BackfillResult`.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from backfill_cli.app.context import AppContext
+from backfill_cli.app.outcomes import date_result, failure_groups
 from backfill_cli.app.recovering import give_back
 from backfill_cli.app.trail import record
 from backfill_cli.core.auditing import attempts_digest
-from backfill_cli.core.instants import instant, run_id
 from backfill_cli.core.machine import BackfillMachine
 from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.ports import Reader, Store, Writer
 from backfill_cli.core.problems import Problem
-from backfill_cli.core.records import Action, BackfillDateRow, BackfillRow, RunType
+from backfill_cli.core.records import Action, BackfillRow
 from backfill_cli.core.results import BackfillResult, DateResult, FailureGroup, Reexecuted
-from backfill_cli.core.states import BackfillState, RunState, TaskState
+from backfill_cli.core.states import BackfillState, RunState
 
 if TYPE_CHECKING:
     from backfill_cli.core.graph import Dag
     from backfill_cli.engine.coordinator import Stopped
-
-SHOWN_DATES = 1_000
-"""Dates of a failure group that are listed; its count is exact."""
 
 
 def close_backfill(
@@ -149,45 +145,6 @@ def result_of(
         timezone=dag.timezone,
     )
     return replace(result, next_command=_next(result))
-
-
-def date_result(one: BackfillDateRow, row: BackfillRow, *, is_live: bool = False) -> DateResult:
-    """Return how one date of a backfill stands; `blocked` and `remaining` are derived, never stored.
-
-    While a living process works on the backfill (`is_live`), what it has open shows its dag_run's state.
-    """
-    if one.outcome is not None:
-        state: str = one.outcome
-    elif one.action is Action.SKIP:
-        state = one.run_state or "missing"
-    elif row.state in (BackfillState.SUCCESS, BackfillState.FAILED) and one.run_state is RunState.QUEUED:
-        state = "blocked"
-    elif is_live and one.run_state is not None and not one.run_state.is_terminal:
-        state = one.run_state
-    else:
-        state = "remaining"
-    done = one.action is not Action.SKIP and one.run_started_at is not None and one.run_ended_at is not None
-    duration = round((one.run_ended_at - one.run_started_at) / 1_000_000, 3) if done else None  # type: ignore[operator]
-    reason = one.reason if one.action is Action.SKIP else one.run_reason
-    name = run_id(RunType.BACKFILL, one.logical_date)
-    return DateResult(instant(one.logical_date), name, state, duration, reason, one.action is Action.SKIP)
-
-
-def failure_groups(
-    reader: Reader, dag_id: str, first: int | None, last: int | None, results: Sequence[DateResult]
-) -> tuple[FailureGroup, ...]:
-    """Group the failed task instances of the dates that were worked on, by task and cause; most dates first."""
-    if first is None or last is None:
-        return ()
-    dates = {int(one.logical_date.timestamp()) for one in results}
-    groups: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for one in reader.instances(dag_id, first, last, states=[TaskState.FAILED]):
-        if one.logical_date in dates:
-            groups[one.task_id, one.reason or "no reason given"].append(one.logical_date)
-    return tuple(
-        FailureGroup(task_id, reason, tuple(found[:SHOWN_DATES]), len(found))
-        for (task_id, reason), found in sorted(groups.items(), key=lambda item: -len(item[1]))
-    )
 
 
 def _next(result: BackfillResult) -> str:

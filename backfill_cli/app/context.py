@@ -12,9 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from backfill_cli.core.ports import Clock, Store
-
 if TYPE_CHECKING:
+    from backfill_cli.core.ports import Clock, Store
     from backfill_cli.loader.settings import Settings
 
 

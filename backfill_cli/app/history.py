@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import islice
+from typing import TYPE_CHECKING
 
-from backfill_cli.core.ports import Reader, Store
 from backfill_cli.core.records import RunRow
+
+if TYPE_CHECKING:
+    from backfill_cli.core.ports import Reader, Store
 
 PAGE = 10_000
 

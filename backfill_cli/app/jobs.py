@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from backfill_cli.app.claiming import conflict, refuse_moved, what_moved
 from backfill_cli.app.commands import command_line
 from backfill_cli.app.context import AppContext
+from backfill_cli.app.lookup import find_backfill, is_alive
 from backfill_cli.app.plan import Prepared, prepare, preview
 from backfill_cli.app.stored import options_of, prepare_stored
 from backfill_cli.app.targets import has_selection
@@ -22,7 +23,7 @@ from backfill_cli.core.ports import Store
 from backfill_cli.core.records import BackfillRow
 from backfill_cli.core.results import PlanResult
 from backfill_cli.core.states import BackfillState
-from backfill_cli.errors import NotFoundError, UsageProblem
+from backfill_cli.errors import UsageProblem
 
 if TYPE_CHECKING:
     from backfill_cli.loader.resolve import Resolved
@@ -126,33 +127,6 @@ def _refuse_changes(options: BackfillOptions, row: BackfillRow) -> None:
 def _selection_of(row: BackfillRow) -> BackfillOptions:
     ends = [None if one is None else instant(one) for one in (row.first, row.last)]
     return BackfillOptions(dag_id=row.dag_id, start_date=ends[0], end_date=ends[1])
-
-
-def is_alive(store: Store, row: BackfillRow) -> bool:
-    """Whether a living process owns the backfill."""
-    owner_id = row.owner
-    if owner_id is None:
-        return False
-    owner = store.read(lambda reader: reader.owner(owner_id))
-    return owner is not None and owner.is_alive
-
-
-def find_backfill(store: Store, backfill_id: str) -> BackfillRow:
-    """Return the backfill of that id, or the latest of the DAG of that id. Raises NotFoundError."""
-    from backfill_cli.core.graph import near_hint
-
-    row = store.read(lambda reader: reader.backfill(backfill_id))
-    if row is not None:
-        return row
-    of_dag = store.read(lambda reader: reader.backfills(dag_id=backfill_id, limit=1))
-    if of_dag:
-        return of_dag[0]
-    known = [row.backfill_id for row in store.read(lambda reader: reader.backfills(limit=200))]
-    raise NotFoundError(
-        f"no backfill '{backfill_id}' in {store.location}",
-        hint=near_hint(backfill_id, known, otherwise="bfill status lists the latest"),
-        code="unknown-backfill",
-    )
 
 
 def _the_waiting_one(store: Store, choose: Choose | None) -> BackfillRow:

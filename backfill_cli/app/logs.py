@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from backfill_cli.app.context import AppContext
-from backfill_cli.app.jobs import find_backfill
+from backfill_cli.app.lookup import find_backfill
 from backfill_cli.app.targets import find_target
 from backfill_cli.core.graph import near_hint
 from backfill_cli.core.instants import iso, run_id

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from backfill_cli.app.context import AppContext
-from backfill_cli.app.jobs import find_backfill, job_of
+from backfill_cli.app.jobs import job_of
+from backfill_cli.app.lookup import find_backfill
 from backfill_cli.app.plan import Prepared, check_options, policy_for, prepare, preview
 from backfill_cli.app.run import carry_out
 from backfill_cli.app.targets import find_stored_target, find_target, has_range, has_selection

@@ -13,7 +13,7 @@ from backfill_cli.app.claiming import conflict
 from backfill_cli.app.commands import command_line
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.history import liveness
-from backfill_cli.app.jobs import find_backfill
+from backfill_cli.app.lookup import find_backfill
 from backfill_cli.app.recovering import recover_dead_owners
 from backfill_cli.app.stored import selection_of
 from backfill_cli.app.targets import find_selection, find_stored_target, find_target, has_selection

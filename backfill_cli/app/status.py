@@ -11,29 +11,29 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from statistics import median
+from typing import TYPE_CHECKING
 
-from backfill_cli.app.closing import date_result, failure_groups
 from backfill_cli.app.commands import selection_words
-from backfill_cli.app.context import AppContext
 from backfill_cli.app.history import liveness
-from backfill_cli.app.jobs import find_backfill
+from backfill_cli.app.lookup import find_backfill
+from backfill_cli.app.outcomes import date_result, failure_groups
 from backfill_cli.app.targets import find_selection, find_target, has_range
-from backfill_cli.core.graph import Dag
 from backfill_cli.core.instants import instant, run_id
-from backfill_cli.core.intervals import Span
-from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.planning import BLOCKED, CLEARED, INTERRUPTED, PARTIAL, unfinished_because
-from backfill_cli.core.ports import Reader, Store
 from backfill_cli.core.problems import Problem
-from backfill_cli.core.ranges import Selection, When
 from backfill_cli.core.records import Action, BackfillRow, InstanceRow, RunRow, RunType
 from backfill_cli.core.results import DateResult
 from backfill_cli.core.standing import BackfillView, RunView, SlowTask, StatusResult, TaskView
 from backfill_cli.core.states import BackfillState, Outcome, RunState, TaskState
-from backfill_cli.core.when import first_second
-from backfill_cli.core.zones import clock_of
 from backfill_cli.errors import UsageProblem
+
+if TYPE_CHECKING:
+    from backfill_cli.app.context import AppContext
+    from backfill_cli.core.graph import Dag
+    from backfill_cli.core.intervals import Span
+    from backfill_cli.core.options import BackfillOptions
+    from backfill_cli.core.ports import Reader, Store
+    from backfill_cli.core.ranges import Selection, When
 
 LATEST = 20
 MISSING = "missing"
@@ -94,7 +94,12 @@ def status(
 
 
 def _after(after: When | None, zone: str) -> int | None:
-    return None if after is None else first_second(after, clock_of(zone))
+    if after is None:
+        return None
+    from backfill_cli.core.when import first_second
+    from backfill_cli.core.zones import clock_of
+
+    return first_second(after, clock_of(zone))
 
 
 # the latest backfills
@@ -264,6 +269,8 @@ def _of_range(
 
 def _all_history(reader: Reader, dag: Dag) -> Selection:
     """Everything the ledger has of a DAG: what `--dag` alone means."""
+    from backfill_cli.core.ranges import Selection
+
     first = next(iter(reader.runs(dag.dag_id, -(2**60), 2**60)), None)
     last = next(iter(reader.runs(dag.dag_id, -(2**60), 2**60, backwards=True)), None)
     return Selection(first.logical_date, last.logical_date) if first and last else Selection(1, 0)
@@ -400,6 +407,8 @@ def _next_for_range(options: BackfillOptions, counts: Mapping[str, int]) -> str:
 
 def _slowest(reader: Reader, dag_id: str, runs: Sequence[RunView]) -> list[SlowTask]:
     """The slowest successful try of each task on the page beside its median; slowest first."""
+    from statistics import median
+
     if not runs:
         return []
     low, high = runs[0].logical_date, runs[-1].logical_date

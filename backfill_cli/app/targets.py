@@ -9,15 +9,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from backfill_cli.app.context import AppContext
-from backfill_cli.core.options import BackfillOptions
-from backfill_cli.core.ports import Store
-from backfill_cli.core.ranges import RangeRequest, Selection, resolve_range
-from backfill_cli.core.records import BackfillRow
 from backfill_cli.errors import NotFoundError, UsageProblem
 
 if TYPE_CHECKING:
+    from backfill_cli.app.context import AppContext
     from backfill_cli.core.graph import Dag
+    from backfill_cli.core.options import BackfillOptions
+    from backfill_cli.core.ports import Store
+    from backfill_cli.core.ranges import Selection
+    from backfill_cli.core.records import BackfillRow
     from backfill_cli.loader.resolve import Resolved
 
 
@@ -95,6 +95,8 @@ def _definition(store: Store, dag_id: str) -> str | None:
 
 def find_selection(ctx: AppContext, options: BackfillOptions, dag: Dag) -> Selection:
     """Return the logical dates the options mean for the DAG (contract section 4)."""
+    from backfill_cli.core.ranges import RangeRequest, resolve_range
+
     request = RangeRequest(
         start=options.start_date,
         end=options.end_date,

@@ -11,12 +11,15 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import ceil
+from typing import TYPE_CHECKING
 
-from backfill_cli.core.graph import Dag
 from backfill_cli.core.intervals import Span
 from backfill_cli.core.records import Action, DurationRow, PlanRow, RunRow
 from backfill_cli.core.results import ActionGroup, Estimate
 from backfill_cli.core.states import RunState
+
+if TYPE_CHECKING:
+    from backfill_cli.core.graph import Dag
 
 REPROCESS = frozenset({"failed", "success", "completed", "stale", "all"})
 NO_RUN = "no run yet"

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
-from backfill_cli.core.context import PreviousSuccess
 from backfill_cli.core.records import (
     AttemptRow,
     AuditRow,
@@ -26,6 +25,9 @@ from backfill_cli.core.records import (
     VersionRow,
 )
 from backfill_cli.core.states import BackfillState, Outcome, RunState, TaskState
+
+if TYPE_CHECKING:
+    from backfill_cli.core.context import PreviousSuccess
 
 T = TypeVar("T")
 

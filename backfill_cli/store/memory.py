@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from backfill_cli.core.ports import Reader
 from backfill_cli.store import engines
 from backfill_cli.store.connections import Connection
 from backfill_cli.store.problems import translate
 from backfill_cli.store.reading_backfills import SqlReader
 from backfill_cli.store.sql import Session, SqlStore
+
+if TYPE_CHECKING:
+    from backfill_cli.core.ports import Reader
 
 T = TypeVar("T")
 

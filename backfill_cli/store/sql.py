@@ -13,9 +13,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from backfill_cli.core.ports import Reader, Writer
 from backfill_cli.store import engines
 from backfill_cli.store.connections import Connection
 from backfill_cli.store.keys import Keys
@@ -24,6 +23,9 @@ from backfill_cli.store.patience import PATIENCE_S, patiently
 from backfill_cli.store.problems import LOCKED, READ_ONLY, is_unfinished, problem, translate
 from backfill_cli.store.reading_backfills import SqlReader
 from backfill_cli.store.writing_backfills import SqlWriter
+
+if TYPE_CHECKING:
+    from backfill_cli.core.ports import Reader, Writer
 
 T = TypeVar("T")
 

@@ -1,0 +1,61 @@
+"""How the dates of a backfill stand, and what failed on them: from rows to values, for its end and for `status`.
+
+Owns `blocked` and `remaining`, which are derived here and stored nowhere, and the grouping of failures by cause.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from backfill_cli.core.instants import instant, run_id
+from backfill_cli.core.records import Action, BackfillDateRow, BackfillRow, RunType
+from backfill_cli.core.results import DateResult, FailureGroup
+from backfill_cli.core.states import BackfillState, RunState, TaskState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from backfill_cli.core.ports import Reader
+
+SHOWN_DATES = 1_000
+"""Dates of a failure group that are listed; its count is exact."""
+
+
+def date_result(one: BackfillDateRow, row: BackfillRow, *, is_live: bool = False) -> DateResult:
+    """Return how one date of a backfill stands; `blocked` and `remaining` are derived, never stored.
+
+    While a living process works on the backfill (`is_live`), what it has open shows its dag_run's state.
+    """
+    if one.outcome is not None:
+        state: str = one.outcome
+    elif one.action is Action.SKIP:
+        state = one.run_state or "missing"
+    elif row.state in (BackfillState.SUCCESS, BackfillState.FAILED) and one.run_state is RunState.QUEUED:
+        state = "blocked"
+    elif is_live and one.run_state is not None and not one.run_state.is_terminal:
+        state = one.run_state
+    else:
+        state = "remaining"
+    done = one.action is not Action.SKIP and one.run_started_at is not None and one.run_ended_at is not None
+    duration = round((one.run_ended_at - one.run_started_at) / 1_000_000, 3) if done else None  # type: ignore[operator]
+    reason = one.reason if one.action is Action.SKIP else one.run_reason
+    name = run_id(RunType.BACKFILL, one.logical_date)
+    return DateResult(instant(one.logical_date), name, state, duration, reason, one.action is Action.SKIP)
+
+
+def failure_groups(
+    reader: Reader, dag_id: str, first: int | None, last: int | None, results: Sequence[DateResult]
+) -> tuple[FailureGroup, ...]:
+    """Group the failed task instances of the dates that were worked on, by task and cause; most dates first."""
+    if first is None or last is None:
+        return ()
+    dates = {int(one.logical_date.timestamp()) for one in results}
+    groups: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for one in reader.instances(dag_id, first, last, states=[TaskState.FAILED]):
+        if one.logical_date in dates:
+            groups[one.task_id, one.reason or "no reason given"].append(one.logical_date)
+    return tuple(
+        FailureGroup(task_id, reason, tuple(found[:SHOWN_DATES]), len(found))
+        for (task_id, reason), found in sorted(groups.items(), key=lambda item: -len(item[1]))
+    )
