@@ -128,8 +128,11 @@ class _Reading:
     def _heads(self) -> Heads:
         chain = head_text(self._reader.audit_head())
         if self._fold.opening is None:
-            # Nothing happened in the period; where it lies in the chain only its bounds could tell.
-            return Heads("", "", chain)
+            # Nothing happened: the chain stood where the last entry before left it, so that reports still join.
+            before = (0, "")
+            for row in self._reader.audit(until=self._scope.until):
+                before = (row.seq, row.hash)
+            return Heads(head_text(before), head_text(before), chain)
         return Heads(head_text(self._fold.opening), head_text(self._fold.closing), chain)
 
     def _backfills(self, attempts: AttemptFold) -> Iterator[BackfillFacts]:

@@ -73,8 +73,8 @@ def facts(report: AuditReport) -> Iterator[tuple[str, Cell]]:
         yield "Period covered", (f"{stamp(report.first_at)} … {stamp(report.last_at)}",)
     yield "Entries", (f"{report.entries:,}",)
     narrowed = {"DAG": scope.dag, "target": scope.target, "actor": scope.actor}
-    if any(narrowed.values()):
-        yield "Only", tuple(f"{name} {value}" for name, value in narrowed.items() if value)
+    if any(value is not None for value in narrowed.values()):
+        yield "Only", tuple(f"{name} {value}" for name, value in narrowed.items() if value is not None)
     heads = report.heads
     yield "Head before the period", (heads.opening or NOTHING,)
     yield "Head at its end", (heads.closing or NOTHING,)
