@@ -87,9 +87,10 @@ class Demo(Stage):
         """Run a shell script of the private folder as `Stage.script` does, and tell it as `bfill` does."""
         return self._told(self.script(name, columns=self._voice.width - 6, **environ), expect)
 
-    def show(self, name: str) -> None:
-        """Show a file of the private folder."""
-        self._voice.file(name, (self.folder / name).read_text(encoding="utf-8").splitlines())
+    def show(self, name: str, text: str) -> None:
+        """Write a file of the private folder, and show it."""
+        self.write(name, text)
+        self._voice.file(name, text.splitlines())
 
     def _told(self, ran: Ran, expect: int | None) -> Ran:
         self._voice.command(ran)

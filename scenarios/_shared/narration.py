@@ -73,7 +73,10 @@ class Narrator:
 
         self._typed(ran.command)
         screen, told = _shown(ran)
-        self._write(["    ", ("│ ", "dim"), one] for one in screen)
+        # A line that is too long goes on in the next one, as at a terminal.
+        room = self.width - 6
+        pieces = (one[at : at + room] for one in screen for at in range(0, max(len(one), 1), room))
+        self._write(["    ", ("│ ", "dim"), one] for one in pieces)
         for one in told:
             self._write(folded(one, self.width, first=("    │ ", "dim"), rest="    │   "))
         if ran.code:

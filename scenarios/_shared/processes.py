@@ -18,6 +18,7 @@ import tempfile
 import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,13 +129,19 @@ class Background:
 
     @property
     def pid(self) -> int:
-        """Its process id, also that of its process group."""
+        """Its process id."""
         return self._process.pid
 
     @property
     def is_running(self) -> bool:
         """Whether it has not ended yet."""
         return self._process.poll() is None
+
+    @property
+    def err(self) -> str:
+        """What it has said on stderr so far."""
+        # pread: the process writes through the same file position, which must not move.
+        return os.pread(self._err.fileno(), 1_000_000, 0).decode("utf-8", errors="replace")
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to it, and not to what it started; one that has ended gets none."""
@@ -152,9 +159,12 @@ class Background:
         return self._ran
 
     def close(self) -> None:
-        """End it with all it started, if a story broke off before it had ended."""
-        if self.is_running:
-            os.killpg(self.pid, signal.SIGKILL)
+        """End it, if a story broke off before it had ended: with its tasks, which are process groups of their own."""
+        for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGKILL):  # the second one ends what the first waits for
+            self.send(number)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(3)
+                break
         self._process.wait()
         self._out.close()
         self._err.close()

@@ -166,8 +166,10 @@ def test_a_task_that_writes_beside_the_scenario_fails_it(written) -> None:
 
 
 def test_the_stage_is_private_and_gone_afterwards(written, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Settings of the folders above, BFILL_… and the visitor's working directory stay out of it."""
+    """Settings of the folders above, BFILL_…, a CI job and the visitor's working directory stay out of it."""
     monkeypatch.setenv("BFILL_WORKERS", "none")
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
     monkeypatch.chdir(tmp_path)
     Path("bfill.toml").write_text("nonsense = 1\n")
     run = 'demo.bfill(f"run --dag {demo.file} --start 2024-01-01 --end 2024-01-02")'
@@ -177,6 +179,38 @@ def test_the_stage_is_private_and_gone_afterwards(written, monkeypatch: pytest.M
     assert result.exit_code == 0, result.runs[0].failed
     assert set(tmp_path.iterdir()) == before
     assert not Path(".bfill").exists()
+
+
+def test_a_process_that_a_broken_story_leaves_behind_is_ended_with_its_tasks(written, tmp_path: Path) -> None:
+    dag = """from backfill_cli import DAG, BashOperator
+
+with DAG("slow", schedule="@daily", start_date="2024-01-01") as dag:
+    BashOperator(task_id="one", bash_command="echo $PPID $$ > pids; exec sleep 300")
+"""
+    body = f"""from _shared.processes import wait_until
+demo.write("slow.py", {dag!r})
+demo.start("run --dag slow.py --dates 2024-01-01")
+pids = demo.folder / "pids"
+wait_until(lambda: pids.exists() and pids.read_text().endswith(chr(10)), "the task runs")
+pids.rename({str(tmp_path / "pids")!r})
+raise KeyError("gone")"""
+    assert the_only_failure(written(body))[1] == "KeyError: 'gone'"
+    for pid in (tmp_path / "pids").read_text().split():
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(pid), 0)
+
+
+def test_a_question_is_answered_at_a_terminal_and_only_there(written) -> None:
+    body = """run = f"--dag {demo.file} --dates 2024-01-01"
+demo.call(f"run {run}")
+asked = demo.call(f"reset {run}", answer="no")
+demo.check_equal("no is no", (asked.code, asked.out.count("[y/N] no")), (7, 1))
+demo.check_equal("yes is yes", demo.call(f"reset {run}", answer="yes").code, 0)
+demo.call(f"run {run}")
+unasked = demo.call(f"reset {run}")
+demo.check_equal("without a terminal nothing asks", (unasked.code, "[y/N]" in unasked.err), (7, False))"""
+    result = run_scenarios([written(body)])
+    assert result.exit_code == 0, result.runs[0].failed
 
 
 def test_a_docstring_without_a_section_is_refused_with_its_place(written) -> None:
