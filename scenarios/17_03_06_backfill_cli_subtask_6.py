@@ -141,8 +141,7 @@ def main(demo: Demo) -> None:
     demo.check("days end at midnight, hours at the last one that is over", not wrong, wrong or f"{len(back)} forms")
 
     demo.step("A list from a file", "A day takes all of its dates, comments are welcome, and twice is once.")
-    demo.write("gaps.txt", GAPS)
-    demo.show("gaps.txt")
+    demo.show("gaps.txt", GAPS)
     listed = planned(demo, "--dag 17.3.6 --dates-from gaps.txt")
     right = [*hours_of(date(2024, 3, 5)), "2024-03-06T02:00", "2024-03-06T07:00"]
     demo.check("24 hours of a day and two more, in order", listed == right, f"{len(listed)} dates")
