@@ -23,6 +23,11 @@ from typing import Any
 import pytest
 from blackbox.world import SALES, Forker, Project, Ran, connect, until
 
+from backfill_cli.app.audit import verdict_of
+from backfill_cli.core.ports import Reader
+from backfill_cli.core.records import AttemptRow
+from backfill_cli.store.opening import open_store
+
 WAITS = """\
 with DAG("waits", schedule="@daily", start_date=datetime(2024, 1, 1)):
     BashOperator(task_id="hold", bash_command="touch ../at.{{ ds }}; while test ! -e ../go; do sleep 0.02; done")
@@ -308,6 +313,34 @@ def test_tampered_attempts_are_found_by_the_report(story: Story, tmp_path: Path)
     env = {"BFILL_STORE": str(tmp_path / "bad" / "bfill.db")}
     ran = story.project.bfill("audit", "report", "--json", env=env).exits(6)
     assert f"the attempts of {story.failed}" in ran.data["verdict"]["finding"]
+
+
+class Counting:
+    """A reader that counts the tries it hands out."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self.tries = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reader, name)
+
+    def attempts(self, *args: Any, **kwargs: Any) -> Iterator[AttemptRow]:
+        for row in self._reader.attempts(*args, **kwargs):
+            self.tries += 1
+            yield row
+
+
+def test_verifying_reads_each_try_once_however_many_backfills_went_over_its_date(story: Story) -> None:
+    """Three backfills went over some of the dates; a year of nightly reruns would go over each hundreds of times."""
+
+    def read(reader: Reader) -> int:
+        counting = Counting(reader)
+        assert not verdict_of(counting).finding  # type: ignore[arg-type]
+        return counting.tries
+
+    with closing(open_store(str(story.project.store), write=False)) as store:
+        assert store.read(read) == len(story.project.rows("SELECT 1 AS one FROM attempts"))
 
 
 # formats and files

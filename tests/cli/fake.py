@@ -10,7 +10,7 @@ import types
 from pathlib import Path
 from typing import Any, ClassVar
 
-from render import samples
+from render import report_samples, samples
 
 from backfill_cli.core.records import Action, PlanRow
 
@@ -75,6 +75,10 @@ class FakeService:
     def audit_verify(self, **kwargs: Any) -> Any:
         self._note("audit_verify", **kwargs)
         return self._answer("audit_verify", samples.verdict_good)
+
+    def audit_report(self, **kwargs: Any) -> Any:
+        self._note("audit_report", **kwargs)
+        return self._answer("audit_report", report_samples.report)
 
     def dags(self) -> Any:
         self._note("dags")

@@ -234,6 +234,20 @@ def test_audit_verify_exits_6_when_the_chain_is_broken(bfill, service):
     assert keywords_of(service, "audit_verify") == {"expect_head": "1042:9f"}
 
 
+def test_audit_report_hands_over_its_filters_and_prints_markdown(bfill, service):
+    filters = ("--actor", "ana", "--dag", "d", "--target", "bf-1", "--since", "2024-03-01", "--until", "2024-03-31")
+    ran = bfill("audit", "report", *filters)
+    assert keywords_of(service, "audit_report") == {
+        "actor": "ana",
+        "dag": "d",
+        "target": "bf-1",
+        "since": date(2024, 3, 1),
+        "until": date(2024, 3, 31),
+    }
+    assert (ran.code, ran.out.splitlines()[0], ran.err) == (0, "# Audit report", "")
+    assert bfill("audit", "report", "-q").out == ""
+
+
 def test_dags_commands_reach_their_use_cases(bfill, service):
     assert bfill("dags", "list", "--json").json["command"] == "dags list"
     assert bfill("dags", "show", "daily_sales", "--json").json["data"]["tasks"][1]["upstream"] == ["extract"]

@@ -10,6 +10,7 @@ LEAVES = [
     *(name for name in CATALOG if name not in ("audit", "dags", "scenario")),
     "audit",
     "audit verify",
+    "audit report",
     "dags list",
     "dags show",
     "dags validate",
