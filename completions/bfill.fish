@@ -1,7 +1,7 @@
 # fish completion for bfill, written from its command line by: python -m backfill_cli.cli.completions
 # Keep it:  bfill completion fish > ~/.config/fish/completions/bfill.fish
 
-set -g __bfill_valued --action --actor --after --command --conf --dag --dates --dates-from --end --events --executor --expect-head --format --junit --last --limit --name --out --parallel --reason --reprocess --schedule --since --start --store --tag --target --task --timezone --try --until --where --workers
+set -g __bfill_valued --action --actor --after --command --conf --dag --dates --dates-from --end --events --executor --expect-head --format --junit --last --limit --max-runs --name --out --parallel --reason --reprocess --schedule --since --start --store --tag --target --task --timezone --try --until --where --workers
 set -g __bfill_groups '' 'audit' 'dags' 'scenario'
 set -g __bfill_commands 'plan' 'run' 'rerun-failed' 'reset' 'status' 'logs' 'audit' 'audit verify' 'audit report' 'dags' 'dags list' 'dags show' 'dags validate' 'scenario' 'scenario list' 'scenario show' 'scenario run' 'completion'
 
@@ -84,6 +84,7 @@ complete -c bfill -n '__bfill_at "plan"' -l ignore-dag-bounds -d 'Also dates out
 complete -c bfill -n '__bfill_at "plan"' -l limit -x -d 'At most N dates, the first in order.'
 complete -c bfill -n '__bfill_at "plan"' -l parallel -x -d 'Dates open together.'
 complete -c bfill -n '__bfill_at "plan"' -l workers -x -d 'Tasks at once (32 threads, on demand).'
+complete -c bfill -n '__bfill_at "plan"' -l max-runs -x -d 'Refuse to run more dates (10,000).'
 complete -c bfill -n '__bfill_at "plan"' -l executor -x -k -a 'thread process' -d 'Where tasks run: thread (default), process, package.module:factory.'
 complete -c bfill -n '__bfill_at "plan"' -l task -x -k -a '(__bfill_ask tasks)' -d 'Only these tasks: load, +load (and before), load+ (and behind), load_*. May be repeated.'
 complete -c bfill -n '__bfill_at "plan"' -l run-backwards -d 'Newest date first.'
@@ -120,6 +121,7 @@ complete -c bfill -n '__bfill_at "run"' -l ignore-dag-bounds -d 'Also dates outs
 complete -c bfill -n '__bfill_at "run"' -l limit -x -d 'At most N dates, the first in order.'
 complete -c bfill -n '__bfill_at "run"' -l parallel -x -d 'Dates open together.'
 complete -c bfill -n '__bfill_at "run"' -l workers -x -d 'Tasks at once (32 threads, on demand).'
+complete -c bfill -n '__bfill_at "run"' -l max-runs -x -d 'Refuse to run more dates (10,000).'
 complete -c bfill -n '__bfill_at "run"' -l executor -x -k -a 'thread process' -d 'Where tasks run: thread (default), process, package.module:factory.'
 complete -c bfill -n '__bfill_at "run"' -l task -x -k -a '(__bfill_ask tasks)' -d 'Only these tasks: load, +load (and before), load+ (and behind), load_*. May be repeated.'
 complete -c bfill -n '__bfill_at "run"' -l run-backwards -d 'Newest date first.'
@@ -157,6 +159,7 @@ complete -c bfill -n '__bfill_at "rerun-failed"' -l ignore-dag-bounds -d 'Also d
 complete -c bfill -n '__bfill_at "rerun-failed"' -l limit -x -d 'At most N dates, the first in order.'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l parallel -x -d 'Dates open together.'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l workers -x -d 'Tasks at once (32 threads, on demand).'
+complete -c bfill -n '__bfill_at "rerun-failed"' -l max-runs -x -d 'Refuse to run more dates (10,000).'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l executor -x -k -a 'thread process' -d 'Where tasks run: thread (default), process, package.module:factory.'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l task -x -k -a '(__bfill_ask tasks)' -d 'Only these tasks: load, +load (and before), load+ (and behind), load_*. May be repeated.'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l run-backwards -d 'Newest date first.'

@@ -16,6 +16,8 @@ def command_line(command: str, options: BackfillOptions) -> str:
     words = ["bfill", command, *selection_words(options)]
     if options.max_parallel_runs != 1 and command in ("run", "plan", "rerun-failed"):
         words += ["--parallel", str(options.max_parallel_runs)]
+    if options.max_runs is not None:
+        words += ["--max-runs", str(options.max_runs)]
     for one in options.tasks:
         words += ["--task", one]
     if options.reprocess:

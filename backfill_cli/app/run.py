@@ -25,7 +25,7 @@ from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.pools import DEFAULT_POOL, DEFAULT_POOL_SLOTS
 from backfill_cli.core.ports import Listener, RunStart, Store
 from backfill_cli.core.records import BackfillRow, Claim, Counts
-from backfill_cli.core.results import BackfillResult, PlanResult
+from backfill_cli.core.results import BackfillResult
 from backfill_cli.core.states import BackfillState
 from backfill_cli.errors import RefusedError
 
@@ -50,7 +50,7 @@ def run(
 
 def carry_out(ctx: AppContext, job: Job, listeners: Sequence[Listener]) -> BackfillResult:
     """Claim the job's dates, run them, close the backfill, and return how it ended."""
-    refuse_conf(job.plan)
+    _refuse(job)
     _refuse_executors(job)
     if job.row is None and not job.plan.total:
         return _nothing(ctx, job)
@@ -182,10 +182,15 @@ def pool_sizes(ctx: AppContext, store: Store) -> dict[str, int]:
     return {DEFAULT_POOL: DEFAULT_POOL_SLOTS, **stored, **ctx.settings.pools}
 
 
-def refuse_conf(plan: PlanResult) -> None:
-    """Refuse when dates that are not to be reprocessed already have another conf (semantics section 8)."""
-    for problem in plan.warnings:
-        if problem.code == "conf-differs":
+def _refuse(job: Job) -> None:
+    """Refuse what the plan only warns about.
+
+    Dates that are not to be reprocessed already have another conf (semantics section 8); or there are more dates than
+    one command runs. What was begun goes on whatever its size.
+    """
+    codes = ("conf-differs", "over-max-runs") if job.row is None else ("conf-differs",)
+    for problem in job.plan.warnings:
+        if problem.code in codes:
             raise RefusedError(problem.message, hint=problem.hint, code=problem.code)
 
 

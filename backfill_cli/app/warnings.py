@@ -64,6 +64,7 @@ def warnings_for(ctx: AppContext, target: Resolved, options: BackfillOptions, su
         *_clock_changes(dag, summary),
         *_soft_timeouts(dag, options),
         *_capped(dag, options),
+        *_too_many(ctx.settings, options, summary),
         *_secrets(options),
     ]
 
@@ -192,6 +193,16 @@ def _capped(dag: Dag, options: BackfillOptions) -> Iterator[Problem]:
             "parallel-capped",
             f"--parallel {options.max_parallel_runs} is capped by the DAG's max_active_runs={dag.max_active_runs}",
             "raise max_active_runs in the DAG file to run more dates together",
+        )
+
+
+def _too_many(settings: Settings, options: BackfillOptions, summary: PlanSummary) -> Iterator[Problem]:
+    limit = settings.max_runs if options.max_runs is None else options.max_runs
+    if summary.to_run > limit:
+        yield Problem(
+            "over-max-runs",
+            f"{summary.to_run:,} dates are more than the {limit:,} that one command runs",
+            f"add --max-runs {summary.to_run}, or take fewer: --limit {limit}",
         )
 
 

@@ -162,6 +162,10 @@ class Running:
         int | None,
         typer.Option("--workers", metavar="N", help="Tasks at once (32 threads, on demand).", rich_help_panel=_HOW),
     ] = None
+    max_runs: Annotated[
+        int | None,
+        typer.Option("--max-runs", metavar="N", help="Refuse to run more dates (10,000).", rich_help_panel=_HOW),
+    ] = None
     executor: Annotated[
         str | None,
         typer.Option(
@@ -261,6 +265,7 @@ def backfill_options(
             "max_parallel_runs": at_least_one("--parallel", running.parallel),
             "workers": at_least_one("--workers", running.workers),
             "executor": running.executor,
+            "max_runs": at_least_one("--max-runs", running.max_runs),
             "tasks": tuple(running.task or ()),
             "run_backwards": running.run_backwards,
             "ignore_first_depends_on_past": running.ignore_first_depends_on_past,
@@ -302,10 +307,10 @@ def _check_target(selection: Range, backfill_id: str | None) -> None:
 
 
 def _when(flag: str, text: str | None) -> When | None:
-    from backfill_cli.core.when import parse_when
-
     if text is None:
         return None
+    from backfill_cli.core.when import parse_when
+
     try:
         return parse_when(text)
     except UsageProblem as error:
@@ -313,6 +318,8 @@ def _when(flag: str, text: str | None) -> When | None:
 
 
 def _dates(selection: Range) -> tuple[When, ...]:
+    if selection.dates is None and selection.dates_from is None:
+        return ()
     from backfill_cli.cli.datelist import read_dates, split_dates
 
     if selection.dates is not None and selection.dates_from is not None:
@@ -325,11 +332,11 @@ def _dates(selection: Range) -> tuple[When, ...]:
 
 
 def _reprocess(text: str | None) -> frozenset[str]:
-    from backfill_cli.core.graph import near_hint
-
     words = [word.strip() for word in (text or "").split(",")] if text is not None else []
     for word in words:
         if word not in (*REPROCESS, "none"):
+            from backfill_cli.core.graph import near_hint
+
             raise UsageProblem(
                 f"--reprocess '{word}' is not a state to repeat",
                 hint=near_hint(word, REPROCESS),

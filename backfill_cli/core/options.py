@@ -29,6 +29,8 @@ class BackfillOptions:
         conf: Values for `dag_run.conf`; None keeps what an existing dag_run has.
         tasks: Only these tasks: `load`, `+load` (and what is before), `load+` (and behind), globs. A dag_run that has
             tasks left is then `partial`, and goes on with the next run.
+        limit: At most so many dates, the first in the order of the run.
+        max_runs: Refuse to run more dates than this; None takes the setting (10,000).
         executor: Where tasks run that choose nothing themselves: `thread` (default), `process`,
             `package.module:factory`.
         on_conflict: What to do when a live process holds some of the dates; `fail` only, for now.
@@ -59,6 +61,7 @@ class BackfillOptions:
     ignore_dag_bounds: bool = False
     tasks: tuple[str, ...] = ()
     limit: int | None = None
+    max_runs: int | None = None
     workers: int | None = None
     executor: str | None = None
     strict_templates: bool = False

@@ -71,6 +71,7 @@ FLAGS: dict[str, Value] = {
     "--try": NOTHING,
     "--until": DATE,
     "--where": Value("states", tuple(str(state) for state in STATES), listed=True),
+    "--max-runs": NOTHING,
     "--workers": NOTHING,
 }
 
