@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from backfill_cli.core.standing import StatusResult
+    from backfill_cli.core.when import When
 
 _EXAMPLES = """
 bfill status                                          # the latest backfills, and what is running
@@ -63,7 +64,6 @@ def status(
     """Ask once and show, or again and again."""
     from backfill_cli.cli.service import service_for
     from backfill_cli.cli.words import states
-    from backfill_cli.core.when import parse_when
     from backfill_cli.errors import UsageProblem
 
     if watch and shared.json:
@@ -74,7 +74,7 @@ def status(
     service = service_for(shared)
     shown = states("--where", where or ())
     page = at_least_one("--limit", limit) or limit
-    behind = None if after is None else parse_when(after)
+    behind = None if after is None else _when(after)
 
     def ask() -> StatusResult:
         found: StatusResult = service.status(options, where=shown, gaps=gaps, limit=page, after=behind)
@@ -82,6 +82,12 @@ def status(
 
     result = _watched(ask, shared) if watch else ask()
     return Output("status", shared).result(result)
+
+
+def _when(text: str) -> When:
+    from backfill_cli.core.when import parse_when
+
+    return parse_when(text)
 
 
 def _watched(ask: Callable[[], StatusResult], shared: Looking) -> StatusResult:
