@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import sys
 
+TYPE_CHECKING = False  # not typing's: it costs `--version` more than all the rest
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 
 def main() -> None:
     """Run `bfill` with the arguments of this process and leave with its exit code."""
@@ -18,7 +22,25 @@ def main() -> None:
         sys.exit(answer(sys.argv[2:]))
     from backfill_cli.cli.main import run
 
-    sys.exit(run(sys.argv[1:]))
+    _leave(run(sys.argv[1:]))
+
+
+def _leave(code: int) -> NoReturn:
+    """Leave at once when a task's thread would not: all is recorded, and an interpreter's exit waits for every thread.
+
+    A stop at once cannot end Python code that sits in a C call (`time.sleep`, a socket); without this the process, and
+    that task with it, would live on after bfill has said that it was stopped.
+    """
+    threading = sys.modules.get("threading")
+    if threading is not None and any(one.name.startswith("bfill") for one in threading.enumerate()):
+        import os
+        from contextlib import suppress
+
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

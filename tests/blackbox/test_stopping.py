@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -129,3 +130,31 @@ def test_a_fresh_process_answers_as_the_warm_one_does(project: Project, start: l
     assert (run.returncode, json.loads(run.stdout)["data"]["failed"]) == (1, 1)
     wrong = fresh("run", "--dag", "slaes")
     assert (wrong.returncode, wrong.stdout, wrong.stderr.count("\n")) == (3, "", 2)
+
+
+DEAF = """\
+with DAG("deaf", schedule="@daily", start_date=datetime(2024, 1, 1)):
+    @task
+    def sleeps():
+        import time
+        from pathlib import Path
+        Path("began").touch()
+        time.sleep(60)
+    sleeps()
+"""
+
+
+def test_a_stop_at_once_does_not_wait_for_python_that_sits_in_a_c_call(project: Project) -> None:
+    """The try is recorded as lost, and the process leaves: a thread in `time.sleep` would hold it for a minute."""
+    project.write("dags/deaf.py", DEAF)
+    words = ["run", "--dag", "deaf", "--start", "2024-01-01", "--end", "2024-01-01"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "backfill_cli", *words], cwd=project.folder, stdout=subprocess.PIPE, text=True
+    )
+    until((project.folder / "began").exists)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=30)
+    assert (process.returncode, "1 remaining" in out) == (130, True)
+    assert project.rows("select outcome from v_attempts") == [{"outcome": "lost"}]
