@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _ID = re.compile(r"bf-\d{8}-\w+")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}\S*")
-_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/+@%=,-]*")
+_SAFE = re.compile(r"\+?[A-Za-z0-9][A-Za-z0-9_.:/+@%=,-]*")
 """What completion offers: a name with a blank or a `$` in it would have to be quoted in three shells' ways."""
 
 
@@ -111,15 +111,14 @@ class Completer:
             yield Candidate(one.backfill_id, " ".join([one.dag_id, one.state, " … ".join(dict.fromkeys(bounds))]))
 
     def tasks(self) -> Iterator[Candidate]:
-        """Task ids of the DAG on the line: as it last ran, else as its file seems to say."""
+        """Task ids of the DAG on the line: as it last ran, else as its file seems to say; `+load` as well as `load`."""
         dag_id = self._dag_id()
         if dag_id is None:
             return
-        for task_id in self._store.task_ids(dag_id):
-            yield Candidate(task_id, dag_id)
         path = self._dag_files().get(dag_id)
-        for task_id in scan_task_ids(path) if path else ():
-            yield Candidate(task_id, dag_id)
+        plus = "+" if self._line.begun.startswith("+") else ""
+        for task_id in [*self._store.task_ids(dag_id), *(scan_task_ids(path) if path else ())]:
+            yield Candidate(plus + task_id, dag_id)
 
     def dates(self) -> Iterator[Candidate]:
         """Days people start and end at; once a year is typed its months, once a month is typed its days."""

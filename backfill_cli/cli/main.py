@@ -46,15 +46,11 @@ def _caught(words: list[str]) -> int:
 
 
 def _invoke(words: list[str]) -> int:
-    import os
+    import typer
 
     from backfill_cli.cli.catalog import root_command
 
     command = root_command()
-    if "_BFILL_COMPLETE" in os.environ:
-        command.main(words, prog_name="bfill")
-    import typer
-
     try:
         with command.make_context("bfill", words) as context:
             code = command.invoke(context)

@@ -9,7 +9,15 @@ import pytest
 from render import samples
 
 from backfill_cli.core.options import BackfillOptions
-from backfill_cli.errors import AuditError, BackendError, ConflictError, RefusedError, StoreError
+from backfill_cli.errors import (
+    AuditError,
+    BackendError,
+    ConflictError,
+    NotFoundError,
+    RefusedError,
+    StoreError,
+    UsageProblem,
+)
 from cli.fake import FakeService
 
 
@@ -127,6 +135,25 @@ def test_detailed_exitcode_tells_whether_there_is_something_to_do(bfill, service
     assert bfill("plan", "--dag", "d", "--detailed-exitcode").code == code
     made = bfill("plan", "--dag", "d", "--detailed-exitcode", "--json")
     assert (made.code, made.json["exit_code"]) == (code, code)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (NotFoundError("there is no DAG 'd'"), 3),
+        (StoreError("store x is damaged"), 4),
+        (UsageProblem("--start after --end"), 2),
+    ],
+)
+def test_detailed_exitcode_leaves_errors_their_own_code(bfill, service, error, code):
+    """A script that takes 10 for "there is work" must never take an error for either answer."""
+    service.answers["plan"] = error
+    assert bfill("plan", "--dag", "d", "--detailed-exitcode").code == code
+    assert bfill("plan", "--dag", "d", "--detailed-exitcode", "--json").json["exit_code"] == code
+
+
+def test_detailed_exitcode_of_a_mistyped_flag_is_a_usage_error(bfill):
+    assert bfill("plan", "--dag", "d", "--detailed-exitcode", "--nope").code == 2
 
 
 def test_run_with_an_id_asks_for_that_backfill(bfill, service):

@@ -133,6 +133,7 @@ def test_tasks_are_those_of_the_dag_or_the_backfill_on_the_line(ask):
     assert ask("tasks", "l", "reset", "--dag=daily_sales") == ["load"]
     assert ask("tasks", "", "reset", "--dag", "stock") == ["count"], "has never run: its file says it"
     assert ask("tasks", "", "reset") == []
+    assert ask("tasks", "+l", "run", "--dag", "daily_sales") == ["+load"], "load and what comes before it"
 
 
 def test_dates_offer_where_people_start_then_what_has_run_then_months_and_days(ask):
@@ -177,6 +178,25 @@ def test_names_that_a_shell_would_have_to_quote_are_not_offered(tmp_path):
     )
     completer = Completer(Line([], ""), cwd=tmp_path, environ={}, now=datetime(2024, 5, 17))
     assert [one.word for one in completer.candidates("dags")] == ["good-1.x"]
+
+
+def test_a_store_that_is_being_written_answers_with_what_is_committed(project, tmp_path):
+    """A TAB beside a running backfill: the journal is a WAL then, and somebody holds the write lock."""
+    from backfill_cli.store.opening import open_store
+
+    shutil.copytree(project, tmp_path / "copy")
+    location = str(tmp_path / "copy" / ".bfill" / "bfill.db")
+    store = open_store(location, write=True)
+    try:
+
+        def work(writer: object) -> list[str]:
+            line = Line(["--store", location], "bf-")
+            completer = Completer(line, cwd=tmp_path, environ={}, now=datetime(2024, 5, 17))
+            return [one.word for one in completer.candidates("backfills")]
+
+        assert len(store.write(work)) == 1
+    finally:
+        store.close()
 
 
 def test_looking_changes_not_a_byte_of_the_project(project, ask):
