@@ -12,7 +12,6 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import socket
 from pathlib import Path
 
 from backfill_cli.errors import StoreError
@@ -73,6 +72,8 @@ class OwnerLocks:
         """Return whether the process behind an owner id lives, as the kernel knows it."""
         if owner in self._held:
             return True
+        import socket  # no other command asks who lives
+
         if host != socket.gethostname():
             return True
         if self._folder is None or not _NAME.fullmatch(owner):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
-from statistics import fmean, quantiles
 
 from backfill_cli.core.records import AttemptRow, DagRow, DurationRow, InstanceRow, RunRow, VersionRow
 from backfill_cli.core.states import RunState, TaskState
@@ -193,5 +192,7 @@ def one_of(column: str, words: Sequence[StrEnum] | None) -> tuple[str, list[str]
 
 
 def _duration(task_id: str, seconds: list[float]) -> DurationRow:
+    from statistics import fmean, quantiles  # takes as long to import as a page of status to read
+
     deciles = quantiles(seconds, n=10, method="inclusive") if len(seconds) > 1 else seconds
     return DurationRow(task_id, len(seconds), fmean(seconds), deciles[0], deciles[-1])
