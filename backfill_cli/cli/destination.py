@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backfill_cli.cli import streams
-from backfill_cli.cli.outfile import refuse_store, refuse_target, write_private
+from backfill_cli.cli.outfile import private_file, refuse_store, refuse_target
 from backfill_cli.errors import UsageProblem
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ class Destination:
         pieces = writer(self.format)
         if self.path is not None:
             refuse_store(_FLAG, self.path, report.store)
-            write_private(_FLAG, self.path, pieces(report))
+            with private_file(_FLAG, self.path) as file:
+                file.writelines(pieces(report))
         if output.json:
             return output.result(report)
         if not output.quiet:

@@ -1,6 +1,6 @@
 """A file that a command leaves behind: private, whole or not at all, and never where a link leads.
 
-Owns `refuse_target`, asked before the work is done, and `write_private`. A report tells who did what on which host: it
+Owns `refuse_target`, asked before the work is done, and `private_file`. A report tells who did what on which host: it
 is for the one who asked for it, 0600 whatever the umask.
 """
 
@@ -8,23 +8,32 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from backfill_cli.errors import UsageProblem
 
 
-def refuse_target(flag: str, path: Path) -> None:
-    """Raise UsageProblem unless a plain file can stand there; one that does is replaced."""
+def refuse_target(flag: str, path: Path, *, streams_too: bool = False) -> int | None:
+    """Raise UsageProblem unless a plain file can stand there; returns the mode of what does, None when nothing does.
+
+    Args:
+        streams_too: A pipe or a device will do as well, as it does for what is written while it happens.
+    """
     if not path.parent.is_dir():
-        raise UsageProblem(f"{flag} {path}: there is no folder {path.parent}", hint=f"mkdir -p {path.parent}")
+        raise UsageProblem(
+            f"{flag} {path}: there is no folder {path.parent}", hint=f"mkdir -p {path.parent}", code="no-folder"
+        )
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
-        return
+        return None
     except OSError as error:
         raise UsageProblem(f"{flag} {path}: {error.strerror}", hint="check the path and its permissions") from error
-    if not stat.S_ISREG(mode):
+    is_stream = not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode))
+    if not stat.S_ISREG(mode) and not (streams_too and is_stream):
         kinds = {stat.S_IFLNK: "a symbolic link", stat.S_IFDIR: "a folder"}
         kind = kinds.get(stat.S_IFMT(mode), "a device, a pipe or a socket")
         raise UsageProblem(
@@ -32,6 +41,7 @@ def refuse_target(flag: str, path: Path) -> None:
             hint=f"name another file, or write to standard output: {flag} -",
             code="bad-target",
         )
+    return mode
 
 
 def refuse_store(flag: str, path: Path, store: str) -> None:
@@ -42,8 +52,9 @@ def refuse_store(flag: str, path: Path, store: str) -> None:
         raise UsageProblem(f"{flag} {path} is the store", hint="name another file", code="bad-target")
 
 
-def write_private(flag: str, path: Path, pieces: Iterable[str]) -> None:
-    """Write text as UTF-8 into a new file beside the path, then put it there in one step.
+@contextmanager
+def private_file(flag: str, path: Path) -> Iterator[IO[str]]:
+    """Open a new text file (UTF-8, 0600) beside the path, and put it there in one step when the block ends well.
 
     Raises:
         UsageProblem: The folder cannot be written.
@@ -60,7 +71,7 @@ def write_private(flag: str, path: Path, pieces: Iterable[str]) -> None:
         ) from error
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-            file.writelines(pieces)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         # Replaces a link that appeared meanwhile, and never follows it.

@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 from backfill_cli.cli import streams
+from backfill_cli.cli.outfile import refuse_target
 from backfill_cli.errors import UsageProblem
 
 STDOUT = "-"
@@ -104,23 +104,8 @@ def check_target(flag: str, path: Path, head: bytes) -> None:
 
     `--junit sales.py`, a slip of the completion, would otherwise cost somebody their file.
     """
-    try:
-        mode = path.lstat().st_mode
-    except FileNotFoundError:
-        if not path.parent.is_dir():
-            raise UsageProblem(
-                f"{flag} {path}: there is no folder {path.parent}", hint=f"mkdir -p {path.parent}", code="no-folder"
-            ) from None
-        return
-    except OSError as error:
-        raise _unwritable(flag, path, error) from error
-    if stat.S_ISLNK(mode):
-        raise UsageProblem(
-            f"{flag} {path} is a symbolic link", hint=f"name the file itself: {path.resolve()}", code="report-is-link"
-        )
-    if stat.S_ISDIR(mode):
-        raise UsageProblem(f"{flag} {path} is a folder", hint="name a file in it", code="report-is-folder")
-    if not stat.S_ISREG(mode):
+    mode = refuse_target(flag, path, streams_too=True)
+    if mode is None or not stat.S_ISREG(mode):
         return
     try:
         with path.open("rb") as file:
@@ -133,22 +118,6 @@ def check_target(flag: str, path: Path, head: bytes) -> None:
             hint="name another file, or remove it",
             code="report-exists",
         )
-
-
-def replace_file(path: Path, write: Callable[[IO[str]], None]) -> None:
-    """Put a new file in the place of another, whole or not at all."""
-    from tempfile import NamedTemporaryFile
-
-    # Made 0600, beside the target: replacing across file systems is not one step.
-    with NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False, encoding="utf-8") as file:
-        try:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-            os.replace(file.name, path)  # noqa: PTH105
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
 
 
 def _unwritable(flag: str, path: Path, error: OSError) -> UsageProblem:

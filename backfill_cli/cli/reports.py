@@ -17,7 +17,8 @@ from typing import IO, TYPE_CHECKING, Annotated
 import typer
 
 from backfill_cli.cli import streams
-from backfill_cli.cli.report_files import JUNIT_HEAD, STDOUT, EventStream, check_target, latest_log, replace_file
+from backfill_cli.cli.outfile import private_file
+from backfill_cli.cli.report_files import JUNIT_HEAD, STDOUT, EventStream, check_target, latest_log
 from backfill_cli.errors import BfillError, UsageProblem
 
 if TYPE_CHECKING:
@@ -127,8 +128,8 @@ class Reports:
         if self._junit is not None:
             from backfill_cli.render.junit import write_junit_error
 
-            with suppress(OSError):
-                replace_file(self._junit, lambda file: write_junit_error(file, error, command=self._command))
+            with suppress(OSError), private_file("--junit", self._junit) as file:
+                write_junit_error(file, error, command=self._command)
         if _on_github():
             from backfill_cli.render.github import error_annotation
 
@@ -151,7 +152,8 @@ class Reports:
 
         try:
             folder = logs() / result.dag_id
-            replace_file(self._junit, lambda file: write_junit(file, result, command=self._command, log_of=log_of))
+            with private_file("--junit", self._junit) as file:
+                write_junit(file, result, command=self._command, log_of=log_of)
         except (OSError, BfillError) as error:
             return f"--junit {self._junit}: {getattr(error, 'strerror', None) or error}"
         return ""
