@@ -13,17 +13,32 @@ from backfill_cli.app.context import AppContext
 from backfill_cli.app.jobs import job_of
 from backfill_cli.app.lookup import find_backfill
 from backfill_cli.app.plan import Prepared, check_options, policy_for, prepare, preview
-from backfill_cli.app.run import carry_out
+from backfill_cli.app.run import carry_out, nothing_to_do
 from backfill_cli.app.targets import find_stored_target, find_target, has_range, has_selection
 from backfill_cli.app.warnings import refuse_impossible
 from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.planning import Policy, decide_action
 from backfill_cli.core.ports import Listener, Reader, Store
+from backfill_cli.core.problems import Problem
 from backfill_cli.core.ranges import Selection
 from backfill_cli.core.records import BackfillRow
 from backfill_cli.core.results import BackfillResult, PlanResult
 from backfill_cli.core.states import BackfillState
 from backfill_cli.errors import NotFoundError, UsageProblem
+
+
+class NothingFailed(NotFoundError):
+    """No backfill has failures: an empty selection, which is no error to `rerun-failed` itself."""
+
+    def __init__(self, dag_id: str, location: str) -> None:
+        of_dag = f" of {dag_id}" if dag_id else ""
+        super().__init__(
+            f"no backfill{of_dag} has failures in {location}",
+            hint="bfill status lists the latest backfills",
+            code="nothing-failed",
+        )
+        self.dag_id = dag_id
+
 
 ENDED_BADLY = (BackfillState.FAILED, BackfillState.INTERRUPTED, BackfillState.CANCELLED)
 
@@ -31,7 +46,12 @@ ENDED_BADLY = (BackfillState.FAILED, BackfillState.INTERRUPTED, BackfillState.CA
 def rerun_failed(ctx: AppContext, options: BackfillOptions, *, listeners: Sequence[Listener] = ()) -> BackfillResult:
     """Run the failed dates again. Raises BfillError; the store is then as it was."""
     with ctx.store(write=False) as store:
-        prepared = _prepare(ctx, replace(options, rerun_failed=True), store)
+        try:
+            prepared = _prepare(ctx, replace(options, rerun_failed=True), store)
+        except NothingFailed as nothing:
+            # A script that always calls it must not fail until the first time something has failed.
+            note = Problem(nothing.code, nothing.message, nothing.hint)
+            return nothing_to_do(ctx, nothing.dag_id, [note])
         plan = preview(ctx, prepared, store, dry_run=False)
         job = job_of(prepared, plan, store)
     return carry_out(ctx, job, listeners)
@@ -74,23 +94,13 @@ def _prepare(ctx: AppContext, options: BackfillOptions, store: Store) -> Prepare
 
 def _latest_with_failures(store: Store, dag_id: str | None, *, must: bool) -> str | None:
     """The latest backfill that still has a failed or blocked date behind it."""
-    rows = store.read(
-        lambda reader: reader.backfills(
-            dag_id=dag_id,
-            states=[BackfillState.FAILED, BackfillState.INTERRUPTED, BackfillState.CANCELLED],
-            limit=1_000,
-        )
-    )
+    rows = store.read(lambda reader: reader.backfills(dag_id=dag_id, states=ENDED_BADLY, limit=1_000))
     for row in rows:
         if row.failed or row.blocked:
             return row.backfill_id
     if not must:
         return None
-    raise NotFoundError(
-        f"no backfill{f' of {dag_id}' if dag_id else ''} has failures in {store.location}",
-        hint="bfill status lists the latest backfills",
-        code="nothing-failed",
-    )
+    raise NothingFailed(dag_id or "", store.location)
 
 
 def _failures_of(reader: Reader, parent: BackfillRow, policy: Policy) -> Selection:

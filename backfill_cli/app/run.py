@@ -24,6 +24,7 @@ from backfill_cli.core.machine import BackfillMachine, Limits
 from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.pools import DEFAULT_POOL, DEFAULT_POOL_SLOTS
 from backfill_cli.core.ports import Listener, RunStart, Store
+from backfill_cli.core.problems import Problem
 from backfill_cli.core.records import BackfillRow, Claim, Counts
 from backfill_cli.core.results import BackfillResult
 from backfill_cli.core.states import BackfillState
@@ -53,7 +54,10 @@ def carry_out(ctx: AppContext, job: Job, listeners: Sequence[Listener]) -> Backf
     _refuse(job)
     _refuse_executors(job)
     if job.row is None and not job.plan.total:
-        return _nothing(ctx, job)
+        dag = job.target.dag
+        return nothing_to_do(
+            ctx, dag.dag_id, job.plan.warnings, parent_id=job.prepared.parent_id, timezone=dag.timezone
+        )
     me = Me(new_owner_id(), os.getpid(), host_name())
     with ctx.store(write=True) as store:
         store.hold_owner(me.owner)
@@ -194,16 +198,18 @@ def _refuse(job: Job) -> None:
             raise RefusedError(problem.message, hint=problem.hint, code=problem.code)
 
 
-def _nothing(ctx: AppContext, job: Job) -> BackfillResult:
-    """An empty selection: not an error, and nothing is stored."""
-    with ctx.store(write=False) as store:
-        from backfill_cli.core.auditing import head_text
+def nothing_to_do(
+    ctx: AppContext, dag_id: str, problems: Sequence[Problem], *, parent_id: str | None = None, timezone: str = "UTC"
+) -> BackfillResult:
+    """Return the result of an empty selection: not an error (contract section 4), and nothing is stored."""
+    from backfill_cli.core.auditing import head_text
 
+    with ctx.store(write=False) as store:
         head = head_text(store.read(lambda reader: reader.audit_head()))
     return BackfillResult(
         backfill_id=None,
-        parent_id=job.prepared.parent_id,
-        dag_id=job.target.dag.dag_id,
+        parent_id=parent_id,
+        dag_id=dag_id,
         state=BackfillState.SUCCESS,
         total_dates=0,
         completed=0,
@@ -216,6 +222,6 @@ def _nothing(ctx: AppContext, job: Job) -> BackfillResult:
         ended_at=None,
         results=[],
         audit_head=head,
-        problems=tuple(job.plan.warnings),
-        timezone=job.target.dag.timezone,
+        problems=tuple(problems),
+        timezone=timezone,
     )

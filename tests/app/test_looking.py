@@ -78,3 +78,13 @@ def test_dags_show_keeps_to_the_dags_own_bounds(folder: Path) -> None:
 def test_a_date_as_text_is_a_usage_problem(folder: Path) -> None:
     with pytest.raises(UsageProblem, match="start_date is '2024-01-01', a str"):
         service(folder).plan(BackfillOptions(dag_id="sales.py", start_date="2024-01-01"))  # type: ignore[arg-type]
+
+
+def test_rerun_failed_has_nothing_to_do_where_nothing_has_failed(folder: Path) -> None:
+    """Contract section 4: an empty selection is not an error; a nightly script may always call it."""
+    result = service(folder).rerun_failed(BackfillOptions())
+    assert (result.exit_code, result.total_dates, result.backfill_id) == (0, 0, None)
+    assert [one.code for one in result.problems] == ["nothing-failed"]
+    assert not (folder / "store.db").exists()
+    run(folder, 1, 1)
+    assert service(folder).rerun_failed(BackfillOptions(dag_id="sales.py")).dag_id == "sales"
