@@ -58,7 +58,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(table(lines))
     print(_circumstances())
     failed = [line.name for line in lines if line.verdict == "no"]
-    print(f"{len(failed)} gates do not hold: {'; '.join(failed)}" if failed else "every gate holds")
+    unclear = [line.name for line in lines if line.verdict == "?"]
+    if unclear:
+        print(f"{len(unclear)} too small or too noisy to say: {'; '.join(unclear)}")
+    print(f"{len(failed)} gates do not hold: {'; '.join(failed)}" if failed else "no gate is broken")
     return 1 if failed and options.strict else 0
 
 

@@ -86,14 +86,17 @@ def private_folder() -> Iterator[Path]:
 
 
 def in_turn(jobs: Mapping[str, Callable[[], Cost]], rounds: int) -> dict[str, Cost]:
-    """Run all jobs one after the other, `rounds` times, and return the quickest run of each.
+    """Run all jobs one after the other, `rounds` times, and return the best of each: wall time, CPU time, memory.
 
-    In turn, so that a machine that is slow for a while is slow for all of them.
+    In turn, so that a machine that is slow for a while is slow for all of them; as often each, so that none has more
+    chances than another to be lucky.
     """
     best: dict[str, Cost] = {}
     for _ in range(rounds):
         for name, job in jobs.items():
-            cost = job()
-            if name not in best or cost.wall_s < best[name].wall_s:
-                best[name] = cost
+            cost, before = job(), best.get(name)
+            if before is not None:
+                *figures, _ = map(min, cost, before)
+                cost = Cost(*figures, cost.stdout)
+            best[name] = cost
     return best

@@ -33,7 +33,8 @@ def fresh(folder: Path) -> Path:
 
 def run(dag: str, count: int, store: Path, *, workers: int = 64, parallel: int = 64) -> Cost:
     """Run so many dates, whole process, a fresh store: `-q`, because a screen is not what is measured."""
-    words = ["run", *dates(dag, count), "--parallel", str(parallel), "--workers", str(workers), "-q", "-y"]
+    limits = ["--parallel", str(parallel), "--workers", str(workers), "--max-runs", str(max(count, 1))]
+    words = ["run", *dates(dag, count), *limits, "-q", "-y"]
     return measure([*bfill(), *words, "--store", str(store)])
 
 
