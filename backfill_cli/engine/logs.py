@@ -95,7 +95,8 @@ class _Switch(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        if _current.get() is None:
+        # Closed meanwhile: whoever keeps this stream is not to be told when it is garbage collected, in Python 3.13.
+        if _current.get() is None and not self._otherwise.closed:
             self._otherwise.flush()
 
     def fileno(self) -> int:

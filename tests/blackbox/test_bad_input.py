@@ -189,7 +189,7 @@ def test_a_refused_command_leaves_an_existing_store_as_it_was(done: Project) -> 
         (7, ("reset", *DAY)),
         (7, ("run", *DAY, "--conf", "a=1")),
         (3, ("run", *DAY, "--conf", "{")),
-        (3, ("rerun-failed",)),
+        (3, ("rerun-failed", "bf-20240101-none")),
         (2, ("run",)),
     ):
         with done.unchanged():
