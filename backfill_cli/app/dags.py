@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +31,7 @@ def list_all(ctx: AppContext) -> DagsResult:
 
 def validate(ctx: AppContext, targets: Sequence[str]) -> DagsResult:
     """Return what is wrong with these DAGs, or with all of the dags folders; exit code 3 when anything is."""
-    from backfill_cli.app.warnings import refuse_impossible
+    from backfill_cli.app.warnings import refuse_impossible, template_problems
 
     if not targets:
         listed = list_all(ctx)
@@ -41,7 +42,9 @@ def validate(ctx: AppContext, targets: Sequence[str]) -> DagsResult:
             try:
                 with ctx.store(write=False) as store:
                     found = find_target(ctx, BackfillOptions(dag_id=target), store)
-                refuse_impossible(found.dag, ctx.settings, BackfillOptions())
+                refuse_impossible(found.dag, ctx.settings)
+                if found.dag.strict_templates:  # the conf comes with the command that runs it
+                    deque(template_problems(found.dag, ctx.settings, BackfillOptions(), keeps_conf=True), maxlen=0)
                 infos.append(_info(ctx, found.dag, None, found.path, found.warnings))
             except BfillError as error:
                 infos.append(_info(ctx, None, error, target))

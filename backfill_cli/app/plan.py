@@ -93,7 +93,7 @@ def prepare(ctx: AppContext, options: BackfillOptions, store: Store) -> Prepared
             code="backwards-depends-on-past",
         )
     target.dag.select(options.tasks)  # refuses an unknown one
-    refuse_impossible(target.dag, ctx.settings, options)
+    refuse_impossible(target.dag, ctx.settings)
     selection = find_selection(ctx, options, target.dag)
     return Prepared(options, target, selection, policy_for(options, target.dag, store))
 
@@ -156,7 +156,9 @@ def preview(ctx: AppContext, prepared: Prepared, store: Store, *, dry_run: bool)
         head=summary.head,
         tail=summary.tail,
         rows=_rows_again(ctx, prepared),
-        estimate=estimate(dag, summary.to_run, parallel=parallel, durations=durations),
+        estimate=estimate(
+            dag, summary.to_run, parallel=parallel, durations=durations, pools=ctx.settings.pools
+        ),
         warnings=_problems(ctx, prepared, summary, watch, store),
         parallel=options.max_parallel_runs,
         backwards=selection.backwards,

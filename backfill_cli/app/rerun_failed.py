@@ -86,7 +86,7 @@ def _prepare(ctx: AppContext, options: BackfillOptions, store: Store) -> Prepare
         target = found or find_stored_target(ctx, parent)
     options = replace(options, tasks=options.tasks or tuple(parent.request["tasks"]))
     target.dag.select(options.tasks)
-    refuse_impossible(target.dag, ctx.settings, options)
+    refuse_impossible(target.dag, ctx.settings)
     policy = policy_for(options, target.dag, store)
     selection = store.read(lambda reader: _failures_of(reader, parent, policy))
     return Prepared(options, target, selection, policy, parent.backfill_id)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from backfill_cli.app.actor import secret_keys
-from backfill_cli.core.graph import near_hint
+from backfill_cli.core.graph import join_hints, near_hint
 from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.pools import DEFAULT_POOL, DEFAULT_POOL_SLOTS, UNLIMITED
 from backfill_cli.core.problems import Problem
@@ -28,18 +28,14 @@ if TYPE_CHECKING:
     from backfill_cli.loader.settings import Settings
 
 
-def refuse_impossible(dag: Dag, settings: Settings, options: BackfillOptions) -> None:
-    """Refuse what could only fail: a pool that does not exist or is too small, and in strict mode unknown names.
-
-    Raises:
-        UnknownPoolError, MacroError.
-    """
+def refuse_impossible(dag: Dag, settings: Settings) -> None:
+    """Refuse what could only fail: a pool that does not exist or is too small. Raises UnknownPoolError."""
     pools = {DEFAULT_POOL: DEFAULT_POOL_SLOTS, **settings.pools}
     for task in dag.tasks.values():
         if task.pool not in pools:
             raise UnknownPoolError(
                 f"task '{task.task_id}' uses pool '{task.pool}', which does not exist",
-                hint=near_hint(task.pool, pools) + f"; or add {task.pool} = 4 under [pools] in bfill.toml",
+                hint=join_hints(near_hint(task.pool, pools), f"or add {task.pool} = 4 under [pools] in bfill.toml"),
                 where=task.where,
             )
         size = pools[task.pool]
@@ -50,13 +46,14 @@ def refuse_impossible(dag: Dag, settings: Settings, options: BackfillOptions) ->
                 code="pool-too-small",
                 where=task.where,
             )
-    if dag.strict_templates:
-        for task, problem in template_problems(dag, settings, options):
-            raise MacroError(problem.message, hint=problem.hint, code=problem.code, where=task.where)
 
 
 def warnings_for(ctx: AppContext, target: Resolved, options: BackfillOptions, summary: PlanSummary) -> list[Problem]:
-    """Return what a person should know before these dates run."""
+    """Return what a person should know before these dates run.
+
+    Raises:
+        MacroError: A template cannot be used, or in strict mode names something unknown.
+    """
     dag = target.dag
     return [
         *_template_warnings(dag, ctx.settings, options, summary),
@@ -69,11 +66,20 @@ def warnings_for(ctx: AppContext, target: Resolved, options: BackfillOptions, su
     ]
 
 
-def template_problems(dag: Dag, settings: Settings, options: BackfillOptions) -> Iterator[tuple[Task, Problem]]:
-    """Yield names in templates that will stay as written. Raises MacroError for a template that cannot be used."""
+def template_problems(
+    dag: Dag, settings: Settings, options: BackfillOptions, *, keeps_conf: bool = False
+) -> Iterator[Problem]:
+    """Yield names in templates that will stay as written.
+
+    Args:
+        keeps_conf: The conf is not known here: each date has its own. Nothing is said of its keys.
+
+    Raises:
+        MacroError: A template cannot be used, or names something unknown and the DAG is strict.
+    """
     from backfill_cli.core.linting import lint_field
 
-    conf = frozenset(options.conf or {})
+    conf = None if keeps_conf else frozenset(options.conf or {})
     for task in dag.tasks.values():
         for text, place in templates_of(task):
             try:
@@ -91,7 +97,10 @@ def template_problems(dag: Dag, settings: Settings, options: BackfillOptions) ->
                 error.where = f"{task.where}: {inside}" if task.where else inside
                 raise
             for note in notes:
-                yield task, Problem(note.code, f"{task.task_id}: {note.message}", note.hint)
+                message = f"{task.task_id}: {note.message}"
+                if dag.strict_templates:
+                    raise MacroError(message, hint=note.hint, code=note.code, where=task.where)
+                yield Problem(note.code, message, note.hint)
 
 
 def _template_warnings(
@@ -99,9 +108,7 @@ def _template_warnings(
 ) -> Iterator[Problem]:
     """The same for dates that will run: one that has a dag_run keeps its conf, which may have the key."""
     keeps_conf = options.conf is None and not summary.counts[Action.CREATE]
-    for _, problem in template_problems(dag, settings, options):
-        if not (keeps_conf and problem.code == "missing-conf"):
-            yield problem
+    yield from template_problems(dag, settings, options, keeps_conf=keeps_conf)
 
 
 def templates_of(task: Task) -> Iterator[tuple[str, Place]]:

@@ -33,7 +33,7 @@ def lint_field(
     text: str,
     place: Place = Place.PLAIN,
     *,
-    conf_keys: Collection[str],
+    conf_keys: Collection[str] | None,
     param_keys: Collection[str] = (),
     variable_names: Collection[str] | None = None,
     connection_names: Collection[str] | None = None,
@@ -43,7 +43,8 @@ def lint_field(
     """Notes on the names a template uses, sorted by code and name; empty when all are known.
 
     Args:
-        conf_keys: Keys of the run's conf. They count as params too, as they do in `params.KEY`.
+        conf_keys: Keys of the run's conf. They count as params too, as they do in `params.KEY`. None when each run has
+            its own: what conf and params hold is not known then.
         variable_names: None, like `connection_names` and `upstream_ids`, leaves that check out.
         upstream_ids: Tasks whose XComs exist by then.
 
@@ -52,7 +53,7 @@ def lint_field(
     """
     field = compile_field(text, place)
     used = field.references
-    params = {*param_keys, *conf_keys}
+    params = None if conf_keys is None else {*param_keys, *conf_keys}
     unknown = sorted(field.unknown_macros(frozenset(known)) - used.optional)
     notes = [_note("unknown-macro", name, "there is no macro", name, known) for name in unknown]
     for base, attribute in sorted(used.attributes):

@@ -135,6 +135,19 @@ def test_strict_templates_refuse_before_anything_runs(project: Project) -> None:
     project.bfill("run", "--dag", "shell", *DAY, "--conf", "region=eu").exits(0)
 
 
+def test_strict_templates_know_that_a_date_keeps_its_conf(project: Project) -> None:
+    """Semantics section 8: a rerun without --conf keeps the run's conf, so nothing of it is missing."""
+    shell(project, "echo {{ conf.region }}; test -e mended", strict_templates="True")
+    project.bfill("dags", "validate", "shell").exits(0)
+    project.bfill("run", "--dag", "shell", *DAY, "--conf", "region=eu").exits(1)
+    project.bfill("rerun-failed").exits(1)
+    project.bfill("run", "--dag", "shell", *DAY, "--reprocess", "failed").exits(1)
+    project.write("dags/mended", "")
+    project.bfill("rerun-failed", "--dag", "shell", *DAY).exits(0)
+    with project.unchanged():
+        project.bfill("run", "--dag", "shell", "--dates", "2024-01-30,2024-01-31").says(3, "region")
+
+
 @pytest.mark.parametrize("command", ["echo {{ ds", "echo {{ ds | nofilter }}", "{% if %}{% endif %}"])
 def test_a_template_that_is_none_is_refused(project: Project, command: str) -> None:
     shell(project, command)
