@@ -116,7 +116,7 @@ def templates_of(task: Task) -> Iterator[tuple[str, Place]]:
     match task.work:
         case ShellWork() as work:
             yield work.command, Place.SHELL
-            for value in work.env.values():
+            for value in (*work.env.values(), work.cwd or ""):
                 yield value, Place.PLAIN
         case SqlWork() as work:
             for statement in work.sql:

@@ -135,6 +135,18 @@ def test_strict_templates_refuse_before_anything_runs(project: Project) -> None:
     project.bfill("run", "--dag", "shell", *DAY, "--conf", "region=eu").exits(0)
 
 
+@pytest.mark.parametrize("option", ["cwd='/{{ nothing }}'", "env={'A': '{{ nothing }}'}"])
+def test_every_template_of_a_shell_task_is_looked_at_before_it_runs(project: Project, option: str) -> None:
+    project.write(
+        "dags/shell.py",
+        'with DAG("shell", schedule="@daily", start_date=datetime(2024, 1, 1)):\n'
+        f"    BashOperator(task_id='only', bash_command='pwd', {option})\n",
+    )
+    assert "nothing" in project.bfill("plan", "--dag", "shell", *DAY, "--json").exits(0).problems["unknown-macro"]
+    with project.unchanged():
+        project.bfill("run", "--dag", "shell", *DAY, "--strict-templates").says(3, "nothing")
+
+
 def test_strict_templates_know_that_a_date_keeps_its_conf(project: Project) -> None:
     """Semantics section 8: a rerun without --conf keeps the run's conf, so nothing of it is missing."""
     shell(project, "echo {{ conf.region }}; test -e mended", strict_templates="True")
