@@ -303,6 +303,17 @@ def near_hint(name: str, known: Iterable[str], *, otherwise: str = "") -> str:
     return f"known: {shown}"
 
 
+def join_hints(*hints: str) -> str:
+    """Return several hints as one line; after a question the next one begins a sentence."""
+    joined = ""
+    for hint in filter(None, hints):
+        if joined.endswith("?"):
+            joined += f" {hint[0].upper()}{hint[1:]}"
+        else:
+            joined = f"{joined}; {hint}" if joined else hint
+    return joined
+
+
 def _reach(start: str, step: Callable[[str], Iterable[str]]) -> frozenset[str]:
     seen: set[str] = set()
     waiting = list(step(start))

@@ -178,11 +178,14 @@ def summarise(rows: Iterable[PlanRow]) -> PlanSummary:
     return summary
 
 
-def estimate(dag: Dag, runs: int, *, parallel: int, durations: Iterable[DurationRow]) -> Estimate:
+def estimate(
+    dag: Dag, runs: int, *, parallel: int, durations: Iterable[DurationRow], pools: Mapping[str, int] | None = None
+) -> Estimate:
     """Return how long so many dag_runs may take, from what earlier tries took.
 
     The low end is the critical path of the means, run in `parallel` lanes; the high end moves every task half-way to
-    the slowest of its middle tries. Tasks never seen count as the mean of those that were.
+    the slowest of its middle tries. Tasks never seen count as the mean of those that were. A pool (name → slots, -1 is
+    unlimited) that needs longer than that for its own tasks decides.
     """
     known = {row.task_id: row for row in durations if row.task_id in dag.tasks}
     tries = sum(row.tries for row in known.values())
@@ -190,10 +193,25 @@ def estimate(dag: Dag, runs: int, *, parallel: int, durations: Iterable[Duration
     if not known or not runs:
         return Estimate(instances, None, None, tries)
     mean = sum(row.mean_s for row in known.values()) / len(known)
-    low = _critical_path(dag, {task_id: row.mean_s for task_id, row in known.items()}, mean)
-    high = _critical_path(dag, {task_id: (row.mean_s + row.high_s) / 2 for task_id, row in known.items()}, mean)
     lanes = ceil(runs / max(1, min(parallel, runs)))
-    return Estimate(instances, round(lanes * low, 3), round(lanes * max(low, high), 3), tries)
+
+    def wall(seconds: Mapping[str, float]) -> float:
+        slowest_pool = runs * _busiest_pool(dag, seconds, mean, pools or {})
+        return max(lanes * _critical_path(dag, seconds, mean), slowest_pool)
+
+    low = wall({task_id: row.mean_s for task_id, row in known.items()})
+    high = wall({task_id: (row.mean_s + row.high_s) / 2 for task_id, row in known.items()})
+    return Estimate(instances, round(low, 3), round(max(low, high), 3), tries)
+
+
+def _busiest_pool(dag: Dag, seconds: Mapping[str, float], otherwise: float, pools: Mapping[str, int]) -> float:
+    """Return the seconds a dag_run costs the pool it costs most: slots times seconds, over the slots there are."""
+    costs: dict[str, float] = {}
+    for task_id, task in dag.tasks.items():
+        size = pools.get(task.pool, 0)
+        if size > 0:
+            costs[task.pool] = costs.get(task.pool, 0.0) + task.pool_slots * seconds.get(task_id, otherwise) / size
+    return max(costs.values(), default=0.0)
 
 
 def _critical_path(dag: Dag, seconds: Mapping[str, float], otherwise: float) -> float:

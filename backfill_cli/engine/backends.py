@@ -14,7 +14,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import partial
 from typing import Protocol
 
-from backfill_cli.core.graph import Task, near_hint
+from backfill_cli.core.graph import Task, join_hints, near_hint
 from backfill_cli.core.ports import AttemptReport, Invocation
 from backfill_cli.core.work import PythonWork
 from backfill_cli.engine.attempt import Bench, run_attempt
@@ -129,7 +129,7 @@ def check_backend(name: str) -> None:
     if name not in NAMES and ":" not in name:
         raise BackendError(
             f"executor '{name}' is not known",
-            hint=near_hint(name, NAMES) + "; or package.module:factory",
+            hint=join_hints(near_hint(name, NAMES), "or package.module:factory"),
             code="unknown-executor",
         )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backfill_cli.core.graph import Dag, near_hint
+from backfill_cli.core.graph import Dag, join_hints, near_hint
 from backfill_cli.core.ports import DagRef
 from backfill_cli.errors import BfillError, DefinitionError, NotFoundError
 from backfill_cli.loader import scenarios, versions
@@ -264,5 +264,5 @@ def _not_found(target: str, settings: Settings, listed: Sequence[Listed]) -> Not
     broken = [one for one in listed if isinstance(one.dag, BfillError)]
     if broken:
         count = f"{len(broken)} files do" if len(broken) > 1 else "1 file does"
-        hint = "; ".join(filter(None, [hint, f"{count} not load, see: bfill dags validate"]))
+        hint = join_hints(hint, f"{count} not load, see: bfill dags validate")
     return NotFoundError(f"there is no DAG '{target}'", hint=hint, code="unknown-dag")

@@ -199,3 +199,12 @@ def test_the_high_end_goes_half_way_to_the_slowest_and_unseen_tasks_count_as_the
 def test_without_history_nothing_is_estimated_but_counts(known: Sequence[DurationRow]) -> None:
     found = estimate(CHAIN, 7, parallel=2, durations=known)
     assert (found.task_instances, found.low_s, found.high_s) == (21, None, None)
+
+
+def test_a_pool_that_needs_longer_than_the_lanes_decides_the_estimate() -> None:
+    """Ten dates of 2 s in ten lanes take 2 s; through two slots of a pool they take ten."""
+    dag = make_dag(make_task("a", pool="warehouse"))
+    known = [duration("a", 2, 2)]
+    assert estimate(dag, 10, parallel=10, durations=known, pools={"warehouse": 2}).low_s == 10
+    assert estimate(dag, 10, parallel=10, durations=known, pools={"warehouse": -1}).low_s == 2
+    assert estimate(dag, 10, parallel=10, durations=known).low_s == 2

@@ -53,7 +53,7 @@ def test_an_unknown_executor_is_refused_with_near_names() -> None:
     with pytest.raises(BackendError, match="executor 'threads' is not known") as caught:
         check_backend("threads")
     assert caught.value.exit_code == 8
-    assert caught.value.hint == "did you mean 'thread'?; or package.module:factory"
+    assert caught.value.hint == "did you mean 'thread'? Or package.module:factory"
 
 
 @pytest.mark.parametrize(
