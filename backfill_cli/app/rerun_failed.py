@@ -77,13 +77,13 @@ def _prepare(ctx: AppContext, options: BackfillOptions, store: Store) -> Prepare
     check_options(options)
     if options.backfill_id is not None:
         parent = find_backfill(store, options.backfill_id)
-        target = find_stored_target(ctx, parent)
+        target = find_stored_target(ctx, parent, strict=options.strict_templates)
     else:
         found = find_target(ctx, options, store) if has_selection(options) else None
         parent_id = _latest_with_failures(store, found.dag.dag_id if found else None, must=True)
         assert parent_id is not None
         parent = find_backfill(store, parent_id)
-        target = found or find_stored_target(ctx, parent)
+        target = found or find_stored_target(ctx, parent, strict=options.strict_templates)
     options = replace(options, tasks=options.tasks or tuple(parent.request["tasks"]))
     target.dag.select(options.tasks)
     refuse_impossible(target.dag, ctx.settings)

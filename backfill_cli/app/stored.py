@@ -53,6 +53,6 @@ def selection_of(row: BackfillRow) -> Selection:
 
 def prepare_stored(ctx: AppContext, row: BackfillRow, options: BackfillOptions, store: Store) -> Prepared:
     """Understand a stored backfill anew: the DAG as it is now, the dates as they were then."""
-    target = find_stored_target(ctx, row)
+    target = find_stored_target(ctx, row, strict=options.strict_templates)
     refuse_impossible(target.dag, ctx.settings)
     return Prepared(options, target, selection_of(row), policy_for(options, target.dag, store), row.parent_id)

@@ -54,21 +54,29 @@ def find_target(ctx: AppContext, options: BackfillOptions, store: Store) -> Reso
     return found
 
 
-def find_stored_target(ctx: AppContext, row: BackfillRow) -> Resolved:
-    """Return the DAG of a stored backfill, found as it was found then. Raises InputError."""
+def find_stored_target(ctx: AppContext, row: BackfillRow, *, strict: bool = False) -> Resolved:
+    """Return the DAG of a stored backfill, found as it was found then.
+
+    Args:
+        strict: `--strict-templates` is given now; it adds to what was asked then.
+
+    Raises:
+        InputError: It cannot be found or loaded.
+    """
     from backfill_cli.loader import resolve
 
     target = str(row.request["target"])
     if target.startswith(resolve.DEFINITION):
-        return resolve.resolve_definition(target.removeprefix(resolve.DEFINITION), settings=ctx.settings)
-    if not target:
+        found = resolve.resolve_definition(target.removeprefix(resolve.DEFINITION), settings=ctx.settings)
+    elif target:
+        found = resolve.resolve_dag(target, settings=ctx.settings)
+    else:
         raise NotFoundError(
             f"DAG '{row.dag_id}' of {row.backfill_id} was made in Python and is in no file",
             hint="run it from the program that made it, or write it into a DAG file",
             code="dag-in-process",
         )
-    found = resolve.resolve_dag(target, settings=ctx.settings)
-    if row.request["strict_templates"]:
+    if strict or row.request["strict_templates"]:
         found = replace(found, dag=replace(found.dag, strict_templates=True))
     return found
 

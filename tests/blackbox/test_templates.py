@@ -135,6 +135,19 @@ def test_strict_templates_refuse_before_anything_runs(project: Project) -> None:
     project.bfill("run", "--dag", "shell", *DAY, "--conf", "region=eu").exits(0)
 
 
+@pytest.mark.parametrize("named", [("--command", "false {{ nothing }}", "--schedule", "@daily"), ("--dag", "shell")])
+def test_strict_templates_given_with_a_stored_backfill_count(project: Project, named: tuple[str, ...]) -> None:
+    shell(project, "false {{ nothing }}")
+    planned = project.bfill("plan", *named, *DAY, "--json").exits(0).data["backfill_id"]
+    with project.unchanged():
+        project.bfill("run", planned, "--strict-templates").says(3, "nothing")
+        project.bfill("run", "--strict-templates").says(3, "nothing")
+    project.bfill("run", planned).exits(1)
+    with project.unchanged():
+        project.bfill("rerun-failed", "--strict-templates").says(3, "nothing")
+        project.bfill("rerun-failed", planned, "--strict-templates").says(3, "nothing")
+
+
 @pytest.mark.parametrize("option", ["cwd='/{{ nothing }}'", "env={'A': '{{ nothing }}'}"])
 def test_every_template_of_a_shell_task_is_looked_at_before_it_runs(project: Project, option: str) -> None:
     project.write(
