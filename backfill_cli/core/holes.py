@@ -29,7 +29,11 @@ class Trust(StrEnum):
 
 
 class References(NamedTuple):
-    """Names a template uses. `optional` ones stand before `default(…)` or `is defined` and may be missing."""
+    """Names a template uses.
+
+    `optional` ones stand before `default(…)` or `is defined` and may be missing; `required` ones are looked at by an
+    outermost `{% if %}` or `{% for %}` whatever the values are, so that the template fails without them.
+    """
 
     names: frozenset[str] = frozenset()
     conf: frozenset[str] = frozenset()
@@ -39,6 +43,7 @@ class References(NamedTuple):
     xcoms: frozenset[tuple[str, str]] = frozenset()
     attributes: frozenset[tuple[str, str]] = frozenset()
     optional: frozenset[str] = frozenset()
+    required: frozenset[str] = frozenset()
 
 
 class Hole(NamedTuple):

@@ -1,7 +1,7 @@
 """What `plan` says about a template before anything runs: names that nothing knows, with the nearest one.
 
 Owns the notes and their codes: `unknown-macro` and `missing-conf`, `-param`, `-variable`, `-connection`, `-xcom`.
-Refusals (syntax, unsafe places) are `MacroError`s of `compile_field`, not notes.
+Refusals are `MacroError`s, not notes: syntax and unsafe places by `compile_field`, unknown names in `{% %}` here.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from backfill_cli.core.problems import Problem
 from backfill_cli.core.templates import Place, compile_field
 from backfill_cli.core.views import DagRunView, DagView, TaskView, Variables
 from backfill_cli.core.xcoms import TaskInstanceView
+from backfill_cli.errors import MacroError
 
 _VIEWS: Final = {
     "macros": Macros.template_names,
@@ -49,16 +50,20 @@ def lint_field(
         upstream_ids: Tasks whose XComs exist by then.
 
     Raises:
-        MacroError: The template does not compile, or a value stands where no quoting is safe.
+        MacroError: The template does not compile, a value stands where no quoting is safe, or a `{% %}` cannot do
+            without a name that nothing knows.
     """
     field = compile_field(text, place)
     used = field.references
     params = None if conf_keys is None else {*param_keys, *conf_keys}
     unknown = sorted(field.unknown_macros(frozenset(known)) - used.optional)
-    notes = [_note("unknown-macro", name, "there is no macro", name, known) for name in unknown]
+    notes = []
+    for name in unknown:
+        note = _note("unknown-macro", name, "there is no macro", name, known)
+        notes.append(_unless_required(note, {name}, used.required))
     for base, attribute in sorted(used.attributes):
         if attribute not in _VIEWS[base] and f"{base}.{attribute}" not in used.optional:
-            notes.append(_unknown_attribute(base, attribute))
+            notes.append(_unless_required(_unknown_attribute(base, attribute), {f"{base}.{attribute}"}, used.required))
     checks: tuple[tuple[str, str, str, Iterable[str], Collection[str] | None], ...] = (
         ("missing-conf", "conf", "the conf has no key", used.conf, conf_keys),
         ("missing-param", "params", "there is no param", used.params, params),
@@ -67,9 +72,10 @@ def lint_field(
     )
     for code, prefix, what, names, present in checks:
         for name in sorted(names) if present is not None else ():
-            optional = {f"{prefix}.{name}", f"dag_run.{prefix}.{name}", f"var.json.{name}"}
-            if present is not None and name not in present and not optional & used.optional:
-                notes.append(_note(code, f"{prefix}.{name}", what, name, present))
+            spelled = {f"{prefix}.{name}", f"dag_run.{prefix}.{name}", f"var.json.{name}"}
+            if present is not None and name not in present and not spelled & used.optional:
+                note = _note(code, f"{prefix}.{name}", what, name, present)
+                notes.append(_unless_required(note, spelled, used.required))
     if upstream_ids is not None:
         notes += _xcom_notes(used.xcoms, upstream_ids)
     return notes
@@ -79,6 +85,13 @@ def _note(code: str, written: str, what: str, name: str, known: Collection[str])
     near = get_close_matches(name, sorted(known), n=1, cutoff=0.6)
     hint = f"did you mean '{near[0]}'?" if near else _FALLBACK_HINTS[code].format(name=name)
     return Problem(code, f"'{{{{ {written} }}}}' stays as written: {what} '{name}'", hint)
+
+
+def _unless_required(note: Problem, spelled: Collection[str], required: frozenset[str]) -> Problem:
+    """Return the note, or refuse: in `{% %}` nothing can stay as written."""
+    for name in required.intersection(spelled):
+        raise MacroError(f"'{name}' in {{% %}} is undefined", hint=note.hint, code=note.code)
+    return note
 
 
 _FALLBACK_HINTS: Final = {

@@ -131,7 +131,39 @@ def references_of(tree: nodes.Template, assigned: frozenset[str]) -> References:
         **{kind: frozenset(names) for kind, names in found.items()},
         xcoms=frozenset(xcoms),
         attributes=frozenset(attributes),
+        required=frozenset(_required(tree)),
     )
+
+
+def _required(tree: nodes.Template) -> Iterator[str]:
+    """Dotted names that the outermost `{% if %}` and `{% for %}` always look at.
+
+    Not those in their bodies, in `elif`, or behind `and`, `or`, `if … else`: what stands before may keep them away.
+    """
+    for node in tree.body:
+        if isinstance(node, nodes.If):
+            yield from _always_evaluated(node.test)
+        elif isinstance(node, nodes.For):
+            yield from _always_evaluated(node.iter)
+
+
+def _always_evaluated(node: nodes.Node) -> Iterator[str]:
+    match node:
+        case nodes.And() | nodes.Or():
+            yield from _always_evaluated(node.left)
+        case nodes.CondExpr():
+            yield from _always_evaluated(node.test)
+        case nodes.Compare():  # a < b < c looks at c only when a < b
+            yield from _always_evaluated(node.expr)
+            yield from _always_evaluated(node.ops[0])
+        case nodes.Filter() if node.name in ("default", "d"):
+            pass
+        case nodes.Test() if node.name in ("defined", "undefined"):
+            pass
+        case _:
+            yield ".".join(_path(node))
+            for child in node.iter_child_nodes():
+                yield from _always_evaluated(child)
 
 
 def _path(node: nodes.Node) -> tuple[str, ...]:

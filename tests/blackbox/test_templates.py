@@ -135,6 +135,14 @@ def test_strict_templates_refuse_before_anything_runs(project: Project) -> None:
     project.bfill("run", "--dag", "shell", *DAY, "--conf", "region=eu").exits(0)
 
 
+@pytest.mark.parametrize("block", ["{% if dss %}echo{% endif %}", "{% for one in conf.files %}echo{% endfor %}"])
+def test_an_undefined_name_in_a_block_is_refused_before_anything_runs(project: Project, block: str) -> None:
+    shell(project, block)
+    with project.unchanged():
+        project.bfill("plan", "--dag", "shell", *DAY).says(3, "dags/shell.py:", "undefined")
+        project.bfill("run", "--dag", "shell", *DAY).says(3, "dags/shell.py:", "undefined")
+
+
 @pytest.mark.parametrize("named", [("--command", "false {{ nothing }}", "--schedule", "@daily"), ("--dag", "shell")])
 def test_strict_templates_given_with_a_stored_backfill_count(project: Project, named: tuple[str, ...]) -> None:
     shell(project, "false {{ nothing }}")

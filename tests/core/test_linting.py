@@ -68,6 +68,41 @@ def test_variables_connections_and_xcoms_are_checked_when_their_names_are_given(
     ]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{% if dss %}{% endif %}",
+        "{% if not conf.k %}{% endif %}",
+        "{% if dag_run.conf.k == 'a' and ds %}{% endif %}",
+        "{% for one in params['k'] %}{% endfor %}",
+        "{% if macros.ds_ad(ds, 1) > ds %}{% endif %}",
+        "{% if var.json.k | length > 1 %}{% endif %}",
+    ],
+)
+def test_an_unknown_name_that_a_block_cannot_do_without_is_refused(text: str) -> None:
+    with pytest.raises(MacroError, match=r"in \{% %\} is undefined"):
+        notes(text, variable_names=())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{% if 'k' in conf and conf.k %}{% endif %}",
+        "{% if 'k' in conf %}{% if conf.k %}{% endif %}{% endif %}",
+        "{% if ds > '2024' %}{% elif conf.k %}{% endif %}",
+        "{% if (conf.k if 'k' in conf else 1) == 1 %}{% endif %}",
+        "{% if ds == ts == conf.k %}{% endif %}",
+    ],
+)
+def test_a_name_that_a_block_may_never_look_at_is_only_noted(text: str) -> None:
+    assert [code for code, _ in notes(text)] == ["missing-conf"]
+
+
+def test_a_block_looks_at_no_conf_that_each_run_has_of_its_own() -> None:
+    assert notes("{% if conf.k and params.p %}{% endif %}", conf_keys=None) == []
+    assert notes("{% if conf.k is defined or conf.k | default('') %}{% endif %}") == []
+
+
 def test_refusals_are_errors_not_notes() -> None:
     with pytest.raises(MacroError):
         lint_field("eval {{ conf.x }}", Place.SHELL, conf_keys={"x"})
