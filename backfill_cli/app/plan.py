@@ -7,7 +7,7 @@ Owns the way from options to a `PlanResult`. A dry run, a stored plan and a real
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from hashlib import sha256
@@ -24,7 +24,7 @@ from backfill_cli.core.problems import Problem
 from backfill_cli.core.ranges import Selection
 from backfill_cli.core.records import Action, PlanRow, RunRow
 from backfill_cli.core.results import PlanResult
-from backfill_cli.errors import UsageProblem
+from backfill_cli.errors import InputError, UsageProblem
 
 if TYPE_CHECKING:
     from backfill_cli.core.graph import Dag
@@ -110,7 +110,7 @@ def policy_for(options: BackfillOptions, dag: Dag, store: Store) -> Policy:
 
 
 def check_options(options: BackfillOptions) -> None:
-    """Refuse what no DAG could make right. Raises UsageProblem."""
+    """Refuse what no DAG could make right. Raises UsageProblem, InputError."""
     for name, when in (("start_date", options.start_date), ("end_date", options.end_date)):
         if when is not None and not isinstance(when, date):
             raise UsageProblem(
@@ -118,6 +118,7 @@ def check_options(options: BackfillOptions) -> None:
                 hint=f"give a date or datetime: {name}=date(2024, 1, 31)",
                 code="bad-date",
             )
+    _check_conf(options.conf)
     unknown = options.reprocess - REPROCESS
     if unknown:
         raise UsageProblem(
@@ -133,6 +134,19 @@ def check_options(options: BackfillOptions) -> None:
             hint="run failed tasks again with rerun_failed, or everything with reset_dag_run",
             code="rerun-reset-conflict",
         )
+
+
+def _check_conf(conf: object) -> None:
+    """Refuse a conf that the store could not keep. The command line has read JSON; a program may give anything."""
+    if conf is None:
+        return
+    hint = 'give a dict of what JSON can hold: conf={"region": "eu"}'
+    if not isinstance(conf, Mapping):
+        raise InputError(f"conf must be a mapping, and is a {type(conf).__name__}", hint=hint, code="bad-conf")
+    try:
+        json.dumps(dict(conf), sort_keys=True, allow_nan=False, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(f"conf is not JSON: {error}", hint=hint, code="bad-conf") from error
 
 
 def preview(ctx: AppContext, prepared: Prepared, store: Store, *, dry_run: bool) -> PlanResult:
@@ -156,9 +170,7 @@ def preview(ctx: AppContext, prepared: Prepared, store: Store, *, dry_run: bool)
         head=summary.head,
         tail=summary.tail,
         rows=_rows_again(ctx, prepared),
-        estimate=estimate(
-            dag, summary.to_run, parallel=parallel, durations=durations, pools=ctx.settings.pools
-        ),
+        estimate=estimate(dag, summary.to_run, parallel=parallel, durations=durations, pools=ctx.settings.pools),
         warnings=_problems(ctx, prepared, summary, watch, store),
         parallel=options.max_parallel_runs,
         backwards=selection.backwards,

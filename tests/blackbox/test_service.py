@@ -141,6 +141,14 @@ def test_conf_reaches_the_tasks_and_stays_with_the_run(service: BackfillService,
     assert inside.xcoms("conf") == {("only", "return_value"): "eu"}
 
 
+@pytest.mark.parametrize("conf", [["region"], {"a": {1}}, {"a": float("nan")}, {"a": "\udc80"}, {1: "a", "b": 2}])
+def test_a_conf_that_json_cannot_hold_is_refused(service: BackfillService, conf: Any) -> None:
+    with pytest.raises(BfillError, match="conf") as caught:
+        service.backfill(BackfillOptions(dag=made(), conf=conf, **DAYS))
+    assert (caught.value.exit_code, caught.value.code) == (3, "bad-conf")
+    assert caught.value.hint
+
+
 def test_dag_id_takes_all_forms_of_dag(service: BackfillService, inside: Project, sales: Path) -> None:
     for form in ("sales", "dags/sales.py", "dags/sales.py:sales", str(sales)):
         preview = service.backfill(BackfillOptions(dag_id=form, dry_run=True, **DAYS))
