@@ -31,25 +31,33 @@ def list_all(ctx: AppContext) -> DagsResult:
 
 def validate(ctx: AppContext, targets: Sequence[str]) -> DagsResult:
     """Return what is wrong with these DAGs, or with all of the dags folders; exit code 3 when anything is."""
-    from backfill_cli.app.warnings import refuse_impossible, template_problems
-
-    if not targets:
-        listed = list_all(ctx)
-        infos = list(listed.dags)
-    else:
-        infos = []
-        for target in targets:
-            try:
-                with ctx.store(write=False) as store:
-                    found = find_target(ctx, BackfillOptions(dag_id=target), store)
-                refuse_impossible(found.dag, ctx.settings)
-                if found.dag.strict_templates:  # the conf comes with the command that runs it
-                    deque(template_problems(found.dag, ctx.settings, BackfillOptions(), keeps_conf=True), maxlen=0)
-                infos.append(_info(ctx, found.dag, None, found.path, found.warnings))
-            except BfillError as error:
-                infos.append(_info(ctx, None, error, target))
+    infos = [_checked(ctx, target) for target in targets or _all_targets(ctx)]
     broken = any(one.error is not None for one in infos)
     return DagsResult(infos, folders=[str(one) for one in ctx.settings.dags], exit_code=3 if broken else 0)
+
+
+def _all_targets(ctx: AppContext) -> list[str]:
+    """Return what names each DAG of the dags folders, and each file there that does not load."""
+    from backfill_cli.loader.folders import list_dags
+
+    return [
+        str(one.path) if isinstance(one.dag, BfillError) else f"{one.path}:{one.dag.dag_id}"
+        for one in list_dags(ctx.settings)
+    ]
+
+
+def _checked(ctx: AppContext, target: str) -> DagInfo:
+    from backfill_cli.app.warnings import refuse_impossible, template_problems
+
+    try:
+        with ctx.store(write=False) as store:
+            found = find_target(ctx, BackfillOptions(dag_id=target), store)
+        refuse_impossible(found.dag, ctx.settings)
+        if found.dag.strict_templates:  # the conf comes with the command that runs it
+            deque(template_problems(found.dag, ctx.settings, BackfillOptions(), keeps_conf=True), maxlen=0)
+        return _info(ctx, found.dag, None, found.path, found.warnings)
+    except BfillError as error:
+        return _info(ctx, None, error, target)
 
 
 def show(ctx: AppContext, target: str) -> DagResult:

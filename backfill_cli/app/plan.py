@@ -243,12 +243,12 @@ def _rows_again(ctx: AppContext, prepared: Prepared) -> Callable[[], Iterator[Pl
 def plan(ctx: AppContext, options: BackfillOptions) -> PlanResult:
     """Return the plan; unless it is a dry run, store it as a `planned` backfill and say its id.
 
-    Planning the same selection again replaces the stored plan. An empty plan is not stored.
+    Planning the same selection again replaces the stored plan. A plan with nothing to run is not stored.
     """
     with ctx.store(write=False) as store:
         prepared = prepare(ctx, options, store)
         result = preview(ctx, prepared, store, dry_run=options.dry_run)
-    if options.dry_run or not result.total:
+    if options.dry_run or not result.to_run:
         return result
     from backfill_cli.app.claiming import store_plan
 

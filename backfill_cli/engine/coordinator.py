@@ -23,7 +23,9 @@ from backfill_cli.core.machine import BackfillMachine, Step, Submission
 from backfill_cli.core.ports import AttemptReport, Clock, DagRef, Invocation, Listener, Store
 from backfill_cli.core.progress import OpenRun, RunSpec
 from backfill_cli.core.records import Claim
-from backfill_cli.core.states import Outcome
+from backfill_cli.core.states import Outcome, TaskState
+from backfill_cli.core.work import PythonWork
+from backfill_cli.core.xcoms import RETURN_VALUE
 from backfill_cli.engine.attempt import Bench
 from backfill_cli.engine.backends import Backend
 from backfill_cli.engine.callbacks import DagCallbacks
@@ -109,6 +111,7 @@ class Coordinator:
         self._listeners = listeners
         self._abort_at: float | None = None
         self._leave_at: float | None = None
+        self._returning: dict[str, tuple[str, ...]] = {}
         self._look_at = 0.0
         self._linger_s = 0.0
 
@@ -198,17 +201,41 @@ class Coordinator:
             submission.spent,
             self._claim.backfill_id,
             run.conf,
-            self._xcoms_of(run),
+            self._xcoms_of(run, task_id),
             submission.previous_success,
             f"{self._logs}/{self._dag_ref.dag_id}/{name}/{task_id}.{try_number}.log",
         )
 
-    def _xcoms_of(self, run: OpenRun) -> dict[str, dict[str, str]]:
-        """Return a copy, tasks in DAG order: the machine goes on filling its own while the worker reads."""
-        if not run.xcoms:
+    def _xcoms_of(self, run: OpenRun, task_id: str) -> dict[str, dict[str, str]]:
+        """Return a copy, tasks in DAG order: the machine goes on filling its own while the worker reads.
+
+        A Python task that returned None is not stored, which would cost a row a task; to those behind it its result is
+        null all the same, not missing. It stands first: a pull that names no task takes the last that pushed something.
+        """
+        silent = [
+            one
+            for one in self._returning_before(task_id)
+            if RETURN_VALUE not in run.xcoms.get(one, ()) and run.instances[one].state is TaskState.SUCCESS
+        ]
+        if not run.xcoms and not silent:
             return {}
+        found: dict[str, dict[str, str]] = {one: {RETURN_VALUE: "null"} for one in silent}
         place = self.machine.dag.position
-        return {task_id: dict(run.xcoms[task_id]) for task_id in sorted(run.xcoms, key=lambda one: place.get(one, -1))}
+        for one in sorted(run.xcoms, key=lambda name: place.get(name, -1)):
+            found[one] = {**found.pop(one, {}), **run.xcoms[one]}
+        return found
+
+    def _returning_before(self, task_id: str) -> tuple[str, ...]:
+        """Return the Python tasks before a task whose result is pushed; looked up once a task."""
+        known = self._returning.get(task_id)
+        if known is None:
+            before = self.machine.dag.ancestors(task_id)
+            known = self._returning[task_id] = tuple(
+                task.task_id
+                for task in self.machine.dag.tasks.values()
+                if task.task_id in before and task.do_xcom_push and isinstance(task.work, PythonWork)
+            )
+        return known
 
     def _listen(self, wake_at: int | None) -> None:
         """Wait for something to happen, then take all that has happened by now, and what comes right behind it."""

@@ -88,3 +88,20 @@ def test_rerun_failed_has_nothing_to_do_where_nothing_has_failed(folder: Path) -
     assert not (folder / "store.db").exists()
     run(folder, 1, 1)
     assert service(folder).rerun_failed(BackfillOptions(dag_id="sales.py")).dag_id == "sales"
+
+
+def test_validate_alone_checks_as_much_as_validate_with_a_name(folder: Path) -> None:
+    (folder / "dags").mkdir()
+    text = DAG_FILE.replace("@task\n", "@task(pool='warehous')\n")
+    (folder / "dags" / "sales.py").write_text(text)
+    (one,) = service(folder).validate().dags
+    assert (one.code, one.error) == ("unknown-pool", "task 'load' uses pool 'warehous', which does not exist")
+
+
+def test_a_plan_with_nothing_to_run_is_not_stored(folder: Path) -> None:
+    """Stored, a bare `bfill run` would find two that wait, or one that does nothing."""
+    run(folder, 1, 1)
+    options = BackfillOptions(dag_id="sales.py", start_date=date(2024, 1, 1), end_date=date(2024, 1, 1))
+    plan = service(folder).plan(options)
+    assert (plan.to_run, plan.backfill_id) == (0, None)
+    assert len(service(folder).status(BackfillOptions()).backfills) == 1
