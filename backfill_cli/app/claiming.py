@@ -16,7 +16,7 @@ from backfill_cli.app.history import liveness
 from backfill_cli.app.ids import new_backfill_id
 from backfill_cli.app.plan import Prepared
 from backfill_cli.app.recovering import recover_dead_owners
-from backfill_cli.app.trail import conf_details, record
+from backfill_cli.app.trail import command_of, conf_details, record
 from backfill_cli.core.instants import iso
 from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.planning import HELD
@@ -52,13 +52,7 @@ def store_plan(ctx: AppContext, prepared: Prepared, result: PlanResult, store: S
     """Store a plan as a `planned` backfill, in place of an earlier plan of the same; returns its id."""
 
     def work(writer: Writer) -> str:
-        row = _new_row(ctx, prepared, result, writer)
-        for old in writer.backfills(
-            dag_id=row.dag_id, identity=row.identity, states=[BackfillState.PLANNED], limit=1_000
-        ):
-            writer.drop_backfill(old.backfill_id)
-        _register(ctx, prepared.target, writer)
-        writer.add_backfill(row, prepared.rows(_past(prepared, writer)))
+        row = _add(ctx, prepared, result, writer)
         record(
             ctx,
             writer,
@@ -84,18 +78,12 @@ def claim_new(ctx: AppContext, prepared: Prepared, result: PlanResult, me: Me, s
         lost = recover_dead_owners(ctx, writer)
         fresh = _with_liveness(prepared, writer)
         refuse_overlap(writer, fresh.dag.dag_id, fresh.rows(_past(fresh, writer)))
-        row = _new_row(ctx, fresh, result, writer)
-        for old in writer.backfills(
-            dag_id=row.dag_id, identity=row.identity, states=[BackfillState.PLANNED], limit=1_000
-        ):
-            writer.drop_backfill(old.backfill_id)
-        _register(ctx, fresh.target, writer)
-        writer.add_backfill(row, fresh.rows(_past(fresh, writer)))
+        row = _add(ctx, fresh, result, writer)
         _take(ctx, writer, row, me)
         record(
             ctx,
             writer,
-            _verb(prepared.options),
+            command_of(prepared.options),
             row.backfill_id,
             outcome="started",
             reason=prepared.options.reason,
@@ -128,14 +116,13 @@ def claim_stored(
         if now.first is not None and now.last is not None:
             refuse_overlap(writer, now.dag_id, _pending(writer, now.backfill_id), besides=now.backfill_id)
         _register(ctx, target, writer)
-        verb = _verb(options)
         _take(ctx, writer, now, me)
         _note_done_elsewhere(writer, Claim(me.owner, now.backfill_id, now.dag_id, target.dag.version), now)
         writer.set_backfill(now.backfill_id, version=target.dag.version, ended_at=None, reason=None)
         record(
             ctx,
             writer,
-            verb,
+            command_of(options),
             now.backfill_id,
             outcome="started" if now.state is BackfillState.PLANNED else "resumed",
             reason=options.reason,
@@ -162,6 +149,16 @@ def _note_done_elsewhere(writer: Writer, claim: Claim, row: BackfillRow) -> None
         good = sum(1 for one in outcomes if one.outcome is RunState.SUCCESS)
         counts = Counts(row.completed + good, row.failed + len(outcomes) - good)
         writer.save(claim, Batch(outcomes=outcomes, counts=counts))
+
+
+def _add(ctx: AppContext, prepared: Prepared, result: PlanResult, writer: Writer) -> BackfillRow:
+    """Store a new backfill with its dates, in place of a plan of the same."""
+    row = _new_row(ctx, prepared, result, writer)
+    for old in writer.backfills(dag_id=row.dag_id, identity=row.identity, states=[BackfillState.PLANNED], limit=1_000):
+        writer.drop_backfill(old.backfill_id)
+    _register(ctx, prepared.target, writer)
+    writer.add_backfill(row, prepared.rows(_past(prepared, writer)))
+    return row
 
 
 def _with_liveness(prepared: Prepared, writer: Writer) -> Prepared:
@@ -253,10 +250,6 @@ def what_moved(plan: PlanResult, stored: BackfillRow) -> str | None:
 
 def _counts(counts: Mapping[Action, int]) -> str:
     return ", ".join(f"{count} {action}" for action, count in counts.items()) or "nothing"
-
-
-def _verb(options: BackfillOptions) -> str:
-    return "rerun-failed" if options.rerun_failed else "run"
 
 
 def _register(ctx: AppContext, target: Resolved, writer: Writer) -> None:

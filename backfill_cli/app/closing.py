@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.outcomes import date_result, failure_groups
 from backfill_cli.app.recovering import give_back
-from backfill_cli.app.trail import record
+from backfill_cli.app.trail import command_of, record
 from backfill_cli.core.auditing import attempts_digest
 from backfill_cli.core.machine import BackfillMachine
 from backfill_cli.core.options import BackfillOptions
@@ -62,7 +62,7 @@ def close_backfill(
         head = record(
             ctx,
             writer,
-            "rerun-failed" if options.rerun_failed else "run",
+            command_of(options),
             row.backfill_id,
             outcome=str(state),
             reason=options.reason,

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from backfill_cli.core.auditing import canonical
 from backfill_cli.core.context import PreviousSuccess
 from backfill_cli.core.ports import Reader, Store
 from backfill_cli.core.progress import RunSpec
@@ -39,7 +40,7 @@ class StoreFeed:
         self._is_done = False
         conf = row.request.get("conf")
         self._conf: Mapping[str, Any] | None = conf
-        self._conf_text = _conf_text(conf or {})
+        self._conf_text = canonical(conf or {})
         first = row.last if self._backwards else row.first
         self._ignored = first if row.request.get("ignore_first_depends_on_past") else None
 
@@ -144,7 +145,3 @@ class _Page:
 def _did_not_do(one: InstanceRow) -> bool:
     """Whether a task instance of a failed run has not done its work: failed itself, or cut off by dagrun_timeout."""
     return one.state in FAILURES or (one.state is TaskState.SKIPPED and one.reason == "dagrun_timeout")
-
-
-def _conf_text(conf: Mapping[str, Any]) -> str:
-    return json.dumps(dict(conf), sort_keys=True, separators=(",", ":"))

@@ -17,7 +17,9 @@ from backfill_cli.app.commands import asked_range, command_line
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.history import history, liveness
 from backfill_cli.app.targets import find_selection, find_target
+from backfill_cli.app.trail import command_of
 from backfill_cli.app.warnings import moved_warnings, refuse_impossible, warnings_for
+from backfill_cli.core.auditing import canonical
 from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.planning import REPROCESS, PlanSummary, Policy, estimate, plan_rows, summarise
 from backfill_cli.core.problems import Problem
@@ -52,10 +54,15 @@ class Prepared:
         return self.dag.part(self.dag.select(self.options.tasks)) if self.options.tasks else self.dag
 
     @property
+    def parallel(self) -> int:
+        """How many dag_runs are open together: what was asked for, as far as the DAG allows it."""
+        return min(self.options.max_parallel_runs, self.dag.max_active_runs)
+
+    @property
     def conf_text(self) -> str | None:
         """The conf asked for, as it is stored; None when none was given."""
         conf = self.options.conf
-        return None if conf is None else json.dumps(dict(conf), sort_keys=True, separators=(",", ":"))
+        return None if conf is None else canonical(dict(conf))
 
     @property
     def identity(self) -> str:
@@ -159,7 +166,6 @@ def preview(ctx: AppContext, prepared: Prepared, store: Store, *, dry_run: bool)
     if selection.backwards:
         first, last = last, first
     durations = store.read(lambda reader: reader.durations(dag.dag_id))
-    parallel = min(options.max_parallel_runs, dag.max_active_runs)
     return PlanResult(
         dag=dag,
         first=first,
@@ -170,12 +176,14 @@ def preview(ctx: AppContext, prepared: Prepared, store: Store, *, dry_run: bool)
         head=summary.head,
         tail=summary.tail,
         rows=_rows_again(ctx, prepared),
-        estimate=estimate(dag, summary.to_run, parallel=parallel, durations=durations, pools=ctx.settings.pools),
+        estimate=estimate(
+            dag, summary.to_run, parallel=prepared.parallel, durations=durations, pools=ctx.settings.pools
+        ),
         warnings=_problems(ctx, prepared, summary, watch, store),
         parallel=options.max_parallel_runs,
         backwards=selection.backwards,
         dry_run=dry_run,
-        next_command=command_line("rerun-failed" if options.rerun_failed else "run", options),
+        next_command=command_line(command_of(options), options),
     )
 
 

@@ -81,10 +81,9 @@ def _run_claimed(
 
     dag, row = job.prepared.part, claimed.row
     workers = job.options.workers or ctx.settings.workers
-    parallel = min(job.options.max_parallel_runs, dag.max_active_runs)
     machine = BackfillMachine(
         dag,
-        Limits(parallel, workers, pool_sizes(ctx, store)),
+        Limits(job.prepared.parallel, workers, pool_sizes(ctx, store)),
         backfill_id=row.backfill_id,
         owner=me.owner,
         total=row.total - row.skipped,
@@ -118,8 +117,7 @@ def _run_claimed(
     closed, head = close_backfill(ctx, machine, job.options, row, me.owner, stopped, claimed.lost, store)
     for listener in listeners:
         listener.on_end()
-    problems = tuple(problem for problem in job.plan.warnings)
-    return result_of(ctx, dag, closed, stopped, claimed.lost, head, problems, store)
+    return result_of(ctx, dag, closed, stopped, claimed.lost, head, tuple(job.plan.warnings), store)
 
 
 def _loop(ctx: AppContext, coordinator: Coordinator) -> Stopped | None:
@@ -172,7 +170,7 @@ def _tell_start(listeners: Sequence[Listener], job: Job, row: BackfillRow) -> No
         row.first or 0,
         row.last or 0,
         row.total - row.skipped,
-        min(job.options.max_parallel_runs, dag.max_active_runs),
+        job.prepared.parallel,
         row.started_at or 0,
         {task_id: task.retry.retries + 1 for task_id, task in dag.tasks.items()},
     )

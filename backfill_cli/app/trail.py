@@ -11,6 +11,7 @@ from typing import Any
 from backfill_cli.app.actor import host_name, mask_conf, origin, user_name
 from backfill_cli.app.context import AppContext
 from backfill_cli.core.auditing import canonical, head_text, next_entry
+from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.ports import Writer
 
 
@@ -38,6 +39,11 @@ def record(
     )
     writer.add_audit(entry)
     return head_text((entry.seq, entry.hash))
+
+
+def command_of(options: BackfillOptions) -> str:
+    """Return the command that runs these options: the action of its entries."""
+    return "rerun-failed" if options.rerun_failed else "run"
 
 
 def conf_details(conf: Mapping[str, Any] | None) -> dict[str, Any]:
