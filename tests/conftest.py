@@ -17,6 +17,11 @@ GOLDEN = Path(__file__).parent / "golden"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite the files in tests/golden")
+    # For tests/promises; pytest takes options from this file alone.
+    parser.addoption("--long", action="store_true", help="as many trials of each promise as docs/promises.md speaks of")
+    parser.addoption("--trials", type=int, help="this many trials of each promise")
+    parser.addoption("--seed", type=int, default=1, help="of the first trial: what a failure says, to replay it")
+    parser.addoption("--figures", help="write what the tests of the promises saw to this file, as JSON")
 
 
 @pytest.fixture

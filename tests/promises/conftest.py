@@ -1,0 +1,64 @@
+"""The tests of what bfill promises: how many trials, from which seed, and the figures they show.
+
+A few trials of each run with every other test; `--long` runs as many as docs/promises.md speaks of. A failure says how
+to replay the trial it was seen in.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from blackbox.conftest import bfill, forker, inside, new_project, project, sales
+
+from promises.harness import Trials
+
+__all__ = ["bfill", "forker", "inside", "new_project", "project", "sales"]
+
+_TRIALS = pytest.StashKey[Trials]()
+_FIGURES = pytest.StashKey[list[dict[str, Any]]]()
+
+
+@pytest.fixture
+def trials(request: pytest.FixtureRequest) -> Trials:
+    """The trials of this test, as `@pytest.mark.promise(number, short=…, long=…)` says, or `--trials`, `--seed`."""
+    mark = request.node.get_closest_marker("promise")
+    assert mark is not None, (
+        "a test with trials says which promise it is about: @pytest.mark.promise(1, short=60, long=1000)"
+    )
+    option = request.config.getoption
+    count = option("--trials") or mark.kwargs["long" if option("--long") else "short"]
+    made = request.node.stash[_TRIALS] = Trials(count, option("--seed"))
+    return made
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    report: Any = yield
+    mark = item.get_closest_marker("promise")
+    trials = item.stash.get(_TRIALS, None)
+    if report.failed and trials is not None and trials.current is not None:
+        again = f"python -m pytest '{item.nodeid}' --trials 1 --seed {trials.current.seed}"
+        report.sections.append(("replay", f"trial {trials.current.number}, seed {trials.current.seed}: {again}"))
+    # A skipped test is a figure too: nobody should think it was shown.
+    if mark is not None and (report.when == "call" or report.skipped):
+        figure = {
+            "promise": mark.args[0],
+            "test": item.nodeid,
+            "outcome": report.outcome,
+            "trials": trials.count if trials else 1,
+            "seconds": round(report.duration, 1),
+            "seen": dict(trials.seen) if trials else {},
+        }
+        item.config.stash.setdefault(_FIGURES, []).append(figure)
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    path = session.config.getoption("--figures")
+    if path:
+        figures = session.config.stash.get(_FIGURES, [])
+        Path(path).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
