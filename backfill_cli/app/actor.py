@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from backfill_cli.core.masking import LOOKS_SECRET, MASK
+
 CI_JOBS = {
     "GITHUB_ACTIONS": ("github", ("GITHUB_REPOSITORY", "GITHUB_WORKFLOW", "GITHUB_RUN_ID", "GITHUB_ACTOR")),
     "GITLAB_CI": ("gitlab", ("CI_PROJECT_PATH", "CI_PIPELINE_ID", "CI_JOB_ID", "GITLAB_USER_LOGIN")),
@@ -21,11 +23,6 @@ CI_JOBS = {
     "CIRCLECI": ("circleci", ("CIRCLE_PROJECT_REPONAME", "CIRCLE_BUILD_NUM")),
     "CI": ("ci", ()),
 }
-
-SECRET_WORDS = re.compile(r"passw|secret|token|api_?key|credential|private", re.IGNORECASE)
-"""Names whose values are masked wherever they are shown, unless they are `secret:` references."""
-
-MASK = "***"
 
 
 def user_name(environ: Mapping[str, str]) -> str:
@@ -80,7 +77,7 @@ def _mask_argument(argument: str) -> str:
         except ValueError:
             return argument
     key, equals, value = argument.partition("=")
-    return f"{key}={MASK}" if equals and SECRET_WORDS.search(key) and not value.startswith("secret:") else argument
+    return f"{key}={MASK}" if equals and LOOKS_SECRET.search(key) and not value.startswith("secret:") else argument
 
 
 def mask_conf(value: Any) -> Any:
@@ -96,4 +93,4 @@ def secret_keys(conf: Mapping[str, Any]) -> list[str]:
 
 
 def _is_secret(key: str, value: Any) -> bool:
-    return bool(SECRET_WORDS.search(key)) and not (isinstance(value, str) and value.startswith("secret:"))
+    return bool(LOOKS_SECRET.search(key)) and not (isinstance(value, str) and value.startswith("secret:"))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from backfill_cli.app.context import Revealed, reveal
+from backfill_cli.app.secrets import learn, revealing
 
 if TYPE_CHECKING:
     from backfill_cli.core.graph import Dag
@@ -25,13 +26,11 @@ class Recipe(NamedTuple):
 
 
 def make_bench(settings: Settings, environ: Mapping[str, str], dag_of: Callable[[DagRef], Dag]) -> Bench:
-    """Return the bench of this process."""
+    """Return the bench of this process. What it reveals is masked from then on in all that this process writes."""
     from backfill_cli.engine.attempt import Bench
-    from backfill_cli.loader.settings import resolve_secret
 
-    def resolve(value: str) -> str:
-        return resolve_secret(value, environ)
-
+    learn(settings, environ)
+    resolve = revealing(environ)
     return Bench(
         dag_of=dag_of,
         variables=Revealed(settings.variables, resolve),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from backfill_cli.app.commands import asked_range, command_line
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.history import history, liveness
+from backfill_cli.app.secrets import refuse_open_secrets
 from backfill_cli.app.targets import find_selection, find_target
 from backfill_cli.app.trail import command_of
 from backfill_cli.app.warnings import moved_warnings, refuse_impossible, warnings_for
@@ -92,6 +93,7 @@ def prepare(ctx: AppContext, options: BackfillOptions, store: Store) -> Prepared
         InputError: The DAG, its templates or its pools are wrong.
     """
     check_options(options)
+    refuse_open_secrets(options)
     target = find_target(ctx, options, store)
     if options.run_backwards and target.dag.waits_on_past:
         raise UsageProblem(

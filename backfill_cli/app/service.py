@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backfill_cli.app.context import AppContext
+from backfill_cli.app.secrets import learn
 from backfill_cli.app.targets import has_selection
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class BackfillService:
             settings = load_settings(Path.cwd(), os.environ, {"store": store and os.fspath(store), "workers": workers})
         elif store is not None:
             settings = replace(settings, store=os.fspath(store))
+        learn(settings, os.environ)
         self._ctx = AppContext(settings, command=tuple(command))
         if clock is not None:
             self._ctx = replace(self._ctx, clock=clock)

@@ -11,6 +11,7 @@ from typing import Any
 from backfill_cli.app.actor import host_name, mask_conf, origin, user_name
 from backfill_cli.app.context import AppContext
 from backfill_cli.core.auditing import canonical, head_text, next_entry
+from backfill_cli.core.masking import SECRETS
 from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.ports import Writer
 
@@ -25,7 +26,7 @@ def record(
     reason: str | None = None,
     details: Mapping[str, Any],
 ) -> str:
-    """Append an entry and return the chain's new head as text."""
+    """Append an entry and return the chain's new head as text. Secrets do not get in, whatever was typed."""
     entry = next_entry(
         writer.audit_head(),
         at=ctx.clock.now_us(),
@@ -33,9 +34,9 @@ def record(
         host=host_name(),
         action=action,
         target=target,
-        reason=reason,
+        reason=None if reason is None else SECRETS.text(reason),
         outcome=outcome,
-        details={**origin(ctx.environ, ctx.command), **details},
+        details=SECRETS.value({**origin(ctx.environ, ctx.command), **details}),
     )
     writer.add_audit(entry)
     return head_text((entry.seq, entry.hash))

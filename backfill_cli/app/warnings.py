@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from backfill_cli.app.actor import secret_keys
+from backfill_cli.app.secrets import references
 from backfill_cli.core.graph import join_hints, near_hint
+from backfill_cli.core.masking import SHORTEST, is_maskable
 from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.pools import DEFAULT_POOL, DEFAULT_POOL_SLOTS, UNLIMITED
 from backfill_cli.core.problems import Problem
@@ -63,6 +65,7 @@ def warnings_for(ctx: AppContext, target: Resolved, options: BackfillOptions, su
         *_capped(dag, options),
         *_too_many(ctx.settings, options, summary),
         *_secrets(options),
+        *_short_secrets(ctx, options),
     ]
 
 
@@ -220,6 +223,18 @@ def _secrets(options: BackfillOptions) -> Iterator[Problem]:
             f"the conf key '{key}' looks secret; its value is masked where it is shown, but kept in the store",
             f"keep it outside: --conf {key}=secret:ENV_NAME reads the environment when a task runs",
         )
+
+
+def _short_secrets(ctx: AppContext, options: BackfillOptions) -> Iterator[Problem]:
+    """Of secrets this process can see now: a reference may well be set only where the tasks run."""
+    values = [*ctx.settings.connections.values(), *ctx.settings.variables.values(), options.conf or {}]
+    for name in dict.fromkeys(references(values)):
+        if ctx.environ.get(name) and not is_maskable(ctx.environ[name]):
+            yield Problem(
+                "short-secret",
+                f"the secret in {name} cannot be told from ordinary text, and is not masked in logs",
+                f"take one of at least {SHORTEST} characters that is no everyday word",
+            )
 
 
 def moved_warnings(target: Resolved, store: Store) -> Iterator[Problem]:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+from backfill_cli.core.masking import SECRETS
 from backfill_cli.errors import BfillError, StoreError, UsageProblem
 
 _SHARED = {"--store", "--conf", "--reason", "--yes", "-y", "--json", "--quiet", "-q", "--verbose", "-v", "--no-color"}
@@ -109,7 +110,7 @@ def _bug(error: Exception, words: list[str]) -> Bug:
     import traceback
     from tempfile import NamedTemporaryFile
 
-    trace = "".join(traceback.format_exception(error))
+    trace = SECRETS.text("".join(traceback.format_exception(error)))
     if "-v" in words or "--verbose" in words:
         sys.stderr.write(trace)
     try:

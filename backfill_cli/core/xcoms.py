@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
+from backfill_cli.core.masking import SECRETS
 from backfill_cli.core.views import View
 from backfill_cli.errors import InputError
 
@@ -45,6 +46,7 @@ def encode_xcom(value: object) -> str:
 
     Raises:
         InputError: (code `xcom`) JSON cannot hold it; the message names the type and the place inside the value.
+            (code `xcom-secret`) A secret stands in it.
     """
     try:
         _check(value, "")
@@ -58,6 +60,13 @@ def encode_xcom(value: object) -> str:
     except UnicodeEncodeError:  # a lone surrogate, from an undecodable file name: JSON can escape it
         text = json.dumps(value, check_circular=False, separators=(",", ":"))
         size = len(text)
+    if SECRETS.holds(text):
+        # The value stays out of the message, and the store: whoever reads an XCom later cannot know what it holds.
+        raise InputError(
+            "this value cannot be an XCom: it holds a secret, and XComs are kept in the store",
+            hint="push the name of the connection or variable; for a command that prints it last: do_xcom_push=False",
+            code="xcom-secret",
+        )
     if size > MAX_XCOM_BYTES:
         raise _refused(
             f"it takes {size:,} bytes, the limit is {MAX_XCOM_BYTES:,}", "write it to a file and push the path"

@@ -13,6 +13,7 @@ from json import JSONEncoder
 from typing import IO, Any
 
 from backfill_cli.core.instants import IsoText
+from backfill_cli.core.masking import SECRETS
 from backfill_cli.core.problems import Problem
 from backfill_cli.core.records import PlanRow, RunType
 from backfill_cli.core.results import PlanRuns
@@ -42,8 +43,8 @@ def write_result(
         f'{{"schema": {_encode(SCHEMA)}, "command": {_encode(command)}, "ok": {_encode(exit_code == 0)}, '
         f'"exit_code": {exit_code}, "data": '
     )
-    _write_data(file, data)
-    file.write(f', "problems": {_encode([problem.data() for problem in problems])}}}\n')
+    _write_data(file, SECRETS.value(data))
+    file.write(f', "problems": {_encode(SECRETS.value([problem.data() for problem in problems]))}}}\n')
 
 
 def write_error(file: IO[str], command: str, error: BfillError, *, exit_code: int) -> None:
@@ -61,7 +62,7 @@ def write_error(file: IO[str], command: str, error: BfillError, *, exit_code: in
             "where": error.where,
         },
     }
-    file.write(_encode(envelope) + "\n")
+    file.write(_encode(SECRETS.value(envelope)) + "\n")
 
 
 def _write_data(file: IO[str], data: Mapping[str, Any]) -> None:

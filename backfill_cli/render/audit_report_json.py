@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from json import JSONEncoder
 
+from backfill_cli.core.masking import SECRETS
 from backfill_cli.core.reports import AuditReport
 from backfill_cli.render.as_json import SCHEMA
 
@@ -14,7 +15,7 @@ _encode = JSONEncoder(ensure_ascii=True, allow_nan=False, indent=1).encode
 def json(report: AuditReport) -> Iterator[str]:
     """Yield the document piece by piece; everything outside ASCII is escaped."""
     yield f'{{\n"schema": {_encode(SCHEMA)},\n"report": "audit"'
-    for key, value in report.data().items():
+    for key, value in SECRETS.value(report.data()).items():
         yield f",\n{_encode(key)}: "
         if isinstance(value, Iterator):
             yield from _array(value)

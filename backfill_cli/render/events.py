@@ -17,6 +17,7 @@ from json import JSONEncoder
 from typing import Any
 
 from backfill_cli.core.instants import iso, iso_us, run_id
+from backfill_cli.core.masking import SECRETS
 from backfill_cli.core.ports import ProgressCounts, RunStart
 from backfill_cli.core.records import AttemptRow, Batch, RunRow
 from backfill_cli.core.results import BackfillResult
@@ -130,7 +131,7 @@ class EventListener:
             self._is_first = False
             events = ({"schema": SCHEMA, **events[0]}, *events[1:])
         if events:
-            self._write("".join(_encode(event) + "\n" for event in events))
+            self._write("".join(_encode(SECRETS.value(event)) + "\n" for event in events))
 
 
 def _run_finished(run: RunRow, at: int) -> tuple[int, Event]:

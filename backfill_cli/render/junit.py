@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import IO
 
 from backfill_cli.core.instants import iso_us
+from backfill_cli.core.masking import SECRETS
 from backfill_cli.core.results import BackfillResult, DateResult
 from backfill_cli.errors import BfillError
 
@@ -129,7 +130,7 @@ def _open(name: str, attributes: Mapping[str, object], end: str = "") -> str:
 
 
 def _text(value: object, *, attribute: bool = False) -> str:
-    text = _NOT_XML.sub(lambda match: f"\\x{ord(match.group()):02x}", str(value))
+    text = _NOT_XML.sub(lambda match: f"\\x{ord(match.group()):02x}", SECRETS.text(str(value)))
     # Line ends in an attribute would be read back as blanks, and a bare CR anywhere as a line end.
     known = _NAMES if attribute else {key: _NAMES[key] for key in "&<>\r"}
     return "".join(known.get(char, char) for char in text)

@@ -1,4 +1,4 @@
-"""Text from users, tasks and data, made harmless for a terminal.
+"""Text from users, tasks and data, made harmless for a terminal, and with secrets masked.
 
 Owns `safe_text`, through which every string passes before a screen, an error or a progress line shows it. It imports
 nothing heavy: errors must print quickly and without Rich.
@@ -7,6 +7,8 @@ nothing heavy: errors must print quickly and without Rich.
 from __future__ import annotations
 
 import re
+
+from backfill_cli.core.masking import SECRETS
 
 # C0 and C1 controls (ESC starts a sequence, CR overwrites the line, BEL rings), DEL, the two Unicode line ends, marks
 # that turn the direction of text (they can make `rm` read as something else), and halves of surrogate pairs, which no
@@ -29,7 +31,7 @@ def safe_text(text: object, *, keep: str = "") -> str:
         text: Anything; an object whose `__str__` fails is the caller's bug.
         keep: Control characters to leave as they are (a log keeps its tabs).
     """
-    raw = str(text)
+    raw = SECRETS.text(str(text))
     if not _UNSAFE.search(raw):
         return raw
     return _UNSAFE.sub(lambda match: match.group() if match.group() in keep else _escape(match), raw)
