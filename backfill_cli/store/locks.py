@@ -1,18 +1,25 @@
-"""Proof of life: a kernel lock per coordinating process, held for as long as it lives.
+"""Proof of life: a kernel lock per coordinating process, held for as long as it lives, and one for its children.
 
-Owns `<store folder>/locks/<owner>.lock`. The kernel drops a `flock` when the last descriptor of the process that took
-it is closed, however it died; clocks and process ids, which jump and are used again, decide nothing. The lock is never
-taken on the store file itself: closing any descriptor of that file would drop SQLite's own POSIX locks on it.
+Owns `<store folder>/locks/<owner>.lock` and `<owner>.children`. The kernel drops a `flock` when the last descriptor of
+the open file that took it is closed, however its process died; clocks and process ids, which jump and are used again,
+decide nothing. The first lock stays in the process. The descriptor of the second is handed to every child, so that it
+is held for as long as the process or anything it has started lives: after a kill the next command knows of orphans
+(`engine/orphans.py`). No lock is taken on the store file itself: closing any descriptor of that file would drop
+SQLite's own POSIX locks on it.
 
 A process on another host cannot be asked; it counts as alive, and its operator is named in the conflict.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
+from weakref import WeakSet
 
 from backfill_cli.errors import StoreError
 from backfill_cli.store.problems import IO, one_line, problem
@@ -20,48 +27,81 @@ from backfill_cli.store.problems import IO, one_line, problem
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
+class _Held(NamedTuple):
+    """The descriptors of one owner's locks; -1 where there are no files."""
+
+    own: int
+    children: int
+
+
 class OwnerLocks:
     """The locks of one store. Without a folder (a store in memory) this process is all there is."""
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
-        self._held: dict[str, int] = {}
+        self._held: dict[str, _Held] = {}
+        _all.add(self)
 
     def hold(self, owner: str) -> None:
-        """Take the lock of an owner id that nobody used before.
+        """Take the locks of an owner id that nobody used before.
 
         Raises:
-            StoreError: The lock file cannot be made, or the file system knows no locks.
+            StoreError: A lock file cannot be made, or the file system knows no locks.
         """
         if owner in self._held:
             return
         if self._folder is None:
-            self._held[owner] = -1
+            self._held[owner] = _Held(-1, -1)
             return
         path = self._path(owner)
         try:
             make_private_folder(self._folder)
-            # O_NOFOLLOW: a planted symbolic link must not lead to a file elsewhere.
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            own = _take(path)
             try:
-                os.fchmod(descriptor, 0o600)
-                # May wait for a moment while a neighbour's probe holds the shared lock.
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                children = _take(self._children(owner))
+                os.write(children, f"{os.getpid()} {os.getpgrp()} {os.getsid(0)}\n".encode())
+                # Inherited also by what a task starts on its own (os.system, fork), where nobody passes it on.
+                os.set_inheritable(children, True)
             except BaseException:
-                os.close(descriptor)
+                os.close(own)
                 raise
         except OSError as error:
             raise problem(IO, str(path), error.strerror or str(error)) from error
-        self._held[owner] = descriptor
+        self._held[owner] = _Held(own, children)
+
+    def heirloom(self, owner: str) -> int | None:
+        """Return the descriptor that every child of a held owner is to inherit; None where there is no file."""
+        held = self._held.get(owner)
+        return None if held is None or held.children < 0 else held.children
+
+    def children_path(self, owner: str) -> Path | None:
+        """Return the file whose lock an owner's children inherit; None where there can be none."""
+        return None if self._folder is None or not _NAME.fullmatch(owner) else self._children(owner)
 
     def release(self, owner: str) -> None:
-        """Give the lock back and remove its file; nothing happens when it is not held."""
-        descriptor = self._held.pop(owner, None)
-        if descriptor is None or descriptor < 0:
+        """Give the locks back and remove their files; nothing happens when they are not held."""
+        held = self._held.pop(owner, None)
+        if held is None or held.own < 0:
             return
         # Unlinked while still held: whoever opens it between the two would see a lock nobody answers for.
         self._path(owner).unlink(missing_ok=True)
-        os.close(descriptor)
+        self._children(owner).unlink(missing_ok=True)
+        os.close(held.own)
+        os.close(held.children)
+
+    def forget(self, owner: str) -> None:
+        """Remove the files of a dead owner that has been recovered: nobody asks for it again."""
+        if self._folder is not None and owner not in self._held and _NAME.fullmatch(owner):
+            for path in (self._path(owner), self._children(owner)):
+                with suppress(OSError):  # rubbish that stays is no reason to fail
+                    path.unlink(missing_ok=True)
+
+    def after_fork(self) -> None:
+        """In a forked child: it is not the owner, and must not keep it alive; that it lives, the other lock says."""
+        held, self._held = self._held, {}
+        for one in held.values():
+            if one.own >= 0:
+                os.close(one.own)
 
     def release_all(self) -> None:
         """Give every lock back; for closing the store."""
@@ -78,29 +118,65 @@ class OwnerLocks:
             return True
         if self._folder is None or not _NAME.fullmatch(owner):
             return False
-        try:
-            descriptor = os.open(self._path(owner), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-        except FileNotFoundError:
-            return False
-        except OSError as error:
-            raise problem(IO, str(self._path(owner)), error.strerror or str(error)) from error
-        try:
-            # Shared: two processes that ask at once must not take each other for the owner.
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(descriptor)
-        return False
+        return is_locked(self._path(owner))
 
     def _path(self, owner: str) -> Path:
         if self._folder is None or not _NAME.fullmatch(owner):
             raise StoreError(f"'{one_line(owner)}' cannot name a lock file", hint="owner ids are letters, digits and -")
         return self._folder / f"{owner}.lock"
 
+    def _children(self, owner: str) -> Path:
+        return self._path(owner).with_suffix(".children")
+
+
+_all: WeakSet[OwnerLocks] = WeakSet()
+
+
+def _after_fork() -> None:
+    for one in list(_all):
+        one.after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def is_locked(path: Path) -> bool:
+    """Return whether somebody holds a lock file. Raises StoreError when it cannot be asked."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise problem(IO, str(path), error.strerror or str(error)) from error
+    try:
+        # Shared: two processes that ask at once must not take each other for the owner.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _take(path: Path) -> int:
+    """Make a lock file, lock it, and return its descriptor."""
+    # O_NOFOLLOW: a planted symbolic link must not lead to a file elsewhere.
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        os.fchmod(descriptor, 0o600)
+        # May wait for a moment while a neighbour's probe holds the shared lock.
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
 
 def make_private_folder(folder: Path) -> None:
-    """Make a folder and those above it that only this user can enter, whatever the umask; existing ones stay."""
+    """Make a folder and those above it that only this user can enter, whatever the umask; existing ones stay.
+
+    Their names are on the disk when this returns: a store is no safer from a power cut than the folder it is in.
+    """
     if folder.is_dir() and not folder.is_symlink():
         return
     if not folder.parent.is_dir():
@@ -112,3 +188,16 @@ def make_private_folder(folder: Path) -> None:
             raise
     else:
         folder.chmod(0o700)
+        sync_folder(folder.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk; an fsync of a file does not keep its name (fsync(2))."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that knows no such thing
+            raise
+    finally:
+        os.close(descriptor)

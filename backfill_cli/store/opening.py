@@ -1,23 +1,26 @@
 """From a location to an open store.
 
 Owns paths, permissions and what may be opened at all: a file that is no bfill store, a newer one, a link or a folder is
-refused before anything is written. For reading, a store that does not exist is an empty one in memory and is not made;
+refused before anything is written, and one of an older schema is copied before it is migrated. For reading, a store that does not exist is an empty one in memory and is not made;
 one of an older schema is copied into memory and brought up to date there.
 """
 
 from __future__ import annotations
 
+import errno
+import glob
 import os
 import stat
 from pathlib import Path
 
 from backfill_cli.errors import StoreError
-from backfill_cli.store import engines, migrations
+from backfill_cli.store import engines, migrations, schema
 from backfill_cli.store.connections import Connection
-from backfill_cli.store.locks import make_private_folder
+from backfill_cli.store.copying import copy_store
+from backfill_cli.store.locks import make_private_folder, sync_folder
 from backfill_cli.store.memory import MemoryStore
 from backfill_cli.store.patience import PATIENCE_S, patiently
-from backfill_cli.store.problems import IO, one_line, problem, translate
+from backfill_cli.store.problems import FULL, IO, one_line, problem, translate
 from backfill_cli.store.sql import SqlStore
 
 MEMORY = ":memory:"
@@ -114,6 +117,7 @@ def _create(path: Path) -> None:
         os.fchmod(descriptor, 0o600)
     finally:
         os.close(descriptor)
+    sync_folder(path.parent)
 
 
 def _prepare(path: Path, *, write: bool) -> MemoryStore | None:
@@ -121,16 +125,36 @@ def _prepare(path: Path, *, write: bool) -> MemoryStore | None:
     try:
         connection = engines.connect(str(path), write=write)
         try:
-            if migrations.version(connection, str(path)) == migrations.latest():
-                return None
             if not write:
-                return _stand_in(path, connection)
-            migrations.migrate(connection, str(path))
+                at_latest = migrations.version(connection, str(path)) == migrations.latest()
+                return None if at_latest else _stand_in(path, connection)
+            migrations.migrate(connection, str(path), before=lambda found: _keep_before(path, connection, found))
+            schema.require(connection, migrations.latest())
             return None
         finally:
             connection.close()
     except engines.driver_errors() as error:
         raise translate(error, str(path)) from error
+
+
+def _keep_before(path: Path, connection: Connection, found: int) -> None:
+    """Copy a store of an older schema to `NAME.before-N` beside it, N the schema it is about to get.
+
+    Called under the lock of the migration. The copy stays until the next migration makes another.
+    """
+    schema.require(connection, found)
+    kept = path.with_name(f"{path.name}.before-{migrations.latest()}")
+    older = engines.connect(str(path), write=False)
+    try:
+        copy_store(older, kept)
+        for one in path.parent.glob(f"{glob.escape(path.name)}.before-*"):
+            if one != kept and one.suffix.removeprefix(".before-").isdecimal():
+                one.unlink()
+    except OSError as error:
+        kind = FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else IO
+        raise problem(kind, str(path), f"no copy before its migration: {error.strerror or error}") from error
+    finally:
+        older.close()
 
 
 def _stand_in(path: Path, older: Connection | None = None) -> MemoryStore:

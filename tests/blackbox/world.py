@@ -55,12 +55,14 @@ LONGEST_S = 60.0
 class Forker:
     """The client of `forker.py`: starts command lines as forks of a warm process."""
 
-    def __init__(self) -> None:
+    def __init__(self, code: Path | None = None) -> None:
+        """Start the process, with the bfill in the folder `code` in place of the one that is installed."""
         self._process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("forker.py"))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            env=None if code is None else {**os.environ, "PYTHONPATH": str(code)},
         )
 
     def ask(self, **request: Any) -> Any:
@@ -197,7 +199,9 @@ class Project:
         stdin: str | None = None,
         cwd: Path | None = None,
         umask: int = 0o022,
+        traced: bool = False,
     ) -> Going:
+        """Start a command line; a traced one begins when somebody traces its process."""
         self.started += 1
         streams = self.streams / str(self.started)
         given = "/dev/null"
@@ -222,6 +226,7 @@ class Project:
             err=str(streams.with_suffix(".err")),
             uid=self.uid,
             umask=umask,
+            traced=traced,
         )
         return Going(self.forker, words, pid, streams)
 
