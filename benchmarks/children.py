@@ -85,6 +85,13 @@ def private_folder() -> Iterator[Path]:
         yield Path(name)
 
 
+def added(job: Callable[[], Cost], times: int) -> Cost:
+    """Run a job several times, one after the other, and return what they took together."""
+    costs = [job() for _ in range(times)]
+    wall, cpu = sum(cost.wall_s for cost in costs), sum(cost.cpu_s for cost in costs)
+    return Cost(wall, cpu, max(cost.peak_mib for cost in costs), costs[-1].stdout)
+
+
 def in_turn(jobs: Mapping[str, Callable[[], Cost]], rounds: int) -> dict[str, Cost]:
     """Run all jobs one after the other, `rounds` times, and return the best of each: wall time, CPU time, memory.
 

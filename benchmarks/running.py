@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from benchmarks.children import Cost, in_turn, measure, private_folder, probe
+from benchmarks.children import Cost, added, in_turn, measure, private_folder, probe
 from benchmarks.commands import fresh, run
 from benchmarks.lines import Aim, Line
 from benchmarks.sizes import Sizes
@@ -28,11 +28,14 @@ def _each_cpu(best: dict[str, Cost], name: str, count: int, empty: str) -> float
 
 def noop(sizes: Sizes) -> list[Line]:
     """Durable no-op Python tasks against the bare pool, and many dates against few."""
+    # As many tasks in all as in one long run: a single short one may find a quiet moment that no long one can find.
+    again = max(1, sizes.many // sizes.few)
     with private_folder() as folder:
         best = in_turn(
             {
                 "one": lambda: run("noop", 1, fresh(folder)),
-                "few": lambda: run("noop", sizes.few, fresh(folder)),
+                "ones": lambda: added(lambda: run("noop", 1, fresh(folder)), again),
+                "few": lambda: added(lambda: run("noop", sizes.few, fresh(folder)), again),
                 "many": lambda: run("noop", sizes.many, fresh(folder)),
                 "bare one": lambda: bare(1, fresh(folder)),
                 "bare few": lambda: bare(sizes.few, fresh(folder)),
@@ -40,10 +43,11 @@ def noop(sizes: Sizes) -> list[Line]:
             },
             sizes.rounds * MORE,
         )
-    few, many = _each(best, "few", sizes.few, "one"), _each(best, "many", sizes.many, "one")
+    fews = (sizes.few - 1) * again + 1
+    few, many = _each(best, "few", fews, "ones"), _each(best, "many", sizes.many, "one")
     pool_few = _each(best, "bare few", sizes.few, "bare one")
     pool = _each(best, "bare many", sizes.many, "bare one")
-    cpu_few, cpu = _each_cpu(best, "few", sizes.few, "one"), _each_cpu(best, "many", sizes.many, "one")
+    cpu_few, cpu = _each_cpu(best, "few", fews, "ones"), _each_cpu(best, "many", sizes.many, "one")
     pool_cpu = _each_cpu(best, "bare many", sizes.many, "bare one")
     against = "bare pool + SQLite"
     return [

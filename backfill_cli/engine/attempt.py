@@ -38,6 +38,8 @@ class Bench:
         reveal: Returns conf values with `secret:` references read.
         register: What runs in this process and how to end it.
         on_overdue: Called when a Python task's time is over and its thread has not returned.
+        environ: What commands inherit: the environment as it was when the run began. What a Python task changes in it
+            reaches no command, because it would reach those of all other dates too.
     """
 
     dag_of: Callable[[DagRef], Dag]
@@ -46,6 +48,7 @@ class Bench:
     reveal: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
     register: Register = field(default_factory=Register)
     on_overdue: Callable[[Key, int], None] | None = None
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
 
 class Attempt(NamedTuple):

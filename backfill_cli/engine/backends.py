@@ -1,24 +1,25 @@
-"""Where tries run: a table from name to backend; underneath each is a `concurrent.futures.Executor`.
+"""Where tries run: a table from name to backend. A worker that vanishes becomes a `lost` report here.
 
 Owns the choice, by task, and nothing of the loop: no backend has a name in `coordinator.py`. `thread` runs a try in
-this process. `process` runs Python work in child processes, so that timeouts and cancellation really end it; shell and
-SQL work has its own process group or connection and stays in threads. `package.module:factory` takes anybody's
-executor, made by `factory(workers)`; what it gets are plain values that pickle.
+this process (`threads.py`). `process` runs Python work in child processes, so that timeouts and cancellation really
+end it; shell and SQL work has its own process group or connection and stays in threads. `package.module:factory` takes
+anybody's `concurrent.futures.Executor`, made by `factory(workers)`; what it gets are plain values that pickle.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Executor, Future
 from functools import partial
 from typing import Protocol
 
 from backfill_cli.core.graph import Task, join_hints, near_hint
 from backfill_cli.core.ports import AttemptReport, Invocation
 from backfill_cli.core.work import PythonWork
-from backfill_cli.engine.attempt import Bench, run_attempt
-from backfill_cli.engine.messages import Started, Tell
+from backfill_cli.engine.attempt import Bench
+from backfill_cli.engine.messages import Started, Tell, lost
+from backfill_cli.engine.threads import InThreads
 from backfill_cli.errors import BackendError, BfillError
 
 Remote = Callable[[Invocation], AttemptReport]
@@ -28,26 +29,13 @@ Remote = Callable[[Invocation], AttemptReport]
 class Backend(Protocol):
     """Takes tries, and is shut down at the end."""
 
-    def submit(self, invocation: Invocation, task: Task, bench: Bench, tell: Tell) -> Future[AttemptReport]:
-        """Start a try when there is a worker for it. Raises RuntimeError when there never will be."""
+    def submit(self, invocation: Invocation, task: Task, bench: Bench, tell: Tell) -> None:
+        """Start a try when there is a worker for it, and tell how it ended. Raises RuntimeError when it never will."""
         ...
 
     def shutdown(self, *, wait: bool) -> None:
         """Take nothing more; with `wait`, return when what runs has ended."""
         ...
-
-
-class InThreads:
-    """Tries run in threads of this process."""
-
-    def __init__(self, executor: Executor) -> None:
-        self._executor = executor
-
-    def submit(self, invocation: Invocation, task: Task, bench: Bench, tell: Tell) -> Future[AttemptReport]:
-        return self._executor.submit(_run_here, invocation, bench, tell)
-
-    def shutdown(self, *, wait: bool) -> None:
-        self._executor.shutdown(wait=wait, cancel_futures=True)
 
 
 class InProcesses:
@@ -57,12 +45,14 @@ class InProcesses:
         from backfill_cli.engine.processes import ProcessExecutor
 
         self._processes = ProcessExecutor(workers, recipe, bench.register)
-        self._threads = InThreads(ThreadPoolExecutor(workers, thread_name_prefix="bfill"))
+        self._threads = InThreads(workers)
 
-    def submit(self, invocation: Invocation, task: Task, bench: Bench, tell: Tell) -> Future[AttemptReport]:
+    def submit(self, invocation: Invocation, task: Task, bench: Bench, tell: Tell) -> None:
         if not isinstance(task.work, PythonWork) or task.work.decides == "shell":
-            return self._threads.submit(invocation, task, bench, tell)
-        return self._processes.submit(self._processes.run, invocation, task, partial(_tell_started, invocation, tell))
+            self._threads.submit(invocation, task, bench, tell)
+            return
+        started = partial(_tell_started, invocation, tell)
+        _tell_end(self._processes.submit(self._processes.run, invocation, task, started), invocation, tell)
 
     def shutdown(self, *, wait: bool) -> None:
         self._processes.shutdown(wait=wait, cancel_futures=True)
@@ -76,8 +66,8 @@ class Elsewhere:
         self._executor = executor
         self._remote = remote
 
-    def submit(self, invocation: Invocation, task: Task, bench: Bench, tell: Tell) -> Future[AttemptReport]:
-        return self._executor.submit(self._remote, invocation)
+    def submit(self, invocation: Invocation, task: Task, bench: Bench, tell: Tell) -> None:
+        _tell_end(self._executor.submit(self._remote, invocation), invocation, tell)
 
     def shutdown(self, *, wait: bool) -> None:
         self._executor.shutdown(wait=wait, cancel_futures=True)
@@ -115,7 +105,7 @@ class Backends:
 
     def _make(self, name: str) -> Backend:
         if name == "thread":
-            return InThreads(ThreadPoolExecutor(self._workers, thread_name_prefix="bfill"))
+            return InThreads(self._workers)
         if name == "process":
             return InProcesses(self._workers, self._recipe, self._bench)
         return Elsewhere(load_executor(name, self._workers), self._remote)
@@ -160,12 +150,18 @@ def load_executor(name: str, workers: int) -> Executor:
     return made
 
 
-def _run_here(invocation: Invocation, bench: Bench, tell: Tell) -> AttemptReport:
-    """What a worker thread runs: it says that it began, then runs the try."""
-    _tell_started(invocation, tell)
-    return run_attempt(invocation, bench)
-
-
 def _tell_started(invocation: Invocation, tell: Tell) -> None:
     key = invocation.logical_date, invocation.task_id
     tell(Started(key, invocation.try_number, time.time_ns() // 1_000))
+
+
+def _tell_end(future: Future[AttemptReport], invocation: Invocation, tell: Tell) -> None:
+    """Tell the report that a future comes to, or that its worker vanished."""
+
+    def take(done: Future[AttemptReport]) -> None:
+        # Asked for, not raised: whatever leaves a done-callback that is no Exception takes the report with it.
+        error = CancelledError("cancelled before it began") if done.cancelled() else done.exception()
+        key = invocation.logical_date, invocation.task_id
+        tell(done.result() if error is None else lost(key, invocation.try_number, time.time_ns() // 1_000, error))
+
+    future.add_done_callback(take)

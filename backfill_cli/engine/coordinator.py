@@ -4,16 +4,14 @@ Owns the inbox, the order of things, and the clock's place in them. A turn takes
 dates there is room for, and asks the machine for a step; the step's rows are committed in one transaction, and only
 then do its tries leave for the executor. So whatever a worker may be doing, the store already says so.
 
-It says nothing about SQL, flags or colours, and knows no executor by name: a backend takes an invocation and gives a
-future. A worker that vanishes surfaces as the future's exception and becomes a `lost` report.
+It says nothing about SQL, flags or colours, and knows no executor by name: a backend takes an invocation, and the
+report comes into the inbox, that of a worker that vanished included.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError, Future
 from dataclasses import replace
-from functools import partial
 from queue import Empty, SimpleQueue
 from typing import NamedTuple, Protocol
 
@@ -23,14 +21,14 @@ from backfill_cli.core.machine import BackfillMachine, Step, Submission
 from backfill_cli.core.ports import AttemptReport, Clock, DagRef, Invocation, Listener, Store
 from backfill_cli.core.progress import OpenRun, RunSpec
 from backfill_cli.core.records import Claim
-from backfill_cli.core.states import Outcome, TaskState
+from backfill_cli.core.states import TaskState
 from backfill_cli.core.work import PythonWork
 from backfill_cli.core.xcoms import RETURN_VALUE
 from backfill_cli.engine.attempt import Bench
 from backfill_cli.engine.backends import Backend
 from backfill_cli.engine.callbacks import DagCallbacks
 from backfill_cli.engine.cancelling import Key
-from backfill_cli.engine.messages import Message, Overdue, Started, StopAsked
+from backfill_cli.engine.messages import Message, Overdue, Started, StopAsked, lost
 
 TURN = 2_000
 """Events taken in one turn, at most: bounds a transaction, and how long a stop request can wait behind reports."""
@@ -43,6 +41,9 @@ ABORT_WAIT_S = 7.0
 
 LONGEST_LINGER_S = 0.005
 """Seconds, at most, that a turn waits for more to happen after the first message: less than anybody notices."""
+
+BEGUN_AFTER_S = 0.05
+"""Seconds a try runs before the store says `running` and not `queued`: one that ends sooner is written once less."""
 
 LOOK_EVERY_S = 0.5
 """Seconds between two words to the listener about what waits."""
@@ -114,6 +115,7 @@ class Coordinator:
         self._returning: dict[str, tuple[str, ...]] = {}
         self._look_at = 0.0
         self._linger_s = 0.0
+        self._begun: dict[Key, tuple[float, Started]] = {}
 
     def ask_to_stop(self, signal: int) -> None:
         """Ask from a signal handler: the first drains, the second stops at once."""
@@ -128,6 +130,7 @@ class Coordinator:
         while True:
             now = self._clock.now_us()
             self.machine.on_time(now)
+            self._note_begun()
             self._open_dates(now)
             step = self.machine.take(now)
             self._commit(step, now)
@@ -144,6 +147,16 @@ class Coordinator:
         return Stopped(self.stopped_by, len(self.machine.flights))
 
     # one turn
+
+    def _note_begun(self) -> None:
+        """Let the machine know which tries are running by now; when stopping at once, since others will read of it."""
+        due = self._clock.monotonic() - (0.0 if self.machine.stopping else BEGUN_AFTER_S)
+        while self._begun:
+            key, (heard_at, started) = next(iter(self._begun.items()))  # the oldest: a dict keeps their order
+            if heard_at > due:
+                return
+            del self._begun[key]
+            self.machine.on_started(*key, started.try_number, started.at)
 
     def _open_dates(self, now: int) -> None:
         opened = 0
@@ -171,20 +184,9 @@ class Coordinator:
             invocation = self._invocation(submission)
             key = invocation.logical_date, invocation.task_id
             try:
-                backend = self._backend_of(submission.task)
-                future = backend.submit(invocation, submission.task, self.bench, self.inbox.put)
+                self._backend_of(submission.task).submit(invocation, submission.task, self.bench, self.inbox.put)
             except RuntimeError as error:  # the pool is broken or shut down: this try was never begun
-                self.inbox.put(_lost(key, invocation.try_number, self._clock.now_us(), error))
-                continue
-            future.add_done_callback(partial(self._take_report, key, invocation.try_number))
-
-    def _take_report(self, key: Key, try_number: int, future: Future[AttemptReport]) -> None:
-        # Asked for, not raised: whatever leaves a done-callback that is no Exception takes the report with it.
-        error = CancelledError("cancelled before it began") if future.cancelled() else future.exception()
-        if error is None:
-            self.inbox.put(future.result())
-        else:
-            self.inbox.put(_lost(key, try_number, self._clock.now_us(), error))
+                self.inbox.put(lost(key, invocation.try_number, self._clock.now_us(), error))
 
     def _invocation(self, submission: Submission) -> Invocation:
         run = submission.run
@@ -270,15 +272,17 @@ class Coordinator:
         pauses = [LOOK_EVERY_S if self._listeners else LONGEST_PAUSE_S]
         if wake_at is not None:
             pauses.append((wake_at - self._clock.now_us()) / 1_000_000)
-        pauses += [at - self._clock.monotonic() for at in (self._abort_at, self._leave_at) if at is not None]
+        begun_at = next((heard_at + BEGUN_AFTER_S for heard_at, _ in self._begun.values()), None)
+        pauses += [at - self._clock.monotonic() for at in (self._abort_at, self._leave_at, begun_at) if at is not None]
         return max(0.0, min(pauses))
 
     def _hear(self, message: Message) -> None:
         match message:
-            case Started(key, try_number, at):
-                self.machine.on_started(*key, try_number, at)
             case AttemptReport():
+                self._begun.pop((message.logical_date, message.task_id), None)
                 self.machine.on_report(message, self._clock.now_us())
+            case Started(key):
+                self._begun[key] = self._clock.monotonic(), message
             case Overdue(key, try_number):
                 self.machine.on_overdue(*key, try_number)
             case StopAsked(signal):
@@ -314,7 +318,3 @@ class Coordinator:
         if self._leave_at is not None and self._clock.monotonic() >= self._leave_at:
             return True
         return self.machine.is_drained and (self._fed or self.machine.stopping)
-
-
-def _lost(key: Key, try_number: int, at: int, error: BaseException) -> AttemptReport:
-    return AttemptReport(*key, try_number, Outcome.LOST, at, at, f"lost: {error or type(error).__name__}")

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from backfill_cli.core.ports import AttemptReport
+from backfill_cli.core.states import Outcome
 from backfill_cli.engine.cancelling import Key
 
 
@@ -35,3 +36,8 @@ class StopAsked(NamedTuple):
 
 Message = AttemptReport | Started | Overdue | StopAsked
 Tell = Callable[[Message], None]
+
+
+def lost(key: Key, try_number: int, at: int, error: BaseException) -> AttemptReport:
+    """Return the report of a try whose worker vanished, in its place; `at` is epoch microseconds."""
+    return AttemptReport(*key, try_number, Outcome.LOST, at, at, f"lost: {error or type(error).__name__}")

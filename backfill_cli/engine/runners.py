@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from backfill_cli.core.instants import instant
 from backfill_cli.core.signals import SkipTask
 from backfill_cli.core.templates import Place, compile_field, render_value
 from backfill_cli.core.work import PythonWork, ShellWork, XComRef
@@ -80,11 +81,12 @@ def _run_command(command: str, work: ShellWork, attempt: Attempt, spent_s: float
     """Run a finished command; `spent_s` of the try's execution_timeout are gone already."""
     timeout_s = attempt.task.execution_timeout_s
     strict = attempt.dag.strict_templates
-    env = dict(os.environ) if work.inherits_env else {"PATH": os.environ.get("PATH", os.defpath)}
-    env.update(task_environment(attempt))
-    env.update(
-        {name: str(render_value(value, attempt.context, strict=strict).value) for name, value in work.env.items()}
-    )
+    environ = attempt.bench.environ
+    env = {
+        **(environ if work.inherits_env else {"PATH": environ.get("PATH", os.defpath)}),
+        **task_environment(attempt),
+        **{name: str(render_value(value, attempt.context, strict=strict).value) for name, value in work.env.items()},
+    }
     end = run_shell(
         command,
         env=env,
@@ -106,18 +108,20 @@ def _run_command(command: str, work: ShellWork, attempt: Attempt, spent_s: float
 
 def task_environment(attempt: Attempt) -> dict[str, str]:
     """Return the `BFILL_*` variables every command sees (contract section 3)."""
-    context, invocation = attempt.context, attempt.invocation
+    invocation = attempt.invocation
+    # Not asked of the context: its macros are instants of pendulum's, and ten times as dear as their texts.
+    ts, end = (instant(at).isoformat() for at in (invocation.logical_date, invocation.data_interval_end))
     env = {
         "BFILL_DAG_ID": invocation.dag.dag_id,
         "BFILL_TASK_ID": invocation.task_id,
         "BFILL_RUN_ID": invocation.run_id,
         "BFILL_BACKFILL_ID": invocation.backfill_id,
         "BFILL_TRY_NUMBER": str(invocation.try_number),
-        "BFILL_DS": context["ds"],
-        "BFILL_TS": context["ts"],
-        "BFILL_LOGICAL_DATE": context["ts"],
-        "BFILL_DATA_INTERVAL_START": context["data_interval_start"].isoformat(),
-        "BFILL_DATA_INTERVAL_END": context["data_interval_end"].isoformat(),
+        "BFILL_DS": ts[:10],
+        "BFILL_TS": ts,
+        "BFILL_LOGICAL_DATE": ts,
+        "BFILL_DATA_INTERVAL_START": ts,
+        "BFILL_DATA_INTERVAL_END": end,
     }
     if invocation.conf:
         from json import dumps

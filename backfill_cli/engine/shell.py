@@ -8,12 +8,12 @@ and the pipes are left.
 from __future__ import annotations
 
 import os
-import selectors
+import select
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from shutil import which
 from typing import NamedTuple
@@ -65,17 +65,35 @@ class _Tail:
         return line.decode(errors="backslashreplace").rstrip("\r")
 
 
+class _Pipe:
+    """The end of a stream that is read here: what comes goes to the log, and its last line is kept."""
+
+    __slots__ = ("_log", "descriptor", "tail")
+
+    def __init__(self, descriptor: int, log: AttemptLog) -> None:
+        self.descriptor = descriptor
+        self.tail = _Tail()
+        self._log = log
+
+    def read(self) -> bool:
+        """Read what is there, waiting for it if there is nothing; False at the end of the stream."""
+        data = os.read(self.descriptor, _CHUNK)
+        if data:
+            self.tail.feed(data)
+            self._log.write(data)
+        return bool(data)
+
+
 class _Child:
     """A running command: its pipes, its time, and the way its whole process group ends.
 
     `end` may be called from another thread: SIGTERM goes out at once, SIGKILL follows after the grace time.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], log: AttemptLog, timeout_s: float | None) -> None:
-        self.out, self.err = _Tail(), _Tail()
+    def __init__(self, process: subprocess.Popen[bytes], pipes: Sequence[_Pipe], timeout_s: float | None) -> None:
         self.timed_out = False
         self._process = process
-        self._log = log
+        self._pipes = {pipe.descriptor: pipe for pipe in pipes}
         self._deadline = None if timeout_s is None else time.monotonic() + timeout_s
         self._kill_at: float | None = None
 
@@ -94,24 +112,36 @@ class _Child:
 
     def listen(self) -> None:
         """Read both pipes until the process has ended, minding the time."""
-        assert self._process.stdout and self._process.stderr
-        with selectors.DefaultSelector() as selector, self._process.stdout as out, self._process.stderr as err:
-            for pipe, tail in ((out, self.out), (err, self.err)):
-                os.set_blocking(pipe.fileno(), False)
-                selector.register(pipe.fileno(), selectors.EVENT_READ, tail)
-            with _exit_handle(self._process, selector) as can_wake:
-                while self._process.poll() is None:
-                    for event, _ in selector.select(self._pause(can_wake)):
-                        if event.data is not None and not self._read(event.fd, event.data):
-                            selector.unregister(event.fd)
-                    self._mind_time()
-            for event in list(selector.get_map().values()):
-                while self._read(event.fd, event.data):
-                    pass
+        poll = select.poll()
+        for descriptor in self._pipes:
+            poll.register(descriptor, select.POLLIN)
+        with _exit_handle(self._process) as handle:
+            if handle is not None:
+                poll.register(handle, select.POLLIN)
+            has_ended = False
+            while not has_ended:
+                for descriptor, _ in poll.poll(self._pause_ms(can_wake=handle is not None)):
+                    if descriptor == handle:
+                        has_ended = True
+                    elif not self._pipes[descriptor].read():
+                        poll.unregister(descriptor)
+                        del self._pipes[descriptor]
+                self._mind_time()
+                if handle is None:
+                    has_ended = self._process.poll() is not None
+            if handle is not None:
+                poll.unregister(handle)
+        # What it wrote last may still be in the pipes; a background process that holds them open is not waited for.
+        while ready := poll.poll(0):
+            for descriptor, _ in ready:
+                if not self._pipes[descriptor].read():
+                    poll.unregister(descriptor)
         if self.ending:
             self._signal(signal.SIGKILL)  # the shell is gone; its children may linger
 
     def _mind_time(self) -> None:
+        if self._deadline is None and self._kill_at is None:
+            return
         now = time.monotonic()
         if self._deadline is not None and now >= self._deadline:
             self._deadline = None
@@ -121,21 +151,11 @@ class _Child:
             self._kill_at = now + 1.0  # a process in the kernel's hands dies when it comes back: no need to spin
             self._signal(signal.SIGKILL)
 
-    def _pause(self, can_wake: bool) -> float:
-        # A cancel comes from another thread and does not wake the selector: look again soon, SIGKILL may be due.
+    def _pause_ms(self, *, can_wake: bool) -> float:
+        # A cancel comes from another thread and does not wake the poll: look again soon, SIGKILL may be due.
         longest = 1.0 if can_wake else 0.02
         due = [at for at in (self._deadline, self._kill_at) if at is not None]
-        return max(0.0, min([longest, *(at - time.monotonic() for at in due)]))
-
-    def _read(self, descriptor: int, tail: _Tail) -> bool:
-        """Read what is there; False at the end of the stream."""
-        try:
-            data = os.read(descriptor, _CHUNK)
-        except BlockingIOError:
-            return False
-        tail.feed(data)
-        self._log.write(data)
-        return bool(data)
+        return 1_000 * max(0.0, min([longest, *(at - time.monotonic() for at in due)]))
 
     def _signal(self, number: int) -> None:
         with suppress(ProcessLookupError, PermissionError):
@@ -143,18 +163,16 @@ class _Child:
 
 
 @contextmanager
-def _exit_handle(process: subprocess.Popen[bytes], selector: selectors.BaseSelector) -> Iterator[bool]:
-    """Let the selector wake when the process ends; False where the system cannot, and it must be polled."""
+def _exit_handle(process: subprocess.Popen[bytes]) -> Iterator[int | None]:
+    """A descriptor that can be read when the process has ended; None where the system has none, and it is polled."""
     try:
         handle = os.pidfd_open(process.pid)
     except (AttributeError, OSError):
-        yield False
+        yield None
         return
-    selector.register(handle, selectors.EVENT_READ, None)
     try:
-        yield True
+        yield handle
     finally:
-        selector.unregister(handle)
         os.close(handle)
 
 
@@ -175,26 +193,49 @@ def run_shell(
         AttemptCancelled: `register.cancel(key)` was called; its process group has ended.
         OSError: The shell could not be started.
     """
-    process = subprocess.Popen(
-        [shell_path(), "-c", command],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=dict(env),
-        cwd=cwd,
-        process_group=0,
-    )
-    child = _Child(process, log, timeout_s)
-    try:
-        with register.running(key, child.end):
-            child.listen()
-    except BaseException:  # the log cannot be written: nobody would hear the command any more
-        child.kill()
-        process.wait()
-        raise
-    status = process.wait()
+    with ExitStack() as ends:
+        out, into_out = _pipe(ends)
+        err, into_err = _pipe(ends)
+        # Pipes of our own: those of Popen come wrapped in file objects, which cost more than all the reading.
+        try:
+            process = subprocess.Popen(
+                [shell_path(), "-c", command],
+                stdin=_nothing(),
+                stdout=into_out,
+                stderr=into_err,
+                env=env,
+                cwd=cwd,
+                process_group=0,
+            )
+        finally:
+            os.close(into_out)
+            os.close(into_err)
+        pipes = _Pipe(out, log), _Pipe(err, log)
+        child = _Child(process, pipes, timeout_s)
+        try:
+            with register.running(key, child.end):
+                child.listen()
+        except BaseException:  # the log cannot be written: nobody would hear the command any more
+            child.kill()
+            process.wait()
+            raise
+        status = process.wait()
     if child.timed_out:
         raise AttemptTimeout
     if child.ending:
         raise AttemptCancelled
-    return ShellEnd(status, child.out.text() if child.out.seen else None, child.err.text())
+    told, complained = (pipe.tail for pipe in pipes)
+    return ShellEnd(status, told.text() if told.seen else None, complained.text())
+
+
+def _pipe(ends: ExitStack) -> tuple[int, int]:
+    """Return a new pipe; its reading end is closed with `ends`."""
+    reading, writing = os.pipe()
+    ends.callback(os.close, reading)
+    return reading, writing
+
+
+@cache
+def _nothing() -> int:
+    """Return a descriptor of /dev/null, opened once: what every command reads."""
+    return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)

@@ -15,9 +15,10 @@ Row = tuple[Any, ...]
 CHUNK = 5_000
 """Rows an executemany gets at once: enough to be as fast as one call, little enough to keep memory flat."""
 
-_SIZES = (64, 8, 1)
-"""Rows an INSERT takes at once. Starting a statement costs more than adding a row to it: 64 at once are three times as
-quick as 64 times one; few sizes keep the prepared statements few."""
+MANY, FEW = 64, 8
+"""Rows or keys a statement takes at once. Starting one costs more than adding a row to it, and gives up the
+interpreter's lock: 64 at once are three times as quick as 64 times one. A rest of fewer than 8 is one statement too;
+so few sizes keep the prepared statements few."""
 
 
 class Insert:
@@ -33,8 +34,32 @@ class Insert:
     def __init__(self, table: str, columns: str, then: str = "") -> None:
         row = f"({', '.join('?' * len(columns.split(', ')))})"
         self.texts = {
-            size: f"INSERT INTO {table} ({columns}) VALUES {', '.join([row] * size)} {then}".rstrip() for size in _SIZES
+            size: f"INSERT INTO {table} ({columns}) VALUES {', '.join([row] * size)} {then}".rstrip()
+            for size in (MANY, *range(1, FEW + 1))
         }
+
+
+class ByKeys:
+    """A statement about the rows whose key is one of many.
+
+    Args:
+        text: With `{keys}` where the placeholders of the keys go, as its last ones.
+    """
+
+    __slots__ = ("texts",)
+
+    def __init__(self, text: str) -> None:
+        self.texts = {size: text.format(keys=", ".join("?" * size)) for size in (MANY, FEW)}
+
+    def parts(self, keys: list[int]) -> Iterator[tuple[str, list[int]]]:
+        """Yield the statement and its keys, as often as it takes.
+
+        Filled up with a key that is there anyway: naming it twice changes nothing, and the statement is prepared once.
+        """
+        for start in range(0, len(keys), MANY):
+            part = keys[start : start + MANY]
+            size = FEW if len(part) <= FEW else MANY
+            yield self.texts[size], part + part[:1] * (size - len(part))
 
 
 class Connection:
@@ -95,13 +120,13 @@ class Connection:
         """
         written = 0
         stream = iter(rows)
-        while chunk := list(islice(stream, _SIZES[0])):
+        while chunk := list(islice(stream, MANY)):
             start = 0
-            for size in _SIZES:
-                while len(chunk) - start >= size:
-                    values = (*chain.from_iterable(chunk[start : start + size]), *then)
-                    written += self._raw.execute(what.texts[size], values).rowcount
-                    start += size
+            while left := len(chunk) - start:
+                size = MANY if left == MANY else min(left, FEW)
+                values = (*chain.from_iterable(chunk[start : start + size]), *then)
+                written += self._raw.execute(what.texts[size], values).rowcount
+                start += size
         return written
 
     @property

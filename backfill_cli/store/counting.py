@@ -12,11 +12,17 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from backfill_cli.core.states import RunState
-from backfill_cli.store.connections import Connection
+from backfill_cli.store.connections import Connection, Insert
 from backfill_cli.store.rows import DATE, RUN_COUNT
 
 STRETCH = 1 << 20
 """Seconds; part of the stored format."""
+
+_CHANGES = Insert(
+    "run_counts",
+    "dag, bucket, state, runs",
+    "ON CONFLICT (dag, bucket, state) DO UPDATE SET runs = run_counts.runs + excluded.runs",
+)
 
 
 def count_runs(connection: Connection, dag: int, first: int, last: int) -> dict[RunState, int]:
@@ -63,11 +69,7 @@ def note_changes(connection: Connection, dag: int, changes: Iterable[tuple[int, 
         if before is not None:
             delta[bucket, before] -= 1
         delta[bucket, after] += 1
-    connection.many(
-        "INSERT INTO run_counts (dag, bucket, state, runs) VALUES (?, ?, ?, ?) "
-        "ON CONFLICT (dag, bucket, state) DO UPDATE SET runs = run_counts.runs + excluded.runs",
-        ((dag, bucket, state, runs) for (bucket, state), runs in delta.items() if runs),
-    )
+    connection.insert(_CHANGES, ((dag, bucket, state, runs) for (bucket, state), runs in delta.items() if runs))
 
 
 def _scan(connection: Connection, dag: int, first: int, last: int) -> Iterator[tuple[RunState, int]]:

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from backfill_cli.core.records import AttemptRow, Batch, Claim, InstanceRow, RunRow, XComRow
+from backfill_cli.core.states import RunState
 from backfill_cli.errors import ConflictError
 from backfill_cli.store import counting
-from backfill_cli.store.connections import Insert
+from backfill_cli.store.connections import ByKeys, Insert
 from backfill_cli.store.problems import one_line
 from backfill_cli.store.reading import ACTIVE, RUN_COLUMNS, RUN_NAMES
 from backfill_cli.store.reading_backfills import SqlReader
@@ -50,9 +51,9 @@ _XCOMS = Insert(
     "dag, logical_date, task, name, value",
     "ON CONFLICT (dag, logical_date, task, name) DO UPDATE SET value = excluded.value",
 )
-_ASKED_AT_ONCE = 64
-_STATES = (
-    f"SELECT logical_date, state FROM dag_runs WHERE dag = ? AND logical_date IN ({', '.join('?' * _ASKED_AT_ONCE)})"
+_STATES = ByKeys("SELECT logical_date, state FROM dag_runs WHERE dag = ? AND logical_date IN ({keys})")
+_OUTCOMES = ByKeys(
+    "UPDATE backfill_dates SET outcome = ? WHERE backfill = ? AND outcome IS NULL AND logical_date IN ({keys})"
 )
 
 
@@ -81,10 +82,7 @@ class LedgerWriter(SqlReader):
             self._drop_xcoms(dag, batch.cleared)
         if batch.xcoms:
             self._put_xcoms(dag, batch.xcoms)
-        self._connection.many(
-            "UPDATE backfill_dates SET outcome = ? WHERE backfill = ? AND logical_date = ? AND outcome IS NULL",
-            ((outcome.value, backfill, date) for date, outcome in batch.outcomes),
-        )
+        self._put_outcomes(backfill, batch.outcomes)
         if batch.counts is not None:
             self._connection.run(
                 "UPDATE backfills SET completed = ?, failed = ? WHERE backfill = ?", (*batch.counts, backfill)
@@ -161,12 +159,17 @@ class LedgerWriter(SqlReader):
     def _states(self, dag: int, dates: list[int]) -> dict[int, str]:
         """Return the states of those dates that have a dag_run."""
         found: dict[int, str] = {}
-        for start in range(0, len(dates), _ASKED_AT_ONCE):
-            asked = dates[start : start + _ASKED_AT_ONCE]
-            # Filled up with a date that is there anyway: one statement for every batch, prepared once.
-            asked += asked[:1] * (_ASKED_AT_ONCE - len(asked))
-            found.update(self._connection.all(_STATES, (dag, *asked)))
+        for text, asked in _STATES.parts(dates):
+            found.update(self._connection.all(text, (dag, *asked)))
         return found
+
+    def _put_outcomes(self, backfill: int, outcomes: Iterable[tuple[int, RunState]]) -> None:
+        dates: dict[RunState, list[int]] = {}
+        for date, outcome in outcomes:
+            dates.setdefault(outcome, []).append(date)
+        for outcome, finished in dates.items():
+            for text, asked in _OUTCOMES.parts(finished):
+                self._connection.run(text, (outcome._value_, backfill, *asked))
 
     def _put_instances(self, dag: int, rows: Iterable[InstanceRow]) -> None:
         latest = {(row.logical_date, row.task_id): row for row in rows}

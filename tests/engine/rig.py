@@ -12,14 +12,16 @@ from engine.helpers import REF, RecordingStore, make_bench
 
 from backfill_cli.core.graph import Dag
 from backfill_cli.core.machine import BackfillMachine, Limits
-from backfill_cli.core.ports import ProgressCounts, RunStart
+from backfill_cli.core.ports import AttemptReport, Invocation, ProgressCounts, RunStart
 from backfill_cli.core.progress import RunSpec
 from backfill_cli.core.records import Batch
 from backfill_cli.core.states import Outcome, TaskState
 from backfill_cli.core.work import PythonWork
-from backfill_cli.engine.backends import InThreads
+from backfill_cli.engine.attempt import run_attempt
+from backfill_cli.engine.backends import Elsewhere
 from backfill_cli.engine.coordinator import Coordinator, Stopped
 from backfill_cli.engine.logs import captured
+from backfill_cli.engine.messages import Started
 
 
 class WallClock:
@@ -91,13 +93,12 @@ class Rig:
         self.machine = BackfillMachine(
             dag, limits or make_limits(max(1, len(dates))), backfill_id="bf-1", owner="owner-1", total=len(dates)
         )
-        backend = InThreads(Storied(executor or InlineExecutor(), self.store.story))
         self.coordinator = Coordinator(
             self.machine,
             store=self.store,  # type: ignore[arg-type]
             claim=make_claim(),
             feed=ListFeed(dates),
-            backend_of=lambda _task: backend,
+            backend_of=lambda _task: Elsewhere(Storied(executor or InlineExecutor(), self.store.story), self._work),
             bench=make_bench(dag),
             dag_ref=REF,
             logs=logs,
@@ -105,6 +106,11 @@ class Rig:
             grace_s=grace_s,
             listeners=[self.watching],
         )
+
+    def _work(self, invocation: Invocation) -> AttemptReport:
+        key = invocation.logical_date, invocation.task_id
+        self.coordinator.inbox.put(Started(key, invocation.try_number, time.time_ns() // 1_000))
+        return run_attempt(invocation, self.coordinator.bench)
 
     def run(self) -> Stopped | None:
         with captured(own_process=False):

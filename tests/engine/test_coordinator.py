@@ -67,6 +67,24 @@ def test_all_that_waits_in_the_inbox_is_one_commit() -> None:
     assert [len(batch.attempts) for batch in rig.store.batches] == [0, 8]
 
 
+def test_a_try_that_ends_soon_is_never_written_as_running(threads: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row less a task; the attempt has both its times all the same."""
+    monkeypatch.setattr(loop, "BEGUN_AFTER_S", 5.0)
+    rig = Rig(make_dag(task(lambda: time.sleep(0.02))), [day(n) for n in range(1, 9)], executor=threads)
+    rig.run()
+    written = {row.state for batch in rig.store.batches for row in batch.instances}
+    assert written == {TaskState.QUEUED, TaskState.SUCCESS}
+
+
+def test_a_try_that_lasts_is_shown_as_running_since_it_began(threads: Executor) -> None:
+    rig = Rig(make_dag(task(lambda: time.sleep(3 * loop.BEGUN_AFTER_S))), executor=threads)
+    rig.run()
+    (running,) = {row for batch in rig.store.batches for row in batch.instances if row.state is TaskState.RUNNING}
+    (ended,) = rig.store.ledger.attempts.values()
+    assert running.started_at is not None
+    assert 0 <= ended.started_at - running.started_at < 1_000_000
+
+
 def test_more_messages_than_a_turn_takes_are_all_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "TURN", 3)
     rig = Rig(make_dag(), [day(n) for n in range(1, 9)])
