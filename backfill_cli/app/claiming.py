@@ -7,7 +7,6 @@ happens inside one `write`, and an error undoes all of it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,7 +21,7 @@ from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.planning import HELD
 from backfill_cli.core.ports import Store, Writer
 from backfill_cli.core.records import Action, BackfillRow, Batch, Claim, Counts, OutcomeRow, PlanRow
-from backfill_cli.core.results import PlanResult, Reexecuted
+from backfill_cli.core.results import PlanResult
 from backfill_cli.core.states import BackfillState, RunState
 from backfill_cli.core.zones import clock_of
 from backfill_cli.errors import ConflictError, RefusedError
@@ -38,14 +37,6 @@ class Me(NamedTuple):
     owner: str
     pid: int
     host: str
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """A backfill this process owns, and what it found lost on the way."""
-
-    row: BackfillRow
-    lost: tuple[Reexecuted, ...]
 
 
 def store_plan(ctx: AppContext, prepared: Prepared, result: PlanResult, store: Store) -> str:
@@ -67,15 +58,15 @@ def store_plan(ctx: AppContext, prepared: Prepared, result: PlanResult, store: S
     return store.write(work)
 
 
-def claim_new(ctx: AppContext, prepared: Prepared, result: PlanResult, me: Me, store: Store) -> Claimed:
+def claim_new(ctx: AppContext, prepared: Prepared, result: PlanResult, me: Me, store: Store) -> BackfillRow:
     """Store a new backfill and take its dates.
 
     Raises:
         ConflictError: A living process holds some of them.
     """
 
-    def work(writer: Writer) -> Claimed:
-        lost = recover_dead_owners(ctx, writer)
+    def work(writer: Writer) -> BackfillRow:
+        recover_dead_owners(ctx, writer)
         fresh = _with_liveness(prepared, writer)
         refuse_overlap(writer, fresh.dag.dag_id, fresh.rows(_past(fresh, writer)))
         row = _add(ctx, fresh, result, writer)
@@ -89,7 +80,7 @@ def claim_new(ctx: AppContext, prepared: Prepared, result: PlanResult, me: Me, s
             reason=prepared.options.reason,
             details=_details(fresh, row),
         )
-        return Claimed(_again(writer, row.backfill_id), tuple(lost))
+        return _again(writer, row.backfill_id)
 
     return store.write(work)
 
@@ -101,15 +92,15 @@ def claim_stored(
     options: BackfillOptions,
     me: Me,
     store: Store,
-) -> Claimed:
+) -> BackfillRow:
     """Take the rest of a backfill that is in the store: a plan, or one that was interrupted.
 
     Raises:
         ConflictError: A living process works on it, or holds some of its dates.
     """
 
-    def work(writer: Writer) -> Claimed:
-        lost = recover_dead_owners(ctx, writer)
+    def work(writer: Writer) -> BackfillRow:
+        recover_dead_owners(ctx, writer)
         now = _again(writer, row.backfill_id)
         if now.owner is not None:
             raise conflict(writer, now, now.first or 0, now.last or 0)
@@ -133,7 +124,7 @@ def claim_stored(
                 "remaining": now.remaining,
             },
         )
-        return Claimed(_again(writer, now.backfill_id), tuple(lost))
+        return _again(writer, now.backfill_id)
 
     return store.write(work)
 

@@ -6,13 +6,13 @@ way from rows to a `BackfillResult`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.outcomes import date_result, failure_groups
 from backfill_cli.app.recovering import give_back
+from backfill_cli.app.reexecuting import listing, reexecuted
 from backfill_cli.app.trail import command_of, record
 from backfill_cli.core.auditing import attempts_digest
 from backfill_cli.core.machine import BackfillMachine
@@ -35,7 +35,6 @@ def close_backfill(
     row: BackfillRow,
     owner: str,
     stopped: Stopped | None,
-    lost: Sequence[Reexecuted],
     store: Store,
 ) -> tuple[BackfillRow, str]:
     """Write how the backfill ended and give everything back; returns its row and the audit head."""
@@ -73,8 +72,8 @@ def close_backfill(
                 "blocked": machine.blocked,
                 "skipped": now.skipped,
                 "remaining": now.remaining - machine.blocked,
-                "reexecuted": len(lost),
-                "lost": len(given_up),
+                "reexecuted": len(_reexecuted(writer, now)),
+                "lost": listing(given_up),
                 **digest,
             },
         )
@@ -93,6 +92,10 @@ def _final_state(now: BackfillRow, machine: BackfillMachine, stopped: Stopped | 
     return BackfillState.FAILED if now.failed or machine.blocked or left else BackfillState.SUCCESS
 
 
+def _reexecuted(reader: Reader, row: BackfillRow) -> tuple[Reexecuted, ...]:
+    return reexecuted(reader, row.dag_id, row.first, row.last, backfill_id=row.backfill_id)
+
+
 def _digest(reader: Reader, row: BackfillRow) -> dict[str, object]:
     if row.first is None or row.last is None:
         return attempts_digest(())
@@ -104,22 +107,24 @@ def result_of(
     dag: Dag,
     row: BackfillRow,
     stopped: Stopped | None,
-    lost: Sequence[Reexecuted],
     head: str,
     problems: tuple[Problem, ...],
     store: Store,
 ) -> BackfillResult:
     """Fold the rows of a backfill into its result."""
 
-    def read(reader: Reader) -> tuple[list[DateResult], int, tuple[FailureGroup, ...]]:
+    def read(
+        reader: Reader,
+    ) -> tuple[list[DateResult], int, tuple[FailureGroup, ...], tuple[Reexecuted, ...]]:
         results, left_failed = [], 0
         for one in reader.backfill_dates(row.backfill_id):
             results.append(date_result(one, row))
             if one.action is Action.SKIP and one.run_state is not RunState.SUCCESS:
                 left_failed += 1
-        return results, left_failed, failure_groups(reader, dag.dag_id, row.first, row.last, results)
+        failures = failure_groups(reader, dag.dag_id, row.first, row.last, results)
+        return results, left_failed, failures, _reexecuted(reader, row)
 
-    results, left_failed, failures = store.read(read)
+    results, left_failed, failures, again = store.read(read)
     result = BackfillResult(
         backfill_id=row.backfill_id,
         parent_id=row.parent_id,
@@ -138,7 +143,7 @@ def result_of(
         audit_head=head,
         left_failed=left_failed,
         failures=failures,
-        reexecuted=tuple(lost),
+        reexecuted=again,
         problems=problems,
         stopped_by=stopped.signal if stopped else None,
         reason=row.reason,

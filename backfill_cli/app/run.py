@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from backfill_cli.app.actor import host_name
 from backfill_cli.app.bench import Recipe, make_bench
-from backfill_cli.app.claiming import Claimed, Me, claim_new, claim_stored
+from backfill_cli.app.claiming import Me, claim_new, claim_stored
 from backfill_cli.app.closing import close_backfill, result_of
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.feed import StoreFeed
@@ -62,24 +62,24 @@ def carry_out(ctx: AppContext, job: Job, listeners: Sequence[Listener]) -> Backf
     with ctx.store(write=True) as store:
         store.hold_owner(me.owner)
         try:
-            claimed = _claim(ctx, job, me, store)
-            return _run_claimed(ctx, job, claimed, me, store, listeners)
+            row = _claim(ctx, job, me, store)
+            return _run_claimed(ctx, job, row, me, store, listeners)
         finally:
             store.release_owner(me.owner)
 
 
-def _claim(ctx: AppContext, job: Job, me: Me, store: Store) -> Claimed:
+def _claim(ctx: AppContext, job: Job, me: Me, store: Store) -> BackfillRow:
     if job.row is None:
         return claim_new(ctx, job.prepared, job.plan, me, store)
     return claim_stored(ctx, job.target, job.row, job.options, me, store)
 
 
 def _run_claimed(
-    ctx: AppContext, job: Job, claimed: Claimed, me: Me, store: Store, listeners: Sequence[Listener]
+    ctx: AppContext, job: Job, row: BackfillRow, me: Me, store: Store, listeners: Sequence[Listener]
 ) -> BackfillResult:
     from backfill_cli.engine.coordinator import Coordinator
 
-    dag, row = job.prepared.part, claimed.row
+    dag = job.prepared.part
     workers = job.options.workers or ctx.settings.workers
     machine = BackfillMachine(
         dag,
@@ -114,10 +114,10 @@ def _run_claimed(
         backends.shutdown(wait=False)
         raise
     backends.shutdown(wait=stopped is None)
-    closed, head = close_backfill(ctx, machine, job.options, row, me.owner, stopped, claimed.lost, store)
+    closed, head = close_backfill(ctx, machine, job.options, row, me.owner, stopped, store)
     for listener in listeners:
         listener.on_end()
-    return result_of(ctx, dag, closed, stopped, claimed.lost, head, tuple(job.plan.warnings), store)
+    return result_of(ctx, dag, closed, stopped, head, tuple(job.plan.warnings), store)
 
 
 def _loop(ctx: AppContext, coordinator: Coordinator) -> Stopped | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from backfill_cli.app.lookup import find_backfill
 from backfill_cli.app.outcomes import date_result, failure_groups
+from backfill_cli.app.reexecuting import reexecuted
 from backfill_cli.app.status_page import MISSING, STALE, Page, after_date, instances_on, slowest_tasks, task_views
 from backfill_cli.app.targets import has_range
 from backfill_cli.core.planning import BLOCKED, CLEARED, INTERRUPTED, PARTIAL
@@ -139,7 +140,7 @@ def _of_backfill(ctx: AppContext, reader: Reader, row: BackfillRow, page: Page) 
     is_live = view.pid is not None
     shown, more = _page_of_dates(reader, row, page, is_live=is_live)
     runs = _views_of(reader, row.dag_id, shown, task_ids)
-    last_shown = runs[-1].logical_date if runs else None
+    first_shown, last_shown = (runs[0].logical_date, runs[-1].logical_date) if runs else (None, None)
     return StatusResult(
         row.dag_id,
         backfill=view,
@@ -154,6 +155,7 @@ def _of_backfill(ctx: AppContext, reader: Reader, row: BackfillRow, page: Page) 
         after=last_shown if more else None,
         slowest=slowest_tasks(reader, row.dag_id, runs),
         failures=failure_groups(reader, row.dag_id, row.first, row.last, shown),
+        reexecuted=reexecuted(reader, row.dag_id, first_shown, last_shown, backfill_id=row.backfill_id),
         next_command=_next_for(view),
     )
 

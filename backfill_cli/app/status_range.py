@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from backfill_cli.app.commands import selection_words
 from backfill_cli.app.history import liveness
 from backfill_cli.app.outcomes import failure_groups
+from backfill_cli.app.reexecuting import reexecuted
 from backfill_cli.app.status_page import MISSING, STALE, Page, after_date, instances_on, slowest_tasks, task_views
 from backfill_cli.app.targets import find_selection, find_target, has_range
 from backfill_cli.core.instants import instant, run_id
@@ -110,6 +111,9 @@ def _range_result(
         gaps=missing,
         slowest=slowest_tasks(reader, dag.dag_id, runs),
         failures=failure_groups(reader, dag.dag_id, first, last, results),
+        reexecuted=reexecuted(
+            reader, dag.dag_id, *((runs[0].logical_date, runs[-1].logical_date) if runs else (None, None))
+        ),
         stale_because=_why_stale(reader, dag, stale_dates),
         problems=problems,
         gaps_only=gaps,

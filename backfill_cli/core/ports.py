@@ -140,6 +140,7 @@ class Reader(Protocol):
         *,
         task_id: str | None = None,
         backfill_id: str | None = None,
+        outcome: Outcome | None = None,
     ) -> Iterator[AttemptRow]:
         """Attempts of those dates, by date, task and try; streams."""
         ...

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from backfill_cli.core.instants import iso, iso_us
 from backfill_cli.core.problems import Problem
 from backfill_cli.core.records import BackfillRow
-from backfill_cli.core.results import FailureGroup
+from backfill_cli.core.results import FailureGroup, Reexecuted
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +130,7 @@ class StatusResult:
         counts: Dates by state: success, failed, running, queued, blocked, missing, stale…; a stale success is not
             among `success`, so that they add up.
         runs: A page of dates; `after` continues it.
+        reexecuted: Tries on the dates of the page that were interrupted and ran again.
         gaps: Spans (first, last, count) of missing logical dates.
         gaps_only: Asked with `--gaps`: the screen lists every gap and nothing else.
         stale_because: What changed in the DAG, in words, with the dates that succeeded under the older version.
@@ -151,6 +152,7 @@ class StatusResult:
     gaps: Sequence[tuple[int, int, int]] = ()
     slowest: Sequence[SlowTask] = ()
     failures: Sequence[FailureGroup] = ()
+    reexecuted: Sequence[Reexecuted] = ()
     stale_because: Mapping[str, Sequence[int]] = field(default_factory=dict)
     problems: Sequence[Problem] = ()
     exit_code: int = 0
@@ -187,4 +189,5 @@ class StatusResult:
                 for one in self.slowest
             ],
             "failures": [group.data() for group in self.failures],
+            "reexecuted": [one.data() for one in self.reexecuted],
         }

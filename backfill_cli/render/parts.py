@@ -41,6 +41,11 @@ def folded(text: str, width: int, *, first: tuple[str, str], rest: str) -> Itera
     yield line(head, " ".join(words))
 
 
+def ran_again(tries: int) -> Text:
+    """Says that interrupted tries ran a second time; JSON and the audit trail name them."""
+    return line("   ", (f"{count(tries, 'task')} ran again after an interruption", DIM))
+
+
 def closing(next_command: str) -> Iterator[Text]:
     """The line that says what to type next, or nothing."""
     if next_command:

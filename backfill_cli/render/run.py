@@ -10,10 +10,10 @@ from backfill_cli.core.instants import EPOCH
 from backfill_cli.core.results import BackfillResult, DateResult
 from backfill_cli.core.states import BackfillState
 from backfill_cli.render.dates import DateFormat
-from backfill_cli.render.parts import closing, failures
+from backfill_cli.render.parts import closing, failures, ran_again
 from backfill_cli.render.text import columns, cut, line
 from backfill_cli.render.theme import DIM, look
-from backfill_cli.render.words import count, duration
+from backfill_cli.render.words import duration
 
 _SHOWN = 8
 """Blocked or interrupted dates listed one by one; the rest is a number."""
@@ -26,7 +26,7 @@ def render(result: BackfillResult, width: int) -> Iterator[Text]:
     yield from failures(result.failures, dates, width)
     yield from _unfinished(result, dates, width)
     if result.reexecuted:
-        yield line("   ", (f"{count(len(result.reexecuted), 'task')} ran again after an interruption", DIM))
+        yield ran_again(len(result.reexecuted))
     if result.reason:
         yield line("   ", (cut(result.reason, width - 4), DIM))
     if result.backfill_id:

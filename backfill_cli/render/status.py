@@ -11,7 +11,7 @@ from backfill_cli.core.standing import BackfillView, RunView, StatusResult, Task
 from backfill_cli.core.states import BackfillState
 from backfill_cli.render.dates import DateFormat
 from backfill_cli.render.grids import grid, shown_state
-from backfill_cli.render.parts import closing, failures, tally
+from backfill_cli.render.parts import closing, failures, ran_again, tally
 from backfill_cli.render.text import Part, columns, cut, line, wide
 from backfill_cli.render.theme import BOLD, COMMAND, DIM, look
 from backfill_cli.render.words import count, duration, moment
@@ -100,6 +100,8 @@ def _facts(result: StatusResult, dates: DateFormat, width: int) -> Iterator[Text
             continue
         took = f"{duration(slow.seconds)} (median {duration(slow.median_s)})"
         yield line((" slowest   ", DIM), f"{slow.task_id} {took} on {dates.short(slow.logical_date)}")
+    if result.reexecuted:
+        yield ran_again(len(result.reexecuted))
     yield from _gaps(result, dates, width, _FEW_GAPS)
     for because, stale in result.stale_because.items():
         if stale:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 
 from backfill_cli.core.records import AttemptRow, DagRow, DurationRow, InstanceRow, RunRow, VersionRow
-from backfill_cli.core.states import RunState, TaskState
+from backfill_cli.core.states import Outcome, RunState, TaskState
 from backfill_cli.store import counting
 from backfill_cli.store.connections import Connection
 from backfill_cli.store.keys import Keys
@@ -131,6 +131,7 @@ class LedgerReader:
         *,
         task_id: str | None = None,
         backfill_id: str | None = None,
+        outcome: Outcome | None = None,
     ) -> Iterator[AttemptRow]:
         """Stream the attempts of those dates, by date, task and try."""
         dag = self._keys.find_dag(dag_id)
@@ -142,6 +143,9 @@ class LedgerReader:
         if backfill_id is not None:
             narrowed += " AND a.backfill = ?"
             values.append(self._keys.backfill(backfill_id))
+        if outcome is not None:
+            narrowed += " AND a.outcome = ?"
+            values.append(outcome.value)
         rows = self._connection.rows(
             "SELECT a.logical_date, t.task_id, a.try_number, a.started_at, a.ended_at, a.outcome, a.reason, v.digest, "
             "b.backfill_id FROM attempts a LEFT JOIN tasks t ON t.task = a.task "
