@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from backfill_cli.errors import NotFoundError, UsageProblem
+from backfill_cli.errors import InputError, NotFoundError, UsageProblem
 
 if TYPE_CHECKING:
     from backfill_cli.app.context import AppContext
@@ -62,12 +62,18 @@ def find_stored_target(ctx: AppContext, row: BackfillRow, *, strict: bool = Fals
 
     Raises:
         InputError: It cannot be found or loaded.
+        StoreError: The definition of a --command DAG is not what was stored: it was sound then.
     """
     from backfill_cli.loader import resolve
 
     target = str(row.request["target"])
     if target.startswith(resolve.DEFINITION):
-        found = resolve.resolve_definition(target.removeprefix(resolve.DEFINITION), settings=ctx.settings)
+        try:
+            found = resolve.resolve_definition(target.removeprefix(resolve.DEFINITION), settings=ctx.settings)
+        except InputError as error:
+            from backfill_cli.store.problems import damaged
+
+            raise damaged("backfills", f"a --command that cannot be one: {error.message}") from error
     elif target:
         found = resolve.resolve_dag(target, settings=ctx.settings)
     else:

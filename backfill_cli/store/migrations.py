@@ -1,14 +1,14 @@
-"""From any older schema to the latest: numbered steps, each in one transaction.
+"""From any older schema to the latest: numbered steps, all that are missing in one transaction.
 
 Owns the steps (`steps/NNNN_name.sql`), the version stamp (`PRAGMA user_version`) and the mark that tells a bfill store
 from any other database (`PRAGMA application_id`). A new store takes all steps, which is quicker than importing
 SQLModel for `create_all` and makes every store the result of the same path; `models.py` is the schema they must
-lead to, and a test compares both.
+lead to, and a test compares both. Whether a store still has that schema is asked in `schema.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -65,28 +65,40 @@ def version(connection: Connection, location: str) -> int:
     return number
 
 
-def migrate(connection: Connection, location: str, *, to: int | None = None) -> None:
-    """Take every step the store has not taken yet. Two processes that meet here take each step once.
+def migrate(
+    connection: Connection,
+    location: str,
+    *,
+    to: int | None = None,
+    before: Callable[[int], None] | None = None,
+) -> None:
+    """Take every step the store has not taken yet, all of them or none. Two processes that meet here take each once.
 
     Args:
         to: Stop at this version; for tests of the steps themselves.
+        before: Called with the version of a store that is not new, when nobody else can write any more and nothing
+            has been changed: the moment to look at it and to copy it.
     """
-    for step in steps():
-        if step.number > (to or latest()) or step.number <= version(connection, location):
-            continue
-        connection.run("BEGIN IMMEDIATE")
-        try:
-            # Asked again under the lock: the other process may have been quicker.
-            if version(connection, location) < step.number:
+    goal = to or latest()
+    if version(connection, location) >= goal:
+        return
+    connection.run("BEGIN IMMEDIATE")
+    try:
+        # Asked again under the lock: the other process may have been quicker.
+        found = version(connection, location)
+        if found and found < goal and before is not None:
+            before(found)
+        for step in steps():
+            if found < step.number <= goal:
                 for statement in step.statements():
                     connection.run(statement)
                 connection.run(f"PRAGMA application_id = {APPLICATION_ID}")
                 connection.run(f"PRAGMA user_version = {step.number}")
-            connection.run("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.run("ROLLBACK")
-            raise
+        connection.run("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.run("ROLLBACK")
+        raise
 
 
 def _pragma(connection: Connection, name: str) -> int:

@@ -1,8 +1,9 @@
 """From a location to an open store.
 
 Owns paths, permissions and what may be opened at all: a file that is no bfill store, a newer one, a link or a folder is
-refused before anything is written, and one of an older schema is copied before it is migrated. For reading, a store that does not exist is an empty one in memory and is not made;
-one of an older schema is copied into memory and brought up to date there.
+refused before anything is written, as is one with a schema bfill did not make; one of an older schema is copied before
+it is migrated. For reading, a store that does not exist is an empty one in memory and is not made; one of an older
+schema is copied into memory and brought up to date there.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
 """From a database row to a record, checked: a store may be damaged or edited by hand.
 
-Owns the check of every row that is read. A wrong type, a word that is no state, a date outside the calendar or JSON
-that is none is a StoreError with code `store-damaged`, never a crash three layers up. The types of a row are looked up
-in a set of the combinations already seen, which costs a quarter of a microsecond.
+Owns the check of every row that is read. A wrong type, a word that is no state, a name no DAG can have, a date outside
+the calendar or JSON that is none is a StoreError with code `store-damaged`, never a crash three layers up. The types of
+a row are looked up in a set of the combinations already seen, which costs a quarter of a microsecond; what JSON text
+says is in `documents.py`.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
@@ -26,17 +26,29 @@ from backfill_cli.core.records import (
 )
 from backfill_cli.core.states import BackfillState, Outcome, RunState, TaskState
 from backfill_cli.store.connections import Row
+from backfill_cli.store.documents import (
+    FIRST_SECOND,
+    LAST_SECOND,
+    conf_text,
+    definition,
+    digests,
+    json_text,
+    mapping,
+    name,
+    planned,
+    request,
+)
 from backfill_cli.store.problems import damaged
 
 T = TypeVar("T")
 
-# The years 1 to 9999, which is what every calendar above can show.
-FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799
 _BOUNDS = {
     "d": (FIRST_SECOND, LAST_SECOND),
     "t": (FIRST_SECOND * 1_000_000, LAST_SECOND * 1_000_000 + 999_999),
     "n": (0, 2**62),
 }
+
+_MOST_SLOTS = 2**31
 
 RUN_STATES: dict[str | None, RunState] = {state.value: state for state in RunState}
 TASK_STATES = {state.value: state for state in TaskState}
@@ -99,50 +111,35 @@ class Shape(Generic[T]):
         self._seen.add(types)
 
 
-def mapping(text: str) -> dict[str, Any]:
-    """Return a JSON object. Raises ValueError for any other JSON and for none."""
-    value = json.loads(text)
-    if not isinstance(value, dict):
-        raise ValueError("JSON that is no object")
-    return value
-
-
-def counts(text: str) -> dict[str, int]:
-    """Return a JSON object of names and numbers. Raises ValueError for anything else."""
-    value = mapping(text)
-    if not all(type(number) is int and number >= 0 for number in value.values()):
-        raise ValueError("a count that is no number")
-    return value
-
-
-def digests(text: str) -> dict[str, str]:
-    """Return a JSON object of names and texts. Raises ValueError for anything else."""
-    value = mapping(text)
-    if not all(type(digest) is str for digest in value.values()):
-        raise ValueError("a digest that is no text")
-    return value
+def _dag(row: Row) -> DagRow:
+    if row[3] is not None:
+        definition(row[3])
+    return DagRow(name(row[0]), *row[1:])
 
 
 def _run(row: Row) -> RunRow:
+    _ordered(row[0], row[1])
+    conf = "{}" if row[5] is None else conf_text(row[5])
     return RunRow(
-        row[0], row[1], RUN_TYPES[row[2]], RUN_STATES[row[3]], row[4], row[5] or "{}", row[6], row[7], row[8], row[9],
-        row[10],
-    )  # fmt: skip
+        row[0], row[1], RUN_TYPES[row[2]], RUN_STATES[row[3]], row[4], conf, row[6], row[7], row[8], row[9], row[10]
+    )
 
 
 def _instance(row: Row) -> InstanceRow:
-    return InstanceRow(row[0], row[1], TASK_STATES[row[2]], *row[3:])
+    return InstanceRow(row[0], name(row[1]), TASK_STATES[row[2]], *row[3:])
 
 
 def _attempt(row: Row) -> AttemptRow:
-    return AttemptRow(row[0], row[1], row[2], row[3], row[4], OUTCOMES[row[5]], row[6], row[7], row[8])
+    return AttemptRow(row[0], name(row[1]), row[2], row[3], row[4], OUTCOMES[row[5]], row[6], row[7], row[8])
 
 
 def _plan(row: Row) -> PlanRow:
+    _ordered(row[0], row[1])
     return PlanRow(row[0], row[1], ACTIONS[row[2]], _MAYBE_RUN_STATE[row[3]], row[4])
 
 
 def _backfill_date(row: Row) -> BackfillDateRow:
+    _ordered(row[0], row[1])
     return BackfillDateRow(
         row[0], row[1], ACTIONS[row[2]], _MAYBE_RUN_STATE[row[3]], row[4], _MAYBE_RUN_STATE[row[5]], row[6], row[7],
         row[8],
@@ -150,10 +147,25 @@ def _backfill_date(row: Row) -> BackfillDateRow:
 
 
 def _backfill(row: Row) -> BackfillRow:
+    if (row[7] is None) != (row[8] is None):
+        raise ValueError("one bound without the other")
+    _ordered(row[7] or 0, row[8] or 0)
     return BackfillRow(
-        row[0], row[1], BACKFILL_STATES[row[2]], row[3], row[4], mapping(row[5]), row[6], row[7], row[8],
-        counts(row[9]), *row[10:],
+        row[0], name(row[1]), BACKFILL_STATES[row[2]], row[3], row[4], request(row[5]), row[6], row[7], row[8],
+        planned(row[9]), *row[10:],
     )  # fmt: skip
+
+
+def _ordered(first: int, last: int) -> None:
+    """Two instants on the schedule; those of the wall clock may go backwards, as it does."""
+    if last < first:
+        raise ValueError(f"{last} behind {first}, which is later")
+
+
+def _pool(row: Row) -> tuple[str, int]:
+    if not -1 <= row[1] <= _MOST_SLOTS:
+        raise ValueError(f"{row[1]} slots")
+    return row[0], row[1]
 
 
 def _audit(row: Row) -> AuditRow:
@@ -161,7 +173,7 @@ def _audit(row: Row) -> AuditRow:
 
 
 RUN = Shape("dag_runs", "ddsssSTTSSS", _run)
-OWNED_RUN = Shape("dag_runs", "sddsssSTTSSS", lambda row: (str(row[0]), _run(row[1:])))
+OWNED_RUN = Shape("dag_runs", "sddsssSTTSSS", lambda row: (name(row[0]), _run(row[1:])))
 INSTANCE = Shape("task_instances", "dssnnnTTTS", _instance)
 ATTEMPT = Shape("attempts", "dsnttsSsS", _attempt)
 PLAN = Shape("backfill_dates", "ddsSs", _plan)
@@ -170,11 +182,11 @@ BACKFILL = Shape("backfills", "sssssstDDsSTTnnnnSS", _backfill)
 DATE: Shape[int] = Shape("backfill_dates", "d", lambda row: int(row[0]))
 AUDIT = Shape("audit_events", "ntssssSssss", _audit)
 HEAD: Shape[tuple[int, str]] = Shape("audit_events", "ns", lambda row: (row[0], row[1]))
-DAG: Shape[DagRow] = Shape("dags", "sSsS", lambda row: DagRow(*row))
+DAG: Shape[DagRow] = Shape("dags", "sSsS", _dag)
 VERSION = Shape("dag_versions", "sts", lambda row: VersionRow(row[0], row[1], digests(row[2])))
 OWNER: Shape[tuple[str, int, str, int]] = Shape("owners", "snst", lambda row: (row[0], row[1], row[2], row[3]))
-XCOM: Shape[tuple[str, str, str]] = Shape("xcoms", "sss", lambda row: (row[0], row[1], row[2]))
+XCOM: Shape[tuple[str, str, str]] = Shape("xcoms", "sss", lambda row: (name(row[0]), row[1], json_text(row[2])))
 DURATION: Shape[tuple[str, int]] = Shape("attempts", "si", lambda row: (row[0], row[1]))
 RUN_COUNT: Shape[tuple[RunState, int]] = Shape("run_counts", "sn", lambda row: (RUN_STATES[row[0]], row[1]))
-POOL: Shape[tuple[str, int]] = Shape("pools", "si", lambda row: (row[0], row[1]))
+POOL: Shape[tuple[str, int]] = Shape("pools", "si", _pool)
 KEY: Shape[int] = Shape("keys", "n", lambda row: int(row[0]))

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from backfill_cli.errors import StoreError
 from backfill_cli.store import engines
 from backfill_cli.store.connections import Connection
 from backfill_cli.store.keys import Keys
@@ -70,6 +71,7 @@ class SqlStore:
         self._writing = threading.RLock()
         self._writer: Session | None = None
         self._idle: list[Session] = []
+        self._damage: StoreError | None = None
 
     @property
     def location(self) -> str:
@@ -93,6 +95,9 @@ class SqlStore:
         """
         if not self._writable:
             raise problem(READ_ONLY, self._location, "it was opened for reading")
+        if self._damage is not None:
+            # Whatever is written now rests on what was read before: nothing is, until a person has looked.
+            raise self._damage
         with self._writing:
             return patiently(lambda: self._write_once(work), self._patience_s)
 
@@ -134,7 +139,10 @@ class SqlStore:
             if is_unfinished(error):
                 # The next connection rolls back (engines.connect), so trying again helps.
                 raise problem(LOCKED, self._location) from error
-            raise translate(error, self._location) from error
+            raise self._noted(translate(error, self._location)) from error
+        except StoreError as error:
+            self._noted(error)
+            raise
         finally:
             self._give_back(session, sound=sound)
 
@@ -166,10 +174,18 @@ class SqlStore:
             return result
         except engines.driver_errors() as error:
             self._undo(session, mark)
-            raise translate(error, self._location) from error
-        except BaseException:
+            raise self._noted(translate(error, self._location)) from error
+        except BaseException as error:
             self._undo(session, mark)
+            if isinstance(error, StoreError):
+                self._noted(error)
             raise
+
+    def _noted(self, error: StoreError) -> StoreError:
+        """Remember damage: a store found damaged is not written to any more by this process."""
+        if error.code == DAMAGED.code:
+            self._damage = error
+        return error
 
     def _undo(self, session: Session, mark: int) -> None:
         """Roll back; a connection that cannot is dropped, and the next write opens another."""

@@ -25,6 +25,27 @@ DAY = 86_400
 JAN_1 = 1_704_067_200  # 2024-01-01T00:00:00Z
 NOW = 1_706_700_000_000_000  # 2024-01-31, microseconds
 TASKS = {"extract": "e1", "clean": "c1", "load": "l1"}
+REQUEST: dict[str, Any] = {
+    "target": "sales.py",
+    "schedule": "@daily",
+    "timezone": "UTC",
+    "first": JAN_1,
+    "last": JAN_1 + 2 * DAY,
+    "dates": None,
+    "limit": None,
+    "tasks": [],
+    "parallel": 1,
+    "reprocess": [],
+    "reset_dag_run": False,
+    "rerun_failed": False,
+    "whole_run": False,
+    "run_backwards": False,
+    "ignore_first_depends_on_past": False,
+    "strict_templates": False,
+    "conf": None,
+}
+
+DEFINITION = '{"command": "etl.sh", "name": null, "schedule": "@daily", "timezone": "UTC"}'
 
 
 def day(number: int) -> int:
@@ -74,7 +95,7 @@ def backfill_row(backfill_id: str = "bf-1", dates: int = 3, **changes: Any) -> B
         "state": BackfillState.PLANNED,
         "version": "v1",
         "identity": f"identity of {backfill_id}",
-        "request": {"parallel": 2, "conf": {"region": "eu"}},
+        "request": {**REQUEST, "parallel": 2, "conf": {"region": "eu"}},
         "created_at": NOW,
         "first": day(1),
         "last": day(dates),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 from store_builders import (
     DAY,
+    DEFINITION,
     NOW,
+    REQUEST,
     TASKS,
     attempt_row,
     audit_row,
@@ -52,10 +55,10 @@ def test_versions_keep_the_order_of_their_tasks(store: Store) -> None:
 def test_registering_the_same_version_again_keeps_when_it_was_first_seen(store: Store) -> None:
     register(store)
     store.write(
-        lambda w: w.register_dag(DAG, version="v1", tasks=TASKS, path="moved.py", definition='{"x":1}', at=NOW + 9)
+        lambda w: w.register_dag(DAG, version="v1", tasks=TASKS, path="moved.py", definition=DEFINITION, at=NOW + 9)
     )
     assert [v.first_seen_at for v in store.read(lambda r: r.versions(DAG))] == [NOW]
-    assert store.read(lambda r: r.dag(DAG)) == DagRow(DAG, "moved.py", "v1", '{"x":1}')
+    assert store.read(lambda r: r.dag(DAG)) == DagRow(DAG, "moved.py", "v1", DEFINITION)
 
 
 def test_an_unknown_dag_reads_as_nothing(store: Store) -> None:
@@ -353,14 +356,10 @@ def test_named_columns_of_a_backfill_change_and_the_rest_stays(store: Store) -> 
     register(store)
     register(store, version="v2")
     store.write(lambda w: w.add_backfill(backfill_row(), []))
-    store.write(
-        lambda w: w.set_backfill(
-            "bf-1", state=BackfillState.FAILED, failed=2, first=day(2), version="v2", request={"parallel": 8}
-        )
-    )
-    expected = backfill_row(
-        state=BackfillState.FAILED, failed=2, first=day(2), version="v2", request={"parallel": 8}, last=day(3)
-    )
+    asked = {**REQUEST, "parallel": 8}
+    changes: dict[str, Any] = {"state": BackfillState.FAILED, "failed": 2, "first": day(2), "version": "v2"}
+    store.write(lambda w: w.set_backfill("bf-1", request=asked, **changes))
+    expected = backfill_row(request=asked, last=day(3), **changes)
     assert store.read(lambda r: r.backfill("bf-1")) == expected
 
 
