@@ -17,8 +17,8 @@ _bfill_flags() {
     case "$1" in
         "") echo "-V --version --help" ;;
         "plan") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --max-runs --executor --task --run-backwards --ignore-first-depends-on-past --strict-templates --reprocess --reset-dag-run --dry-run --detailed-exitcode --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
-        "run") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --max-runs --executor --task --run-backwards --ignore-first-depends-on-past --strict-templates --reprocess --reset-dag-run --dry-run --events --junit --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
-        "rerun-failed") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --max-runs --executor --task --run-backwards --ignore-first-depends-on-past --strict-templates --whole-run --events --junit --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
+        "run") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --max-runs --executor --task --run-backwards --ignore-first-depends-on-past --strict-templates --reprocess --reset-dag-run --dry-run --events --on-event --junit --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
+        "rerun-failed") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --max-runs --executor --task --run-backwards --ignore-first-depends-on-past --strict-templates --whole-run --events --on-event --junit --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
         "reset") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --task --downstream --where --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
         "status") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --where --gaps --watch --limit --after --store --json -q --quiet -v --verbose --no-color --help" ;;
         "logs") echo "--dag --try --store --json -q --quiet -v --verbose --no-color --help" ;;
@@ -74,6 +74,7 @@ _bfill_kind() {
         --limit) echo "nothing" ;;
         --max-runs) echo "nothing" ;;
         --name) echo "nothing" ;;
+        --on-event) echo "nothing" ;;
         --out) echo "files" ;;
         --parallel) echo "nothing" ;;
         --reason) echo "nothing" ;;

@@ -1,7 +1,7 @@
 # fish completion for bfill, written from its command line by: python -m backfill_cli.cli.completions
 # Keep it:  bfill completion fish > ~/.config/fish/completions/bfill.fish
 
-set -g __bfill_valued --action --actor --after --command --conf --dag --dates --dates-from --end --events --executor --expect-head --format --junit --last --limit --max-runs --name --out --parallel --reason --reprocess --schedule --since --start --store --tag --target --task --timezone --try --until --where --workers
+set -g __bfill_valued --action --actor --after --command --conf --dag --dates --dates-from --end --events --executor --expect-head --format --junit --last --limit --max-runs --name --on-event --out --parallel --reason --reprocess --schedule --since --start --store --tag --target --task --timezone --try --until --where --workers
 set -g __bfill_groups '' 'audit' 'dags' 'scenario'
 set -g __bfill_commands 'plan' 'run' 'rerun-failed' 'reset' 'status' 'logs' 'audit' 'audit verify' 'audit report' 'dags' 'dags list' 'dags show' 'dags validate' 'scenario' 'scenario list' 'scenario show' 'scenario run' 'completion'
 
@@ -131,6 +131,7 @@ complete -c bfill -n '__bfill_at "run"' -l reprocess -x -k -a '(__bfill_list rep
 complete -c bfill -n '__bfill_at "run"' -l reset-dag-run -d 'Clear task instances and XComs of each date first.'
 complete -c bfill -n '__bfill_at "run"' -l dry-run -d 'Show the plan instead; store nothing.'
 complete -c bfill -n '__bfill_at "run"' -l events -r -F -d 'What happens, as it happens: one JSON object a line; - is stdout.'
+complete -c bfill -n '__bfill_at "run"' -l on-event -x -d 'Who gets each event: an http(s) URL (POST), or a shell command (on its stdin); \'\' is nobody.'
 complete -c bfill -n '__bfill_at "run"' -l junit -r -F -d 'A test report, one case a date.'
 complete -c bfill -n '__bfill_at "run"' -l store -r -F -d 'Where state lives (BFILL_STORE).'
 complete -c bfill -n '__bfill_at "run"' -l conf -x -d 'Values for dag_run.conf; may be repeated, later ones win. A KEY=VALUE is text.'
@@ -167,6 +168,7 @@ complete -c bfill -n '__bfill_at "rerun-failed"' -l ignore-first-depends-on-past
 complete -c bfill -n '__bfill_at "rerun-failed"' -l strict-templates -d 'An unknown name in a template is an error.'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l whole-run -d 'All tasks, not just failed ones.'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l events -r -F -d 'What happens, as it happens: one JSON object a line; - is stdout.'
+complete -c bfill -n '__bfill_at "rerun-failed"' -l on-event -x -d 'Who gets each event: an http(s) URL (POST), or a shell command (on its stdin); \'\' is nobody.'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l junit -r -F -d 'A test report, one case a date.'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l store -r -F -d 'Where state lives (BFILL_STORE).'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l conf -x -d 'Values for dag_run.conf; may be repeated, later ones win. A KEY=VALUE is text.'

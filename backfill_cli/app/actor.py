@@ -59,8 +59,26 @@ def origin(environ: Mapping[str, str], command: Sequence[str]) -> dict[str, Any]
 
 
 def mask_arguments(command: Sequence[str]) -> list[str]:
-    """Return the arguments with values that look secret masked, `key=value` and JSON alike."""
-    return [_mask_argument(argument) for argument in command]
+    """Return the arguments with values that look secret masked, `key=value` and JSON alike.
+
+    Of a webhook only the host is kept: its token may stand anywhere in the address.
+    """
+    masked = []
+    for before, argument in zip(("", *command), command, strict=False):
+        flag, equals, value = argument.partition("=")
+        if before == "--on-event":
+            masked.append(_shown_target(argument))
+        elif flag == "--on-event" and equals:
+            masked.append(f"{flag}={_shown_target(value)}")
+        else:
+            masked.append(_mask_argument(argument))
+    return masked
+
+
+def _shown_target(target: str) -> str:
+    from backfill_cli.core.links import scheme_of, shown_link
+
+    return shown_link(target) if scheme_of(target) else _mask_argument(target)
 
 
 def _mask_argument(argument: str) -> str:

@@ -198,6 +198,11 @@ class BackfillService:
         return logs(self._ctx, options, date=date, task_id=task_id, try_number=try_number)
 
     @property
+    def settings(self) -> Settings:
+        """The settings this service goes by."""
+        return self._ctx.settings
+
+    @property
     def log_folder(self) -> Path:
         """Where the logs of tries are: `DAG_ID/RUN_ID/TASK_ID.TRY.log` below it."""
         with self._ctx.store(write=False) as store:

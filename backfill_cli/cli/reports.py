@@ -1,8 +1,8 @@
-"""What machines read of a run: `--events`, `--junit`, and what GitHub Actions shows by itself.
+"""What machines read of a run: `--events`, `--on-event`, `--junit`, and what GitHub Actions shows by itself.
 
-Owns when they are written; how is `report_files.py`, and their texts are made in `render/`. State is recorded before
-any of it is written: a reader that leaves, a full disk or a folder that is gone changes nothing about the backfill, and
-is told at its end.
+Owns when they are written; how is `report_files.py` and `telling.py`, and their texts are made in `render/`. State is
+recorded before any of it is written: a reader that leaves, a full disk or a folder that is gone changes nothing about
+the backfill, and is told at its end.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated
 
@@ -18,7 +18,9 @@ import typer
 
 from backfill_cli.cli import streams
 from backfill_cli.cli.outfile import private_file
+from backfill_cli.cli.output import Output
 from backfill_cli.cli.report_files import JUNIT_HEAD, STDOUT, EventStream, check_target, latest_log
+from backfill_cli.cli.telling import Telling
 from backfill_cli.errors import BfillError, UsageProblem
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from backfill_cli.cli.options import Shared
     from backfill_cli.core.ports import Listener
     from backfill_cli.core.results import BackfillResult
+    from backfill_cli.loader.settings import Settings
     from backfill_cli.render.events import EventListener
 
 _PANEL = "Reports"
@@ -46,6 +49,15 @@ class Reporting:
             rich_help_panel=_PANEL,
         ),
     ] = None
+    on_event: Annotated[
+        str | None,
+        typer.Option(
+            "--on-event",
+            metavar="TARGET",
+            help="Who gets each event: an http(s) URL (POST), or a shell command (on its stdin); '' is nobody.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
     junit: Annotated[
         str | None,
         typer.Option("--junit", metavar="FILE", help="A test report, one case a date.", rich_help_panel=_PANEL),
@@ -54,8 +66,9 @@ class Reporting:
 
 def refuse_with_dry_run(reporting: Reporting) -> None:
     """Raise UsageProblem when a report was asked for of what will not happen."""
-    for flag, value in (("--events", reporting.events), ("--junit", reporting.junit)):
-        if value is not None:
+    asked = (("--events", reporting.events), ("--on-event", reporting.on_event), ("--junit", reporting.junit))
+    for flag, value in asked:
+        if value:
             raise UsageProblem(
                 f"{flag} does not go with --dry-run, which runs nothing",
                 hint=f"leave out {flag}",
@@ -67,10 +80,11 @@ class Reports:
     """A context around one run: `listeners` hear what happens, `finished` takes what came of it.
 
     Raises:
-        UsageProblem: A file cannot be written, or holds something that is no report.
+        UsageProblem: A file cannot be written, or holds something that is no report; `--on-event` is no target.
+        InputError: `on_event` refers to a variable that is not set.
     """
 
-    def __init__(self, command: str, shared: Shared, reporting: Reporting) -> None:
+    def __init__(self, command: str, shared: Shared, reporting: Reporting, settings: Settings) -> None:
         if reporting.events == STDOUT and shared.json:
             raise UsageProblem(
                 "--events - does not go with --json: both take stdout",
@@ -78,16 +92,19 @@ class Reports:
                 code="events-and-json",
             )
         self._command = f"bfill {command}"
+        self._shared = shared
         self._junit = None if reporting.junit is None else Path(reporting.junit)
         self._stream: EventStream | None = None
         self._events: EventListener | None = None
         if self._junit is not None:
             check_target("--junit", self._junit, JUNIT_HEAD)
+        self._telling = Telling(reporting.on_event, settings, quiet=shared.quiet)
         if reporting.events is not None:
+            self._stream = EventStream(reporting.events)
+        if self._stream is not None or self._telling.is_on:
             from backfill_cli.render.events import EventListener
 
-            self._stream = EventStream(reporting.events)
-            self._events = EventListener(self._stream.write)
+            self._events = EventListener(self._write_events)
         # Where the result is shown to people: --events - has stdout for itself.
         self.screen: IO[str] | None = sys.stderr if reporting.events == STDOUT else None
 
@@ -95,8 +112,10 @@ class Reports:
     def listeners(self) -> tuple[Listener, ...]:
         return () if self._events is None else (self._events,)
 
-    def finished(self, result: BackfillResult, logs: Callable[[], Path]) -> int:
-        """Write what needs the result; return the exit code for a report that could not be written, else 0.
+    def finished(self, result: BackfillResult, logs: Callable[[], Path]) -> tuple[BackfillResult, int]:
+        """Write what needs the result; return it, and the exit code for a report that could not be written, else 0.
+
+        Events that did not arrive are a problem of the result that comes back.
 
         Args:
             logs: Finds the folder of the tries' logs.
@@ -108,7 +127,10 @@ class Reports:
         for failure in failures:
             if failure:
                 _complain(failure)
-        return streams.CANNOT_WRITE if any(failures) else 0
+        lost = self._telling.close()
+        if lost is not None:
+            result = replace(result, problems=(*result.problems, lost))
+        return result, streams.CANNOT_WRITE if any(failures) else 0
 
     def __enter__(self) -> Reports:
         return self
@@ -120,11 +142,15 @@ class Reports:
             self._aborted(error)
         elif error is not None:
             self._close_events()
+            self._telling.close(within_s=1.0)
 
     def _aborted(self, error: BfillError) -> None:
         if self._events is not None:
             self._events.aborted(error)
             self._close_events()
+            lost = self._telling.close()
+            if lost is not None and not self._shared.quiet:
+                Output(self._command, self._shared).warn([lost])
         if self._junit is not None:
             from backfill_cli.render.junit import write_junit_error
 
@@ -134,6 +160,11 @@ class Reports:
             from backfill_cli.render.github import error_annotation
 
             streams.write_quietly(sys.stderr, error_annotation(error, self._command))
+
+    def _write_events(self, text: str) -> None:
+        if self._stream is not None:
+            self._stream.write(text)
+        self._telling.write(text)
 
     def _close_events(self) -> str:
         """Return what went wrong with the events, in words."""

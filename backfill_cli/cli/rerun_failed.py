@@ -52,8 +52,11 @@ def rerun_failed(
         shared, selection, running, backfill_id=backfill_id, rerun_failed=True, whole_run=whole_run
     )
     service = service_for(shared, workers=options.workers)
-    with Reports("rerun-failed", shared, reporting) as reports, Watching(shared, *reports.listeners) as watching:
+    with (
+        Reports("rerun-failed", shared, reporting, service.settings) as reports,
+        Watching(shared, *reports.listeners) as watching,
+    ):
         result = service.rerun_failed(options, listener=watching.listener, signals=True)
     watching.finished(result)
-    code = reports.finished(result, lambda: service.log_folder)
+    result, code = reports.finished(result, lambda: service.log_folder)
     return Output("rerun-failed", shared, screen=reports.screen).result(result, exit_code=result.exit_code or code)

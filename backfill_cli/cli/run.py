@@ -55,8 +55,11 @@ def run(
     if dry_run:
         refuse_with_dry_run(reporting)
         return Output("plan", shared).result(service.plan(options))
-    with Reports("run", shared, reporting) as reports, Watching(shared, *reports.listeners) as watching:
+    with (
+        Reports("run", shared, reporting, service.settings) as reports,
+        Watching(shared, *reports.listeners) as watching,
+    ):
         result = service.run(options, listener=watching.listener, signals=True, choose=chooser(shared))
     watching.finished(result)
-    code = reports.finished(result, lambda: service.log_folder)
+    result, code = reports.finished(result, lambda: service.log_folder)
     return Output("run", shared, screen=reports.screen).result(result, exit_code=result.exit_code or code)

@@ -12,10 +12,13 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from backfill_cli.errors import BfillError, InputError, SettingsError
 from backfill_cli.loader.places import short_path
+
+if TYPE_CHECKING:
+    from backfill_cli.loader.event_targets import EventTarget
 
 SECRET = "secret:"
 _CONN, _VAR = "BFILL_CONN_", "BFILL_VAR_"
@@ -35,6 +38,7 @@ class Settings:
         max_runs: Dates a command may make without being asked twice.
         import_timeout_s: Seconds a DAG file may take to load.
         grace_s: Seconds running tasks have to end after a stop.
+        on_event: Who gets each event of `run` and `rerun-failed`; None is nobody.
         connections: Name → URL or `secret:ENV_NAME`.
         variables: Name → text or `secret:ENV_NAME`; JSON text for what is not text in the file.
         pools: Name → slots; -1 is unlimited.
@@ -49,6 +53,7 @@ class Settings:
     max_runs: int = 10_000
     import_timeout_s: float = 30.0
     grace_s: float = 30.0
+    on_event: EventTarget | None = field(default=None, repr=False)
     connections: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
     pools: Mapping[str, int] = field(default_factory=dict)
@@ -170,7 +175,7 @@ def _line_of(file: Path | None, lines: list[str], key: str) -> str:
 
 def _from_environment(environ: Mapping[str, str], known: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for key in ("store", "timezone", "workers", "max_runs", "import_timeout_s", "grace_s"):
+    for key in ("store", "timezone", "workers", "max_runs", "import_timeout_s", "grace_s", "on_event"):
         if value := environ.get(f"BFILL_{key.upper()}"):
             found[key] = value
     if value := environ.get("BFILL_DAGS"):
@@ -237,6 +242,15 @@ def _zone(value: Any, _where: _Where) -> str:
     return check_zone(value).key
 
 
+def _on_event(value: Any, where: _Where) -> EventTarget | None:
+    from backfill_cli.loader.event_targets import TAKES, event_target
+
+    try:
+        return event_target(value, where.base)
+    except ValueError as error:
+        raise _Bad(f"{error}|{TAKES}") from None
+
+
 def _number(least: float, *, whole: bool) -> Callable[[Any, _Where], Any]:
     takes = f"a {'whole ' if whole else ''}number from {least:g}"
 
@@ -295,6 +309,7 @@ _CONVERTERS: dict[str, Callable[[Any, _Where], Any]] = {
     "max_runs": _number(1, whole=True),
     "import_timeout_s": _number(0.01, whole=False),
     "grace_s": _number(0, whole=False),
+    "on_event": _on_event,
     "connections": _connections,
     "variables": _variables,
     "pools": _pools,

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from render import report_samples, samples
 
 from backfill_cli.core.records import Action, PlanRow
+from backfill_cli.loader.settings import Settings
 
 
 class FakeService:
@@ -30,6 +31,10 @@ class FakeService:
         command: tuple[str, ...] = (),
     ) -> None:
         self._note("init", store=store, workers=workers)
+
+    @property
+    def settings(self) -> Settings:
+        return Settings(Path())
 
     @property
     def log_folder(self) -> Path:

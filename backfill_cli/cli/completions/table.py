@@ -56,6 +56,7 @@ FLAGS: dict[str, Value] = {
     "--last": Value("spans", ("1d", "7d", "30d", "90d", "6h")),
     "--limit": NOTHING,
     "--name": NOTHING,
+    "--on-event": NOTHING,
     "--out": FILE,
     "--parallel": NOTHING,
     "--reason": NOTHING,

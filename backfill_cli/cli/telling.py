@@ -1,0 +1,82 @@
+"""`--on-event`: the outbox behind the flag or the setting, and what is said when events did not arrive.
+
+Owns the choice between flag and setting. The run is over when the outbox is closed: whatever went wrong there is one
+warning, and never an exit code.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backfill_cli.cli import streams
+from backfill_cli.core.problems import Problem
+from backfill_cli.errors import UsageProblem
+
+if TYPE_CHECKING:
+    from backfill_cli.engine.outbox import Outbox
+    from backfill_cli.loader.event_targets import EventTarget
+    from backfill_cli.loader.settings import Settings
+
+_SILENT_S = 0.7
+"""Seconds of waiting that nobody is told about."""
+
+
+class Telling:
+    """The way of events to whoever asked for them.
+
+    Raises:
+        UsageProblem: The flag's value is no target.
+        InputError: It refers to a variable that is not set, or that holds no URL.
+    """
+
+    def __init__(self, flag: str | None, settings: Settings, *, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._outbox: Outbox | None = None
+        target = settings.on_event if flag is None else _target_of(flag)
+        if target is None:
+            return
+        from backfill_cli.engine.couriers import courier_for
+        from backfill_cli.engine.outbox import Outbox
+        from backfill_cli.loader.event_targets import revealed
+
+        self._courier = courier_for(*revealed(target, os.environ))
+        self._outbox = Outbox(self._courier)
+
+    @property
+    def is_on(self) -> bool:
+        return self._outbox is not None
+
+    def write(self, text: str) -> None:
+        """Take whole lines of events. Never waits, never raises."""
+        if self._outbox is not None:
+            self._outbox.put(text)
+
+    def close(self, *, within_s: float = 10.0) -> Problem | None:
+        """Wait a moment for what is on its way; return what was lost, as a warning. Again does nothing."""
+        outbox, self._outbox = self._outbox, None
+        if outbox is None:
+            return None
+        from backfill_cli.render.words import count
+
+        if not self._quiet and streams.is_terminal(sys.stderr) and not outbox.settle(_SILENT_S):
+            events = count(outbox.waiting, "event")
+            message = f" waiting up to {within_s:g} s for {events} to be delivered; Ctrl-C leaves them\n"
+            streams.write_quietly(sys.stderr, message)
+        lost = outbox.close(within_s)
+        if lost is None:
+            return None
+        which = f"{lost.lost:,} of {count(lost.of, 'event')}"
+        message = f"{which} could not be delivered to {self._courier.name}: {lost.first_error}"
+        return Problem("on-event-failed", message, self._courier.hint)
+
+
+def _target_of(flag: str) -> EventTarget | None:
+    from backfill_cli.loader.event_targets import TAKES, event_target
+
+    try:
+        return event_target(flag, Path.cwd())
+    except ValueError as error:
+        raise UsageProblem(f"--on-event: {error}", hint=f"it takes {TAKES}", code="bad-value") from None
