@@ -20,6 +20,7 @@ from backfill_cli.app.context import AppContext
 from backfill_cli.app.feed import StoreFeed
 from backfill_cli.app.ids import new_owner_id
 from backfill_cli.app.jobs import Choose, Job, find_job
+from backfill_cli.app.secrets import learn_references
 from backfill_cli.core.machine import BackfillMachine, Limits
 from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.pools import DEFAULT_POOL, DEFAULT_POOL_SLOTS
@@ -81,6 +82,7 @@ def _run_claimed(
 
     dag = job.prepared.part
     workers = job.options.workers or ctx.settings.workers
+    learn_references(row.request.get("conf"), ctx.environ)  # before anything is written for somebody to read
     machine = BackfillMachine(
         dag,
         Limits(job.prepared.parallel, workers, pool_sizes(ctx, store)),

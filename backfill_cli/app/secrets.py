@@ -23,7 +23,15 @@ def learn(settings: Settings, environ: Mapping[str, str]) -> None:
     """Note what the settings make secret. A reference to a variable that is not set is not an error yet."""
     for url in settings.connections.values():
         SECRETS.add_url(url)
-    for name in references([*settings.connections.values(), *settings.variables.values()]):
+    hook = settings.on_event.text if settings.on_event is not None else ""
+    if "://" in hook:  # the token of a webhook stands anywhere in its address
+        SECRETS.add(hook)
+    learn_references([*settings.connections.values(), *settings.variables.values(), hook], environ)
+
+
+def learn_references(value: Any, environ: Mapping[str, str]) -> None:
+    """Note what the `secret:` references in a JSON-like value, such as a conf, mean here and now."""
+    for name in references(value):
         if environ.get(name):
             SECRETS.add(environ[name])
 

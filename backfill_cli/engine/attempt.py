@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from backfill_cli.core.context import Context, RunFacts, running_in
 from backfill_cli.core.graph import NO_CALLBACKS, Callback, Dag, Task
+from backfill_cli.core.masking import SECRETS
 from backfill_cli.core.ports import AttemptReport, DagRef, Invocation
 from backfill_cli.core.signals import FailTask, RateLimited, RetryLater, SkipTask
 from backfill_cli.core.states import Outcome
@@ -253,5 +254,6 @@ def _report(
 
 
 def _one_line(text: str) -> str:
-    line = " ".join(text.split())
+    """Return a reason as it is kept: secrets masked before anything is cut off, then on one line."""
+    line = " ".join(SECRETS.text(text).split())
     return line if len(line) <= REASON_LENGTH else line[: REASON_LENGTH - 1] + "…"

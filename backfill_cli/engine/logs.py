@@ -1,8 +1,9 @@
 """What a task prints: one file a try, made at the first byte, with stdout, stderr and logging in it.
 
 Owns the capture. Threads share one `sys.stdout`, so during a run it is replaced by a stream that asks a context
-variable whose try is speaking; what no try says goes to stderr, because stdout carries bfill's own result. Folders are
-0700 and files 0600 whatever the umask, and a symlink in place of a log is refused.
+variable whose try is speaking; what no try says goes to stderr, because stdout carries bfill's own result. Secrets are
+masked on the way, also where one comes in several writes. Folders are 0700 and files 0600 whatever the umask, and a
+symlink in place of a log is refused.
 """
 
 from __future__ import annotations
@@ -12,36 +13,48 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from threading import Lock
 from typing import TextIO
 
+from backfill_cli.core.masking import SECRETS
+from backfill_cli.engine.strays import diverted
+
 _current: ContextVar[AttemptLog | None] = ContextVar("bfill_attempt_log", default=None)
 
 
 class AttemptLog:
-    """The log of one try. Writes are appended whole and unbuffered: a killed process loses nothing it had printed."""
+    """The log of one try. Writes are appended whole and unbuffered: a killed process loses nothing it had printed, but
+    for the last bytes that could have been the beginning of a secret."""
 
     def __init__(self, path: str) -> None:
         self.path = path
         self._descriptor: int | None = None
         self._lock = Lock()
         self._closed = False
+        self._said = SECRETS.stream()
 
     def write(self, data: bytes) -> None:
-        """Append bytes; the file and its folders are made at the first ones. After `close` they are dropped."""
-        if not data or not self.path:
-            return
+        """Append what the try says, secrets masked; after `close` it is dropped."""
         with self._lock:
-            if self._closed:
-                return
-            if self._descriptor is None:
-                self._descriptor = _open_private(self.path)
-            view = memoryview(data)
-            while view:
-                view = view[os.write(self._descriptor, view) :]
+            self._append(self._said.feed(data))
+
+    def append(self, data: bytes) -> None:
+        """Append bytes of a stream that masks secrets itself: the pipes of a command are one each."""
+        with self._lock:
+            self._append(data)
+
+    def _append(self, data: bytes) -> None:
+        """Write to the file, which is made with its folders at the first byte."""
+        if not data or not self.path or self._closed:
+            return
+        if self._descriptor is None:
+            self._descriptor = _open_private(self.path)
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._descriptor, view) :]
 
     def line(self, text: str) -> None:
         """Append one line of bfill's own, marked as such."""
@@ -54,6 +67,8 @@ class AttemptLog:
 
     def close(self) -> None:
         with self._lock:
+            with suppress(OSError):  # as for every last word: how the try ended is decided
+                self._append(self._said.flush())
             self._closed = True
             if self._descriptor is not None:
                 os.close(self._descriptor)
@@ -76,6 +91,8 @@ class _Switch(io.TextIOBase):
 
     def __init__(self, otherwise: TextIO) -> None:
         self._otherwise = otherwise
+        self._lock = Lock()
+        self._said = SECRETS.stream()
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
@@ -89,10 +106,20 @@ class _Switch(io.TextIOBase):
 
     def write(self, text: str) -> int:
         log = _current.get()
-        if log is None:
-            return self._otherwise.write(text)
-        log.write(text.encode(errors="backslashreplace"))
+        data = text.encode(errors="backslashreplace")
+        if log is not None:
+            log.write(data)
+        elif SECRETS:
+            with self._lock:
+                self._otherwise.write(self._said.feed(data).decode(errors="backslashreplace"))
+        else:
+            self._otherwise.write(text)
         return len(text)
+
+    def finish(self) -> None:
+        """Write what was held back; nothing more is said."""
+        with self._lock, suppress(OSError, ValueError):
+            self._otherwise.write(self._said.flush().decode(errors="backslashreplace"))
 
     def flush(self) -> None:
         # Closed meanwhile: whoever keeps this stream is not to be told when it is garbage collected, in Python 3.13.
@@ -129,30 +156,19 @@ def captured(*, own_process: bool) -> Iterator[None]:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     level = root.level
     out, err = sys.stdout, sys.stderr
-    saved = _divert_stdout() if own_process else None
-    sys.stdout = sys.stderr = _Switch(err)
-    root.addHandler(handler)
-    if level == logging.WARNING:  # the default nobody chose: tasks expect INFO in their logs
-        root.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        root.removeHandler(handler)
-        root.setLevel(level)
-        sys.stdout, sys.stderr = out, err
-        if saved is not None:
-            os.dup2(saved, 1)
-            os.close(saved)
-
-
-def _divert_stdout() -> int | None:
-    try:
-        sys.stdout.flush()
-        saved = os.dup(1)
-        os.dup2(2, 1)
-    except (OSError, ValueError):  # stdout or stderr is closed: nothing to protect
-        return None
-    return saved
+    with diverted() if own_process else nullcontext():
+        switch = _Switch(err)
+        sys.stdout = sys.stderr = switch
+        root.addHandler(handler)
+        if level == logging.WARNING:  # the default nobody chose: tasks expect INFO in their logs
+            root.setLevel(logging.INFO)
+        try:
+            yield
+        finally:
+            root.removeHandler(handler)
+            root.setLevel(level)
+            sys.stdout, sys.stderr = out, err
+            switch.finish()
 
 
 def _open_private(path: str) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from backfill_cli.core.masking import SECRETS
 from backfill_cli.core.ports import AttemptReport
 from backfill_cli.core.states import Outcome
 from backfill_cli.engine.cancelling import Key
@@ -40,4 +41,4 @@ Tell = Callable[[Message], None]
 
 def lost(key: Key, try_number: int, at: int, error: BaseException) -> AttemptReport:
     """Return the report of a try whose worker vanished, in its place; `at` is epoch microseconds."""
-    return AttemptReport(*key, try_number, Outcome.LOST, at, at, f"lost: {error or type(error).__name__}")
+    return AttemptReport(*key, try_number, Outcome.LOST, at, at, SECRETS.text(f"lost: {error or type(error).__name__}"))

@@ -18,6 +18,7 @@ from functools import cache
 from shutil import which
 from typing import NamedTuple
 
+from backfill_cli.core.masking import SECRETS
 from backfill_cli.engine.cancelling import AttemptCancelled, AttemptTimeout, Key, Register
 from backfill_cli.engine.logs import AttemptLog
 
@@ -66,22 +67,27 @@ class _Tail:
 
 
 class _Pipe:
-    """The end of a stream that is read here: what comes goes to the log, and its last line is kept."""
+    """The end of a stream that is read here: what comes goes to the log, secrets masked, and its last line is kept."""
 
-    __slots__ = ("_log", "descriptor", "tail")
+    __slots__ = ("_log", "_masked", "descriptor", "tail")
 
     def __init__(self, descriptor: int, log: AttemptLog) -> None:
         self.descriptor = descriptor
         self.tail = _Tail()
         self._log = log
+        self._masked = SECRETS.stream()
 
     def read(self) -> bool:
         """Read what is there, waiting for it if there is nothing; False at the end of the stream."""
         data = os.read(self.descriptor, _CHUNK)
         if data:
             self.tail.feed(data)
-            self._log.write(data)
+            self._log.append(self._masked.feed(data))
         return bool(data)
+
+    def finish(self) -> None:
+        """Write to the log what was held back: nothing follows."""
+        self._log.append(self._masked.flush())
 
 
 class _Child:
@@ -215,6 +221,8 @@ def run_shell(
         try:
             with register.running(key, child.end):
                 child.listen()
+            for pipe in pipes:
+                pipe.finish()
         except BaseException:  # the log cannot be written: nobody would hear the command any more
             child.kill()
             process.wait()

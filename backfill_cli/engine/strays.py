@@ -1,0 +1,84 @@
+"""What tasks write past Python's streams, to descriptors 1 and 2: their child processes, and code in C.
+
+Owns where that goes while tasks run: to stderr, because stdout carries bfill's own result, and with secrets masked when
+there are any to mask. Which try wrote it cannot be known: threads share the descriptors.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from threading import Thread
+
+from backfill_cli.core.masking import SECRETS
+
+_CHUNK = 65_536
+
+
+@contextmanager
+def diverted() -> Iterator[None]:
+    """Let descriptor 1 lead to stderr, and both through the masking of secrets, while the block runs."""
+    with _masked_stderr() if SECRETS else nullcontext():
+        try:
+            sys.stdout.flush()
+            kept = os.dup(1)
+            os.dup2(2, 1)
+        except (OSError, ValueError):  # stdout or stderr is closed: nothing to protect
+            yield
+            return
+        try:
+            yield
+        finally:
+            os.dup2(kept, 1)
+            os.close(kept)
+
+
+@contextmanager
+def _masked_stderr() -> Iterator[None]:
+    """Put a pipe in the place of descriptor 2, whose other end is read, masked, and written to the real one."""
+    try:
+        real = os.dup(2)
+    except OSError:  # closed: nobody reads what could be masked
+        yield
+        return
+    reading, writing = os.pipe()
+    waking, wake = os.pipe()
+    os.dup2(writing, 2)
+    os.close(writing)
+    pump = Thread(target=_pump, args=(reading, real, waking), name="bfill-strays", daemon=True)
+    pump.start()
+    try:
+        yield
+    finally:
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()
+        os.dup2(real, 2)
+        # A child that was left behind may hold the pipe open: what is in it by now is read, and no more waited for.
+        os.close(wake)
+        pump.join()
+        for descriptor in (reading, waking, real):
+            os.close(descriptor)
+
+
+def _pump(reading: int, real: int, waking: int) -> None:
+    stream = SECRETS.stream()
+    poll = select.poll()
+    poll.register(reading, select.POLLIN)
+    poll.register(waking, select.POLLIN)
+    while reading in (ready for ready, _ in poll.poll()):
+        data = os.read(reading, _CHUNK)
+        if not data:
+            break
+        _write(real, stream.feed(data))
+    _write(real, stream.flush())
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    """Write all of it; what stderr does not take is lost, as it is without a pipe in between."""
+    view = memoryview(data)
+    with suppress(OSError):
+        while view:
+            view = view[os.write(descriptor, view) :]
