@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from backfill_cli.app.context import AppContext
-from backfill_cli.app.outcomes import date_result, failure_groups
+from backfill_cli.app.outcomes import date_result, failure_groups, is_left_failed, leaves_failures
 from backfill_cli.app.recovering import give_back
 from backfill_cli.app.reexecuting import listing, reexecuted
 from backfill_cli.app.trail import command_of, record
@@ -19,9 +19,9 @@ from backfill_cli.core.machine import BackfillMachine
 from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.ports import Reader, Store, Writer
 from backfill_cli.core.problems import Problem
-from backfill_cli.core.records import Action, BackfillRow
+from backfill_cli.core.records import BackfillRow
 from backfill_cli.core.results import BackfillResult, DateResult, FailureGroup, Reexecuted
-from backfill_cli.core.states import BackfillState, RunState
+from backfill_cli.core.states import BackfillState
 
 if TYPE_CHECKING:
     from backfill_cli.core.graph import Dag
@@ -47,7 +47,7 @@ def close_backfill(
         given_up = give_back(ctx, writer, held, why=why, counts_as_loss=False)
         now = writer.backfill(row.backfill_id)
         assert now is not None
-        state = _final_state(now, machine, stopped)
+        state = _final_state(now, machine, stopped, writer)
         writer.set_backfill(
             row.backfill_id,
             state=state,
@@ -85,11 +85,12 @@ def close_backfill(
     return store.write(work)
 
 
-def _final_state(now: BackfillRow, machine: BackfillMachine, stopped: Stopped | None) -> BackfillState:
+def _final_state(now: BackfillRow, machine: BackfillMachine, stopped: Stopped | None, reader: Reader) -> BackfillState:
     left = now.remaining - machine.blocked
     if stopped is not None and left:
         return BackfillState.INTERRUPTED
-    return BackfillState.FAILED if now.failed or machine.blocked or left else BackfillState.SUCCESS
+    is_failed = bool(now.failed or machine.blocked or left) or leaves_failures(reader, now)
+    return BackfillState.FAILED if is_failed else BackfillState.SUCCESS
 
 
 def _reexecuted(reader: Reader, row: BackfillRow) -> tuple[Reexecuted, ...]:
@@ -119,8 +120,7 @@ def result_of(
         results, left_failed = [], 0
         for one in reader.backfill_dates(row.backfill_id):
             results.append(date_result(one, row))
-            if one.action is Action.SKIP and one.run_state is not RunState.SUCCESS:
-                left_failed += 1
+            left_failed += is_left_failed(one)
         failures = failure_groups(reader, dag.dag_id, row.first, row.last, results)
         return results, left_failed, failures, _reexecuted(reader, row)
 
@@ -155,6 +155,6 @@ def result_of(
 def _next(result: BackfillResult) -> str:
     if result.remaining:
         return f"bfill run {result.backfill_id}"
-    if result.failed or result.blocked:
+    if result.failed or result.blocked or result.left_failed:
         return f"bfill rerun-failed {result.backfill_id}"
     return ""

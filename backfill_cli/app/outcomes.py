@@ -44,6 +44,20 @@ def date_result(one: BackfillDateRow, row: BackfillRow, *, is_live: bool = False
     return DateResult(instant(one.logical_date), name, state, duration, reason, one.action is Action.SKIP)
 
 
+def is_left_failed(one: BackfillDateRow) -> bool:
+    """Whether a date was left alone though it is no success: the backfill then is none either."""
+    return one.action is Action.SKIP and one.run_state is not RunState.SUCCESS
+
+
+def leaves_failures(reader: Reader, row: BackfillRow) -> bool:
+    """Whether the backfill left a date alone that is no success; one count answers where the whole range is."""
+    if not row.skipped or row.first is None or row.last is None:
+        return False
+    if set(reader.count_runs(row.dag_id, row.first, row.last)) <= {RunState.SUCCESS}:
+        return False
+    return any(is_left_failed(one) for one in reader.backfill_dates(row.backfill_id))
+
+
 def failure_groups(
     reader: Reader, dag_id: str, first: int | None, last: int | None, results: Sequence[DateResult]
 ) -> tuple[FailureGroup, ...]:

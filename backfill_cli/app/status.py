@@ -15,7 +15,7 @@ from backfill_cli.app.outcomes import date_result, failure_groups
 from backfill_cli.app.reexecuting import reexecuted
 from backfill_cli.app.status_page import MISSING, STALE, Page, after_date, instances_on, slowest_tasks, task_views
 from backfill_cli.app.targets import has_range
-from backfill_cli.core.planning import BLOCKED, CLEARED, INTERRUPTED, PARTIAL
+from backfill_cli.core.planning import BLOCKED, CLEARED, INTERRUPTED, LEFT_FAILED, PARTIAL
 from backfill_cli.core.records import Action, BackfillRow
 from backfill_cli.core.results import DateResult
 from backfill_cli.core.standing import BackfillView, RunView, StatusResult
@@ -114,13 +114,13 @@ def view_of(ctx: AppContext, reader: Reader, row: BackfillRow) -> BackfillView:
 
 
 def _repairs(reader: Reader, row: BackfillRow) -> tuple[tuple[str, ...], bool]:
-    """Which later backfills made a failed or blocked date of this one a success, and whether any is left."""
-    if not (row.failed or row.blocked) or not row.state.is_terminal:
+    """Which later backfills made a date that was no success at its end one, and whether any is left."""
+    if row.state is BackfillState.SUCCESS or not row.state.is_terminal:
         return (), bool(row.failed)
     repairs: dict[str, None] = {}
     is_broken = False
     for one in reader.backfill_dates(row.backfill_id):
-        if one.action is Action.SKIP or one.outcome is RunState.SUCCESS:
+        if one.outcome is RunState.SUCCESS or (one.action is Action.SKIP and one.reason != LEFT_FAILED):
             continue
         run = reader.run(row.dag_id, one.logical_date)
         if run is not None and run.state is RunState.SUCCESS and run.backfill_id is not None:

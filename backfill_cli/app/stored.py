@@ -12,7 +12,7 @@ from backfill_cli.app.context import AppContext
 from backfill_cli.app.plan import Prepared, policy_for
 from backfill_cli.app.targets import find_stored_target
 from backfill_cli.app.warnings import refuse_impossible
-from backfill_cli.core.options import BackfillOptions
+from backfill_cli.core.options import BackfillOptions, Unsaid
 from backfill_cli.core.ports import Store
 from backfill_cli.core.ranges import Selection
 from backfill_cli.core.records import BackfillRow
@@ -20,12 +20,12 @@ from backfill_cli.core.records import BackfillRow
 
 def options_of(row: BackfillRow, given: BackfillOptions) -> BackfillOptions:
     """Return the options a stored backfill was made with; what is given now about how to run it wins."""
-    request = row.request
+    request, parallel = row.request, given.max_parallel_runs
     return replace(
         given,
         dag_id=row.dag_id,
         backfill_id=row.backfill_id,
-        max_parallel_runs=given.max_parallel_runs if given.max_parallel_runs != 1 else int(request["parallel"]),
+        max_parallel_runs=int(request["parallel"]) if isinstance(parallel, Unsaid) else parallel,
         reprocess=frozenset(request["reprocess"]),
         tasks=given.tasks or tuple(request["tasks"]),
         reset_dag_run=bool(request["reset_dag_run"]),

@@ -156,8 +156,8 @@ class Running:
     """How dates are worked on."""
 
     parallel: Annotated[
-        int, typer.Option("--parallel", metavar="N", help="Dates open together.", rich_help_panel=_HOW)
-    ] = 1
+        int | None, typer.Option("--parallel", metavar="N", help="Dates open together (1).", rich_help_panel=_HOW)
+    ] = None
     workers: Annotated[
         int | None,
         typer.Option("--workers", metavar="N", help="Tasks at once (32 threads, on demand).", rich_help_panel=_HOW),
@@ -261,8 +261,9 @@ def backfill_options(
     if isinstance(selection, Selection):
         given["limit"] = at_least_one("--limit", selection.limit)
     if running is not None:
+        if (parallel := at_least_one("--parallel", running.parallel)) is not None:
+            given["max_parallel_runs"] = parallel
         given |= {
-            "max_parallel_runs": at_least_one("--parallel", running.parallel),
             "workers": at_least_one("--workers", running.workers),
             "executor": running.executor,
             "max_runs": at_least_one("--max-runs", running.max_runs),

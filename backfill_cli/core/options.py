@@ -8,6 +8,10 @@ from datetime import date, datetime
 from typing import Any
 
 
+class Unsaid(int):
+    """A default that is told from the same number said by somebody: what a stored backfill says goes before it."""
+
+
 @dataclass(frozen=True, slots=True)
 class BackfillOptions:
     """One backfill as it is asked for; the command line and Python fill the same fields.
@@ -21,7 +25,7 @@ class BackfillOptions:
         last: `30d`, `2w`: whole days up to today; `6h`, `90m`: back from now.
         dates: Single dates or instants in place of a range.
         backfill_id: A planned or interrupted backfill to run, or one whose failures to run again.
-        max_parallel_runs: dag_runs open together.
+        max_parallel_runs: dag_runs open together; unless it is said, a stored backfill keeps its own.
         reprocess: Any of failed, success, completed, stale, all; empty creates and resumes only.
         reset_dag_run: Clear task instances and XComs of every date first.
         rerun_failed: Run again what failed, and what was blocked behind it.
@@ -47,7 +51,7 @@ class BackfillOptions:
     last: str | None = None
     dates: tuple[date | datetime, ...] = ()
     backfill_id: str | None = None
-    max_parallel_runs: int = 1
+    max_parallel_runs: int = Unsaid(1)
     reprocess: frozenset[str] = frozenset()
     reset_dag_run: bool = False
     rerun_failed: bool = False

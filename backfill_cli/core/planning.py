@@ -29,6 +29,8 @@ BLOCKED = "blocked"
 CLEARED = "cleared"
 INTERRUPTED = "interrupted"
 PARTIAL = "partial"
+LEFT_FAILED = "failed"
+"""Why a date is left alone that makes the backfill no success."""
 _SHOWN = 12
 _ENDS = 3
 
@@ -75,7 +77,7 @@ def decide_action(run: RunRow | None, policy: Policy) -> tuple[Action, str] | No
     stale = run.state is RunState.SUCCESS and run.version != policy.version
     action = Action.RERUN if policy.names(run.state, stale=stale) else Action.SKIP
     if run.state is RunState.FAILED:
-        return action, "failed"
+        return action, LEFT_FAILED
     return action, f"succeeded, version {run.version[:7]}" if stale else "succeeded, same version"
 
 

@@ -109,6 +109,22 @@ def test_without_parallel_one_dag_run_is_open_at_a_time(project: Project) -> Non
     assert open_together(project, "sleepy")[0] == 1
 
 
+def test_parallel_1_is_one_for_a_plan_that_was_stored_with_more(project: Project) -> None:
+    """Without the flag a stored backfill keeps its own number; 1 is a number like any other."""
+    project.write("dags/sleepy.py", SLEEPY)
+    for end, more, least, most in (("04", (), 2, 3), ("08", ("--parallel", "1"), 1, 1)):
+        words = ("--dag", "sleepy", "--start", "2024-01-01", "--end", f"2024-01-{end}", "--parallel", "3")
+        planned = project.bfill("plan", *words, "--json").exits(0).data["backfill_id"]
+        project.bfill("run", planned, *more).exits(0)
+        together = project.rows(
+            "SELECT min(a.started_at) AS begin, max(a.ended_at) AS end FROM v_attempts a"
+            " WHERE a.dag_id = 'sleepy' AND a.logical_date > ? GROUP BY a.logical_date",
+            "2024-01-00" if end == "04" else "2024-01-04T01",
+        )
+        assert len(together) == 4
+        assert least <= most_at_once([(row["begin"], row["end"]) for row in together]) <= most
+
+
 # dry_run
 
 

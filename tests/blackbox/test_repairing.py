@@ -37,6 +37,28 @@ def test_rerun_failed_takes_an_id_a_selection_or_the_latest_with_failures(projec
     assert project.bfill("status", first, "--json").data["backfill"]["failed"] == 2
 
 
+def test_a_backfill_that_left_a_failure_alone_is_failed_in_the_store_too(project: Project, sales: Path) -> None:
+    """Contract section 6: exit 1 also if a command left that date alone; what is stored must not say success."""
+    project.breaks("load", "2024-01-02")
+    project.bfill("run", "--dag", "sales", "--dates", "2024-01-02").exits(1)
+    project.mends("load", "2024-01-02")
+    ran = project.bfill("run", *WEEK, "--json").exits(1)
+    left = ran.data["backfill_id"]
+    assert (ran.data["state"], ran.data["failed"], ran.data["skipped"], ran.data["completed"]) == ("failed", 0, 1, 4)
+    assert project.rows("SELECT state FROM backfills WHERE backfill_id = ?", left) == [{"state": "failed"}]
+    assert project.bfill("audit", "--json").data["events"][-1]["outcome"] == "failed"
+    status = project.bfill("status", left, "--json").exits(0).data
+    assert (status["backfill"]["state"], status["backfill"]["repaired_by"]) == ("failed", [])
+    assert f"bfill rerun-failed {left}" in project.bfill("status", left).out
+    repair = project.bfill("rerun-failed", left, "--json").exits(0).data
+    assert [row["logical_date"][:10] for row in repair["results"]] == ["2024-01-02"]
+    status = project.bfill("status", left, "--json").exits(0).data
+    assert (status["backfill"]["state"], status["backfill"]["repaired_by"]) == ("failed", [repair["backfill_id"]])
+    assert "rerun-failed" not in project.bfill("status", left).out
+    again = project.bfill("run", *WEEK, "--reprocess", "success", "--json").exits(0).data
+    assert again["state"] == "success"
+
+
 def test_whole_run_runs_all_tasks_again(project: Project, sales: Path) -> None:
     project.breaks("load", "2024-01-02")
     project.bfill("run", *WEEK).exits(1)
