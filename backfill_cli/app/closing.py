@@ -72,7 +72,7 @@ def close_backfill(
                 "blocked": machine.blocked,
                 "skipped": now.skipped,
                 "remaining": now.remaining - machine.blocked,
-                "reexecuted": len(_reexecuted(writer, now)),
+                "reexecuted": listing(_reexecuted(writer, now)),
                 "lost": listing(given_up),
                 **digest,
             },

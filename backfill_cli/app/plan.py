@@ -17,7 +17,7 @@ from backfill_cli.app.commands import asked_range, command_line
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.history import history, liveness
 from backfill_cli.app.secrets import refuse_open_secrets
-from backfill_cli.app.targets import find_selection, find_target
+from backfill_cli.app.targets import find_selection, find_target, has_range
 from backfill_cli.app.trail import command_of
 from backfill_cli.app.warnings import moved_warnings, refuse_impossible, warnings_for
 from backfill_cli.core.auditing import canonical
@@ -67,11 +67,17 @@ class Prepared:
 
     @property
     def identity(self) -> str:
-        """A digest of DAG, dates and what to do with them: the same command again has the same."""
+        """A digest of DAG, dates and what to do with them: the same command again has the same.
+
+        The failures of a backfill are named by it, not by their dates: those become fewer while they are repaired, and
+        a repair that was killed must find itself again.
+        """
         options = self.options
+        of_parent = options.rerun_failed and not has_range(options)
+        selection = self.selection
         parts = [
             self.dag.dag_id,
-            [self.selection.first, self.selection.last, self.selection.dates, self.selection.limit],
+            [self.parent_id] if of_parent else [selection.first, selection.last, selection.dates, selection.limit],
             sorted(options.reprocess),
             [options.reset_dag_run, options.rerun_failed, options.whole_run, options.run_backwards],
             sorted(options.tasks),

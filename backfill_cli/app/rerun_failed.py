@@ -93,9 +93,14 @@ def _prepare(ctx: AppContext, options: BackfillOptions, store: Store) -> Prepare
 
 
 def _latest_with_failures(store: Store, dag_id: str | None, *, must: bool) -> str | None:
-    """The latest backfill that still has a failed or blocked date behind it."""
+    """The latest backfill that still has a failed or blocked date behind it.
+
+    A repair that was stopped stands for what it repairs: the same command goes on with it (`app/jobs.py`).
+    """
     rows = store.read(lambda reader: reader.backfills(dag_id=dag_id, states=ENDED_BADLY, limit=1_000))
     for row in rows:
+        if row.state is BackfillState.INTERRUPTED and row.request["rerun_failed"] and row.parent_id:
+            return row.parent_id
         if row.failed or row.blocked:
             return row.backfill_id
     if not must:

@@ -56,6 +56,7 @@ class OwnerLocks:
         path = self._path(owner)
         try:
             make_private_folder(self._folder)
+            _sweep(self._folder)
             own = _take(path)
             try:
                 children = _take(self._children(owner))
@@ -160,16 +161,46 @@ def is_locked(path: Path) -> bool:
 
 def _take(path: Path) -> int:
     """Make a lock file, lock it, and return its descriptor."""
-    # O_NOFOLLOW: a planted symbolic link must not lead to a file elsewhere.
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        os.fchmod(descriptor, 0o600)
-        # May wait for a moment while a neighbour's probe holds the shared lock.
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-    except BaseException:
+    while True:
+        # O_NOFOLLOW: a planted symbolic link must not lead to a file elsewhere.
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            os.fchmod(descriptor, 0o600)
+            # May wait for a moment while a neighbour's probe holds the shared lock.
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if _is_at(path, descriptor):
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        # Swept away between the two calls: a lock on a file without a name proves nothing to anybody.
         os.close(descriptor)
-        raise
-    return descriptor
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what nobody holds: a process killed before it was an owner, or when it was none any more, left it.
+
+    A file is removed only under its own lock, so that whoever is about to take that lock sees it go (`_take`). Of a
+    dead owner that is not recovered yet a missing file says the same as an unlocked one.
+    """
+    for path in folder.iterdir():
+        with suppress(OSError):  # held, or somebody else's: rubbish that stays is no reason to fail
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+            try:
+                # Shared, as who asks takes it: an exclusive one would look like a living owner for a moment.
+                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                if path.suffix in (".lock", ".children") and _is_at(path, descriptor):
+                    path.unlink()
+            finally:
+                os.close(descriptor)
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    """Return whether an open file is still the one of that name."""
+    try:
+        return os.path.samestat(path.lstat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def make_private_folder(folder: Path) -> None:
