@@ -99,7 +99,7 @@ def prepare(ctx: AppContext, options: BackfillOptions, store: Store) -> Prepared
         InputError: The DAG, its templates or its pools are wrong.
     """
     check_options(options)
-    refuse_open_secrets(options)
+    refuse_open_secrets(options, ctx.environ)
     target = find_target(ctx, options, store)
     if options.run_backwards and target.dag.waits_on_past:
         raise UsageProblem(

@@ -62,8 +62,9 @@ def references(value: Any) -> Iterator[str]:
                 yield from references(one)
 
 
-def refuse_open_secrets(options: BackfillOptions) -> None:
+def refuse_open_secrets(options: BackfillOptions, environ: Mapping[str, str]) -> None:
     """Refuse a request that holds the value of a secret where its reference should stand. Raises InputError."""
+    learn_references(options.conf, environ)
     if SECRETS.holds(json.dumps(dict(options.conf or {}), ensure_ascii=False)):
         keys = [key for key, value in (options.conf or {}).items() if SECRETS.holds(json.dumps([key, value]))]
         key = SECRETS.text(keys[0]) if keys else "KEY"

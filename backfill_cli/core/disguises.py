@@ -105,6 +105,7 @@ def _ways(part: str) -> tuple[bytes, ...]:
     found |= {way.encode() for way in _QUOTES.get(part, ())}
     if part.isspace():
         found |= {b" ", b"+" * len(part), part.replace("\n", "\r\n").encode()}
+        found |= {b"' '", b"' ", b" '"}  # several words where a shell splits it: `set -x` quotes each as it needs
     return tuple(sorted(found, key=lambda way: (-len(way), way)))
 
 

@@ -60,6 +60,15 @@ def encode_xcom(value: object) -> str:
     except UnicodeEncodeError:  # a lone surrogate, from an undecodable file name: JSON can escape it
         text = json.dumps(value, check_circular=False, separators=(",", ":"))
         size = len(text)
+    _refuse_secret(text)
+    if size > MAX_XCOM_BYTES:
+        raise _refused(
+            f"it takes {size:,} bytes, the limit is {MAX_XCOM_BYTES:,}", "write it to a file and push the path"
+        )
+    return text
+
+
+def _refuse_secret(text: str) -> None:
     if SECRETS.holds(text):
         # The value stays out of the message, and the store: whoever reads an XCom later cannot know what it holds.
         raise InputError(
@@ -67,11 +76,6 @@ def encode_xcom(value: object) -> str:
             hint="push the name of the connection or variable; for a command that prints it last: do_xcom_push=False",
             code="xcom-secret",
         )
-    if size > MAX_XCOM_BYTES:
-        raise _refused(
-            f"it takes {size:,} bytes, the limit is {MAX_XCOM_BYTES:,}", "write it to a file and push the path"
-        )
-    return text
 
 
 def _check(value: object, path: str) -> None:
@@ -160,7 +164,9 @@ class TaskInstanceView(View):
         """
         if not isinstance(key, str) or not key:
             raise _refused(f"its key is {key!r}, not a text", 'write ti.xcom_push("rows", value)')
-        self.pushed[key] = encode_xcom(value)
+        text = encode_xcom(value)
+        _refuse_secret(key)
+        self.pushed[key] = text
 
     def xcom_pull(
         self, task_ids: str | list[str] | tuple[str, ...] | None = None, key: str = RETURN_VALUE, default: Any = None
