@@ -8,11 +8,11 @@ hold stops nothing: the verdict says so, and the report tells what the store say
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from backfill_cli.app.audit import verdict_of
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.history import liveness
+from backfill_cli.app.proving import verdict_of
 from backfill_cli.core.auditing import head_text
 from backfill_cli.core.audits import AuditVerdict
 from backfill_cli.core.instants import iso
@@ -60,15 +60,16 @@ def audit_report(
         actor,
     )
     with ctx.store(write=False) as store:
-        location = store.location
-        return store.read(lambda reader: _Reading(reader, scope).report(ctx.clock.now_us(), location))
+        location, kept = store.location, store.kept_heads()
+        return store.read(lambda reader: _Reading(reader, scope, kept).report(ctx.clock.now_us(), location))
 
 
 class _Reading:
     """One report being read from one snapshot."""
 
-    def __init__(self, reader: Reader, scope: ReportScope) -> None:
+    def __init__(self, reader: Reader, scope: ReportScope, kept: Sequence[str] | None) -> None:
         self._reader = reader
+        self._kept = kept
         self._scope = scope
         self._fold = EntryFold(scope)
         self._rows: dict[str, BackfillRow] = {}
@@ -79,7 +80,7 @@ class _Reading:
     def report(self, now: int, store: str) -> AuditReport:
         from backfill_cli import __version__
 
-        verdict = verdict_of(self._reader)
+        verdict = verdict_of(self._reader, self._kept)
         fold, scope = self._fold, self._scope
         fold.add(self._reader.audit(since=scope.since, until=scope.until))
         self._read_backfills()

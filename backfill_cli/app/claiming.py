@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from backfill_cli.app.attesting import seal_backfill
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.history import liveness
 from backfill_cli.app.ids import new_backfill_id
@@ -39,21 +40,22 @@ class Me(NamedTuple):
     host: str
 
 
-def store_plan(ctx: AppContext, prepared: Prepared, result: PlanResult, store: Store) -> str:
-    """Store a plan as a `planned` backfill, in place of an earlier plan of the same; returns its id."""
+def store_plan(ctx: AppContext, prepared: Prepared, result: PlanResult, store: Store) -> tuple[str, str]:
+    """Store a plan as a `planned` backfill, in place of an earlier plan of the same; returns its id and the head."""
 
-    def work(writer: Writer) -> str:
-        row = _add(ctx, prepared, result, writer)
-        record(
+    def work(writer: Writer) -> tuple[str, str]:
+        row, replaced = _add(ctx, prepared, result, writer)
+        head = record(
             ctx,
             writer,
             "plan",
             row.backfill_id,
             outcome="planned",
             reason=prepared.options.reason,
-            details=_details(prepared, row),
+            details=_details(prepared, row, replaced),
+            proof=seal_backfill(writer, row.backfill_id),
         )
-        return row.backfill_id
+        return row.backfill_id, head
 
     return store.write(work)
 
@@ -69,7 +71,7 @@ def claim_new(ctx: AppContext, prepared: Prepared, result: PlanResult, me: Me, s
         recover_dead_owners(ctx, writer)
         fresh = _with_liveness(prepared, writer)
         refuse_overlap(writer, fresh.dag.dag_id, fresh.rows(_past(fresh, writer)))
-        row = _add(ctx, fresh, result, writer)
+        row, replaced = _add(ctx, fresh, result, writer)
         _take(ctx, writer, row, me)
         record(
             ctx,
@@ -78,7 +80,7 @@ def claim_new(ctx: AppContext, prepared: Prepared, result: PlanResult, me: Me, s
             row.backfill_id,
             outcome="started",
             reason=prepared.options.reason,
-            details=_details(fresh, row),
+            details=_details(fresh, row, replaced),
         )
         return _again(writer, row.backfill_id)
 
@@ -142,14 +144,15 @@ def _note_done_elsewhere(writer: Writer, claim: Claim, row: BackfillRow) -> None
         writer.save(claim, Batch(outcomes=outcomes, counts=counts))
 
 
-def _add(ctx: AppContext, prepared: Prepared, result: PlanResult, writer: Writer) -> BackfillRow:
-    """Store a new backfill with its dates, in place of a plan of the same."""
+def _add(ctx: AppContext, prepared: Prepared, result: PlanResult, writer: Writer) -> tuple[BackfillRow, list[str]]:
+    """Store a new backfill with its dates, in place of plans of the same; returns its row and their ids."""
     row = _new_row(ctx, prepared, result, writer)
-    for old in writer.backfills(dag_id=row.dag_id, identity=row.identity, states=[BackfillState.PLANNED], limit=1_000):
+    plans = writer.backfills(dag_id=row.dag_id, identity=row.identity, states=[BackfillState.PLANNED], limit=1_000)
+    for old in plans:
         writer.drop_backfill(old.backfill_id)
     _register(ctx, prepared.target, writer)
     writer.add_backfill(row, prepared.rows(_past(prepared, writer)))
-    return row
+    return row, [old.backfill_id for old in plans]
 
 
 def _with_liveness(prepared: Prepared, writer: Writer) -> Prepared:
@@ -299,7 +302,7 @@ def request_of(prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def _details(prepared: Prepared, row: BackfillRow) -> dict[str, Any]:
+def _details(prepared: Prepared, row: BackfillRow, replaced: list[str]) -> dict[str, Any]:
     return {
         "dag_id": row.dag_id,
         "dag_version": row.version,
@@ -309,3 +312,4 @@ def _details(prepared: Prepared, row: BackfillRow) -> dict[str, Any]:
         "parent_id": row.parent_id,
         **conf_details(prepared.options.conf),
     }
+        **({"replaces": replaced} if replaced else {}),

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from backfill_cli.app.attesting import attest_backfill
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.outcomes import date_result, failure_groups, is_left_failed, leaves_failures
 from backfill_cli.app.recovering import give_back
 from backfill_cli.app.reexecuting import listing, reexecuted
 from backfill_cli.app.trail import command_of, record
-from backfill_cli.core.auditing import attempts_digest
 from backfill_cli.core.machine import BackfillMachine
 from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.ports import Reader, Store, Writer
@@ -57,7 +57,6 @@ def close_backfill(
             interrupted=interrupted,
             reason=why if stopped else None,
         )
-        digest = _digest(writer, now)
         head = record(
             ctx,
             writer,
@@ -74,8 +73,8 @@ def close_backfill(
                 "remaining": now.remaining - machine.blocked,
                 "reexecuted": listing(_reexecuted(writer, now)),
                 "lost": listing(given_up),
-                **digest,
             },
+            proof=attest_backfill(writer, row.backfill_id),
         )
         writer.drop_owner(owner)
         closed = writer.backfill(row.backfill_id)
@@ -95,12 +94,6 @@ def _final_state(now: BackfillRow, machine: BackfillMachine, stopped: Stopped | 
 
 def _reexecuted(reader: Reader, row: BackfillRow) -> tuple[Reexecuted, ...]:
     return reexecuted(reader, row.dag_id, row.first, row.last, backfill_id=row.backfill_id)
-
-
-def _digest(reader: Reader, row: BackfillRow) -> dict[str, object]:
-    if row.first is None or row.last is None:
-        return attempts_digest(())
-    return attempts_digest(reader.attempts(row.dag_id, row.first, row.last, backfill_id=row.backfill_id))
 
 
 def result_of(

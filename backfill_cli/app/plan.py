@@ -269,5 +269,5 @@ def plan(ctx: AppContext, options: BackfillOptions) -> PlanResult:
     from backfill_cli.app.claiming import store_plan
 
     with ctx.store(write=True) as store:
-        backfill_id = store_plan(ctx, prepared, result, store)
-    return replace(result, backfill_id=backfill_id, next_command=f"bfill run {backfill_id}")
+        backfill_id, head = store_plan(ctx, prepared, result, store)
+    return replace(result, backfill_id=backfill_id, audit_head=head, next_command=f"bfill run {backfill_id}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from backfill_cli.app.attesting import attest_backfill
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.trail import record
 from backfill_cli.core.instants import iso
@@ -46,6 +47,7 @@ def _recover(ctx: AppContext, writer: Writer, owner: OwnerRow) -> list[Reexecute
                     "lost_pid": owner.pid,
                     "lost": [f"{iso(one.logical_date)} {one.task_id} try {one.lost_try}" for one in lost],
                 },
+                proof=attest_backfill(writer, row.backfill_id),
             )
     writer.drop_owner(owner.owner)
     return lost

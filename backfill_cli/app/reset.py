@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from backfill_cli.app.attesting import attest_runs
 from backfill_cli.app.claiming import conflict
 from backfill_cli.app.commands import command_line
 from backfill_cli.app.context import AppContext
@@ -94,11 +95,18 @@ def reset(
             "where": sorted(where),
         }
         return clearing, record(
-            ctx, writer, "reset", dag.dag_id, outcome="cleared", reason=options.reason, details=details
+            ctx,
+            writer,
+            "reset",
+            dag.dag_id,
+            outcome="cleared",
+            reason=options.reason,
+            details=details,
+            proof=attest_runs(writer, dag.dag_id, frozenset(run.logical_date for run in clearing.runs)),
         )
 
     with ctx.store(write=True) as store:
-        cleared, head = store.write(work)
+        cleared, head = write_recovered(ctx, store, orphans, work)
     return ResetResult(
         dag.dag_id,
         [instant(run.logical_date) for run in cleared.runs],

@@ -25,8 +25,13 @@ def record(
     outcome: str,
     reason: str | None = None,
     details: Mapping[str, Any],
+    proof: Mapping[str, Any] | None = None,
 ) -> str:
-    """Append an entry and return the chain's new head as text. Secrets do not get in, whatever was typed."""
+    """Append an entry and return the chain's new head as text. Secrets do not get in, whatever was typed.
+
+    Args:
+        proof: Digests from `attesting.py`, which join the details as they are.
+    """
     entry = next_entry(
         writer.audit_head(),
         at=ctx.clock.now_us(),
@@ -36,7 +41,7 @@ def record(
         target=target,
         reason=None if reason is None else SECRETS.text(reason),
         outcome=outcome,
-        details=SECRETS.value({**origin(ctx.environ, ctx.command), **details}),
+        details={**SECRETS.value({**origin(ctx.environ, ctx.command), **details}), **(proof or {})},
     )
     writer.add_audit(entry)
     return head_text((entry.seq, entry.hash))

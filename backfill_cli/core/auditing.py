@@ -1,19 +1,22 @@
 """The audit chain as values: each entry carries the hash of the one before, so history cannot change unseen.
 
-Owns what is hashed and how a chain is checked. The chain shows an edited, inserted, removed or reordered entry; a cut
-tail, or a whole chain written anew, shows only against a head that somebody kept (`audit verify --expect-head`). An
-entry that closes a backfill holds a digest over the attempts it made, which ties the ledger's history to the chain.
+Owns what is hashed and how a chain is checked. The chain alone shows an edited, inserted, removed or reordered entry; a
+cut tail, an older copy, or a chain written anew from some entry on shows against heads that were kept: in the file
+beside the store (`core/heads.py`), or by a person (`audit verify --expect-head`). What entries say about dag_runs and
+backfills is `core/testimony.py`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
-from backfill_cli.core.records import AttemptRow, AuditRow
+from backfill_cli.core.audits import Finding
+from backfill_cli.core.histories import Values
+from backfill_cli.core.records import AuditRow
 
 GENESIS = "0" * 64
 """What the first entry names as the one before it."""
@@ -22,6 +25,11 @@ GENESIS = "0" * 64
 def canonical(value: Mapping[str, Any]) -> str:
     """Return JSON that is the same text for the same value: keys sorted, no spaces, ASCII."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def kept_text(text: str) -> str:
+    """Return text with what is no Unicode written as an escape: what the store will keep of it."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def entry_hash(row: AuditRow) -> str:
@@ -55,10 +63,13 @@ def next_entry(
 ) -> AuditRow:
     """Return the entry that follows `head` (seq, hash), its own hash computed. `at` is epoch microseconds.
 
-    The details become what JSON will give back: the hash must be that of the entry as it is read again.
+    Details become what JSON will give back, texts what a database can hold (an argument need not be Unicode): the hash
+    must be that of the entry as it is read again.
     """
     seq, previous = head
     told = json.loads(canonical(details))
+    actor, host, target = map(kept_text, (actor, host, target))
+    reason = None if reason is None else kept_text(reason)
     row = AuditRow(seq + 1, at, actor, host, action, target, reason, outcome, told, previous or GENESIS, "")
     return replace(row, hash=entry_hash(row))
 
@@ -69,47 +80,58 @@ def head_text(head: tuple[int, str]) -> str:
     return f"{seq}:{digest}" if seq else ""
 
 
-def check_chain(rows: Iterable[AuditRow]) -> tuple[int, AuditRow | None, str, tuple[int, str]]:
-    """Walk a chain from its first entry.
+class ChainCheck:
+    """A walk along a chain as it is stored, from its first entry to the first that does not hold.
 
-    Returns:
-        How many entries hold, the first that does not (or None), what is wrong with it, and the head of those that do.
+    Attributes:
+        checked: How many entries hold.
+        head: (seq, hash) of the last of them.
+        finding: What is wrong with the entry behind it; None when there is none.
     """
-    checked, head = 0, (0, GENESIS)
-    for row in rows:
-        if row.seq != head[0] + 1:
-            return checked, row, f"entry {row.seq} follows entry {head[0]}: one is missing or out of order", head
-        if row.previous != head[1]:
-            return checked, row, f"entry {row.seq} does not continue entry {head[0]}", head
-        if row.hash != entry_hash(row):
-            return checked, row, f"entry {row.seq} was changed after it was written", head
-        checked, head = checked + 1, (row.seq, row.hash)
-    return checked, None, "", head
-
-
-class AttemptsDigest:
-    """A digest over attempts, which are taken in one by one; `details()` is what a closing entry says of them."""
-
-    __slots__ = ("_count", "_digest")
 
     def __init__(self) -> None:
-        self._count = 0
-        self._digest = sha256()
+        self.checked = 0
+        self.head = (0, GENESIS)
+        self.finding: Finding | None = None
 
-    def add(self, row: AttemptRow) -> None:
-        """Take in the next attempt; their order counts."""
-        self._count += 1
-        # Text as text, all else as it prints: an absent reason is not the reason "None".
-        self._digest.update(repr(tuple(str(one) if isinstance(one, str) else one for one in row)).encode())
+    def over(self, stored: Iterable[Values]) -> Iterator[AuditRow]:
+        """Yield the entries that hold; ends at the first that does not."""
+        for values in stored:
+            try:
+                row = read_entry(values)
+                self._refuse(row)
+            except ValueError as error:
+                self.finding = Finding("chain-broken", f"entry {values[0]} {error}", entry=values[0])
+                return
+            self.checked += 1
+            self.head = (row.seq, row.hash)
+            yield row
 
-    def details(self) -> dict[str, Any]:
-        """Return how many attempts there were and the digest over all they say."""
-        return {"attempts": self._count, "attempts_digest": self._digest.hexdigest()}
+    def _refuse(self, row: AuditRow) -> None:
+        seq, previous = self.head
+        if row.seq != seq + 1:
+            raise ValueError(f"follows entry {seq}: one is missing or out of order")
+        if row.previous != previous:
+            raise ValueError(f"does not continue entry {seq}")
+        if row.hash != entry_hash(row):
+            raise ValueError("was changed after it was written")
 
 
-def attempts_digest(rows: Iterable[AttemptRow]) -> dict[str, Any]:
-    """Return how many attempts there are and a digest over all they say, in their order."""
-    digest = AttemptsDigest()
-    for row in rows:
-        digest.add(row)
-    return digest.details()
+def read_entry(values: Values) -> AuditRow:
+    """Return an entry from the values of its row.
+
+    Raises:
+        ValueError: It is none that bfill has written. The details have to be the very text: other spaces, or another
+            way to write a character, would read as the same value and be a change nobody sees.
+    """
+    seq, at, actor, host, action, target, reason, outcome, details, previous, own = values
+    texts = (actor, host, action, target, outcome, details, previous, own, "" if reason is None else reason)
+    if type(seq) is not int or type(at) is not int or any(type(text) is not str for text in texts):
+        raise ValueError("holds a value of a wrong type")
+    try:
+        told = json.loads(details)
+    except (ValueError, RecursionError):
+        raise ValueError("has details that are no JSON") from None
+    if not isinstance(told, dict) or canonical(told) != details:
+        raise ValueError("has details that bfill did not write")
+    return AuditRow(seq, at, actor, host, action, target, reason, outcome, told, previous, own)

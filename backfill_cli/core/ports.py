@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
+from backfill_cli.core.histories import HistoryReader, HistoryWriter
 from backfill_cli.core.records import (
     AttemptRow,
     AuditRow,
@@ -91,7 +92,7 @@ class AttemptReport:
     skip_behind: str | None = None
 
 
-class Reader(Protocol):
+class Reader(HistoryReader, Protocol):
     """Queries over one consistent snapshot. Iterators stream and are valid only inside the `read` or `write` call."""
 
     # DAGs
@@ -213,7 +214,7 @@ class Reader(Protocol):
         ...
 
 
-class Writer(Reader, Protocol):
+class Writer(Reader, HistoryWriter, Protocol):
     """One write transaction: everything is kept, or nothing. Reads see its own writes."""
 
     def register_dag(
@@ -306,6 +307,13 @@ class Store(Protocol):
 
         Raises:
             StoreError: Locked for too long, full, read-only or damaged. Nothing was written.
+        """
+        ...
+
+    def kept_heads(self) -> Sequence[str] | None:
+        """The lines that keep heads of the audit chain outside of it (core/heads.py); None when there are none.
+
+        They are compared with a snapshot that is taken afterwards: each is of an earlier commit then.
         """
         ...
 

@@ -91,6 +91,7 @@ class PlanResult:
         groups: One entry an action and reason, in the order of the actions.
         head, tail: The first and last few rows that will run.
         next_command: The whole command that would run this plan, quoted for a shell.
+        audit_head: `seq:hash` after the plan was stored; None when it was not.
     """
 
     dag: Dag
@@ -109,6 +110,7 @@ class PlanResult:
     dry_run: bool
     next_command: str
     backfill_id: str | None = None
+    audit_head: str | None = None
 
     @property
     def total(self) -> int:
@@ -138,6 +140,7 @@ class PlanResult:
             "runs": PlanRuns(self.rows),
             "estimate": self.estimate.data(),
             "warnings": [problem.data() for problem in self.warnings],
+            "audit_head": self.audit_head,
         }
 
 

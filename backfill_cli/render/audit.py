@@ -59,18 +59,25 @@ def _details(details: Mapping[str, Any]) -> str:
 
 
 def render_verdict(verdict: AuditVerdict, width: int) -> Iterator[Text]:
-    """Return whether the chain holds and, if not, the first entry that does not."""
-    checked = f"{count(verdict.checked, 'entry', 'entries')} and {count(verdict.digests, 'digest')} of results checked"
-    if not verdict.finding:
+    """Return whether history holds and, if not, everything that was found, the first on top."""
+    checked = checked_words(verdict)
+    if not verdict.findings:
         seen = look("success")
-        yield line(" ", (f"{seen.symbol} the audit chain holds", seen.style), f"   {checked}")
+        yield line(" ", (f"{seen.symbol} the audit chain holds", seen.style))
     else:
         seen = look("failed")
         place = f" at entry {verdict.first_bad}" if verdict.first_bad is not None else ""
         yield line(" ", (f"{seen.symbol} the audit chain is broken{place}", seen.style))
-        yield from folded(verdict.finding, width, first=("   ", ""), rest="   ")
-        yield line(("   ", ""), (checked, DIM))
+        for found in verdict.findings:
+            yield from folded(found.what, width, first=("   ", ""), rest="   ")
+    yield line(("   ", ""), (checked, DIM))
     if verdict.head:
         yield line((" head ", DIM), verdict.head)
-        if not verdict.finding:
+        if not verdict.findings:
             yield line((" keep it elsewhere and check it later: bfill audit verify --expect-head ", DIM), verdict.head)
+
+
+def checked_words(verdict: AuditVerdict) -> str:
+    """Return how much was checked, as one sentence of a screen or a report."""
+    entries, backfills = count(verdict.checked, "entry", "entries"), count(verdict.digests, "backfill")
+    return f"{entries}, {backfills} and {count(verdict.dag_runs, 'dag_run')} checked"

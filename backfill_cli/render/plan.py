@@ -10,6 +10,7 @@ from backfill_cli.core.records import Action, PlanRow
 from backfill_cli.core.results import ActionGroup, PlanResult
 from backfill_cli.render.dates import DateFormat
 from backfill_cli.render.parts import closing, notes
+from backfill_cli.render.run import short_head
 from backfill_cli.render.text import cut, line, pad, wide
 from backfill_cli.render.theme import ACTIONS, BOLD, DIM
 from backfill_cli.render.words import count, span
@@ -36,6 +37,8 @@ def render(plan: PlanResult, width: int) -> Iterator[Text]:
     yield line()
     yield from notes(plan.warnings, width)
     yield line(" ", (_sum(plan), BOLD))
+    if plan.audit_head:
+        yield line((" audit head ", DIM), short_head(plan.audit_head))
     yield from closing(plan.next_command if plan.to_run else "")
 
 

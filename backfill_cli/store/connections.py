@@ -62,6 +62,10 @@ class ByKeys:
             yield self.texts[size], part + part[:1] * (size - len(part))
 
 
+def _as_is(text: bytes) -> str:
+    return text.decode("utf-8", "surrogateescape")
+
+
 class Connection:
     """A DBAPI connection in autocommit mode; transactions are begun and ended by `sql.py`."""
 
@@ -93,6 +97,17 @@ class Connection:
         """Return all rows of a query that is known to have few."""
         rows: list[Row] = self._raw.execute(sql, parameters).fetchall()
         return rows
+
+    def all_as_is(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """Return all rows of a query, text that is no Unicode included: its bytes as `surrogateescape` writes them."""
+        try:
+            return self.all(sql, parameters)  # four times as quick, and nearly always enough
+        except Exception:  # noqa: BLE001  (drivers disagree on which; whatever else it was happens again below)
+            self._raw.text_factory = _as_is
+        try:
+            return self.all(sql, parameters)
+        finally:
+            self._raw.text_factory = str
 
     def one(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
         """Return a query's first row, or None."""

@@ -55,6 +55,8 @@ class Dag(Table, table=True):
     path: str | None = c.text("the file it was last loaded from; empty for --command", optional=True)
     definition: str | None = c.document("an ad-hoc --command DAG, else empty", optional=True)
     version: int | None = c.count("the dag_versions row it was last loaded as", optional=True)
+    digests: int | None = c.count("sum of its dag_runs' digests modulo 2^64, signed; empty before the first", optional=True)
+    attested: int | None = c.count("how many digests that sum is of", optional=True)
 
 
 class DagVersion(Table, table=True):
@@ -100,6 +102,7 @@ class DagRun(Table, table=True):
     reason: str | None = c.text("why it failed, or what it waits for", optional=True)
     backfill: int | None = c.count("the backfills row that worked on it last", optional=True)
     owner: str | None = c.word("the process that works on it now", optional=True)
+    digest: int | None = c.count("keyed digest of it and all below it, as last attested, signed", optional=True)
 
 
 class RunCount(Table, table=True):

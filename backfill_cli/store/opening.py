@@ -17,7 +17,7 @@ from pathlib import Path
 from backfill_cli.errors import StoreError
 from backfill_cli.store import engines, migrations, schema
 from backfill_cli.store.connections import Connection
-from backfill_cli.store.copying import copy_store
+from backfill_cli.store.heads import HeadFile
 from backfill_cli.store.locks import make_private_folder, sync_folder
 from backfill_cli.store.memory import MemoryStore
 from backfill_cli.store.patience import PATIENCE_S, patiently
@@ -43,6 +43,8 @@ def open_store(location: str, *, write: bool, patience_s: float = PATIENCE_S) ->
         return memory_store(writable=write)
     shown = str(path)
     try:
+        if write:
+            HeadFile(path).refuse_other()
         exists = _is_store_file(path)
         if write and not exists:
             _create(path)
@@ -61,7 +63,15 @@ def open_store(location: str, *, write: bool, patience_s: float = PATIENCE_S) ->
         return connection
 
     folder = path.parent
-    return SqlStore(shown, folder=folder, logs=folder / "logs", connect=connect, writable=write, patience_s=patience_s)
+    return SqlStore(
+        shown,
+        folder=folder,
+        logs=folder / "logs",
+        connect=connect,
+        writable=write,
+        patience_s=patience_s,
+        heads=HeadFile(path),
+    )
 
 
 def memory_store(*, writable: bool = True, logs: str | Path = "logs") -> MemoryStore:

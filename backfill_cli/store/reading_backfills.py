@@ -13,7 +13,8 @@ from backfill_cli.core.states import BackfillState
 from backfill_cli.store.connections import Connection
 from backfill_cli.store.keys import Keys
 from backfill_cli.store.locks import OwnerLocks
-from backfill_cli.store.reading import LedgerReader, one_of
+from backfill_cli.store.proving import ProofReader
+from backfill_cli.store.reading import one_of
 from backfill_cli.store.rows import AUDIT, BACKFILL, BACKFILL_DATE, DATE, HEAD, OWNER, PLAN, POOL
 
 _BACKFILLS = (
@@ -27,7 +28,7 @@ _TO_DO = "outcome IS NULL AND action <> 'skip'"
 DEFAULT_POOL, DEFAULT_SLOTS = "default_pool", 128
 
 
-class SqlReader(LedgerReader):
+class SqlReader(ProofReader):
     """All of `Reader`, over one snapshot."""
 
     def __init__(self, connection: Connection, keys: Keys, locks: OwnerLocks) -> None:

@@ -11,13 +11,15 @@ database in memory. A second one in dicts would be a second place for every rule
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from backfill_cli.core.heads import head_line
 from backfill_cli.errors import StoreError
 from backfill_cli.store import engines
 from backfill_cli.store.connections import Connection
+from backfill_cli.store.heads import HeadFile
 from backfill_cli.store.keys import Keys
 from backfill_cli.store.locks import OwnerLocks
 from backfill_cli.store.patience import PATIENCE_S, patiently
@@ -50,6 +52,7 @@ class SqlStore:
         connect: Makes a connection; called with whether it is to write.
         writable: Whether `write` is allowed at all.
         patience_s: Seconds until a busy store becomes a StoreError.
+        heads: Where the heads of the audit chain are kept, after each commit that moved it.
     """
 
     def __init__(
@@ -61,8 +64,10 @@ class SqlStore:
         connect: Callable[[bool], Connection],
         writable: bool,
         patience_s: float = PATIENCE_S,
+        heads: HeadFile | None = None,
     ) -> None:
         self._location = location
+        self._heads = heads
         self._logs = logs
         self._connect = connect
         self._writable = writable
@@ -100,6 +105,13 @@ class SqlStore:
             raise self._damage
         with self._writing:
             return patiently(lambda: self._write_once(work), self._patience_s)
+
+    def kept_heads(self) -> Sequence[str] | None:
+        """Return the lines of the file that keeps the audit heads; None when there is none.
+
+        They are compared with a snapshot that is taken afterwards: each is of an earlier commit then.
+        """
+        return None if self._heads is None else self._heads.lines()
 
     def hold_owner(self, owner: str) -> None:
         """Take the kernel lock that proves this process alive; before `add_owner`."""
@@ -168,10 +180,10 @@ class SqlStore:
         mark = connection.streams_opened
         try:
             connection.run("BEGIN IMMEDIATE")
-            result = work(SqlWriter(connection, session.keys, self._locks))
+            writer = SqlWriter(connection, session.keys, self._locks)
+            result = work(writer)
             connection.end_streams(mark)
             connection.run("COMMIT")
-            return result
         except engines.driver_errors() as error:
             self._undo(session, mark)
             raise self._noted(translate(error, self._location)) from error
@@ -198,6 +210,9 @@ class SqlStore:
             self._drop_writer()
 
     def _drop_writer(self) -> None:
+        if writer.entries and self._heads is not None:
+            self._heads.append([head_line(row) for row in writer.entries])
+        return result
         if self._writer is not None:
             self._writer.connection.close()
             self._writer = None

@@ -10,10 +10,13 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from backfill_cli.core.histories import Ledger
 from backfill_cli.core.records import AuditRow, BackfillRow, PlanRow
 from backfill_cli.core.states import BackfillState
 from backfill_cli.errors import NotFoundError, StoreError
-from backfill_cli.store.connections import Insert
+from backfill_cli.store.connections import Connection, Insert
+from backfill_cli.store.keys import Keys
+from backfill_cli.store.locks import OwnerLocks
 from backfill_cli.store.rows import KEY
 from backfill_cli.store.writing import LedgerWriter, storable
 
@@ -23,7 +26,15 @@ _FIXED = frozenset({"backfill_id", "dag_id"})
 
 
 class SqlWriter(LedgerWriter):
-    """All of `Writer`, in one transaction."""
+    """All of `Writer`, in one transaction.
+
+    Attributes:
+        entries: The audit entries it has appended.
+    """
+
+    def __init__(self, connection: Connection, keys: Keys, locks: OwnerLocks) -> None:
+        super().__init__(connection, keys, locks)
+        self.entries: list[AuditRow] = []
 
     def register_dag(
         self,
@@ -147,6 +158,19 @@ class SqlWriter(LedgerWriter):
                 storable(row.reason), row.outcome, _json(row.details), row.previous, row.hash,
             ),
         )  # fmt: skip
+        self.entries.append(row)
+
+    def set_digests(self, dag_id: str, digests: Iterable[tuple[int, int]]) -> None:
+        """Store (digest, logical date) pairs of dag_runs."""
+        dag = self._keys.dag(dag_id)
+        self._connection.many(
+            "UPDATE dag_runs SET digest = ? WHERE dag = ? AND logical_date = ?",
+            ((digest, dag, date) for digest, date in digests),
+        )
+
+    def set_ledger(self, dag_id: str, ledger: Ledger) -> None:
+        """Store what the digests of a DAG's dag_runs come to."""
+        self._connection.run("UPDATE dags SET digests = ?, attested = ? WHERE dag_id = ?", (*ledger, dag_id))
 
     def set_pool(self, name: str, slots: int) -> None:
         """Store a pool's size; -1 is unlimited."""

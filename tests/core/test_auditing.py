@@ -1,4 +1,4 @@
-"""The audit chain: every way to change history shows, and a digest ties the attempts to it."""
+"""The audit chain: every way to change an entry shows, and the first bad one is named."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import fields, replace
 from typing import Any
 
 import pytest
-from builders import FIRST, START
+from builders import START
 
-from backfill_cli.core.auditing import GENESIS, attempts_digest, check_chain, entry_hash, head_text, next_entry
-from backfill_cli.core.records import AttemptRow, AuditRow
-from backfill_cli.core.states import BackfillState, Outcome
+from backfill_cli.core.auditing import GENESIS, ChainCheck, canonical, entry_hash, head_text, next_entry
+from backfill_cli.core.records import AuditRow
+from backfill_cli.core.states import BackfillState
 
 
 def make_chain(length: int = 4) -> list[AuditRow]:
@@ -34,15 +34,29 @@ def make_chain(length: int = 4) -> list[AuditRow]:
     return rows
 
 
+def stored(row: AuditRow) -> tuple[Any, ...]:
+    """The values of an entry's row, as the store keeps them."""
+    values = tuple(getattr(row, field.name) for field in fields(AuditRow))
+    return (*values[:8], canonical(row.details), *values[9:])
+
+
+def check(rows: list[AuditRow]) -> ChainCheck:
+    checking = ChainCheck()
+    assert [row.seq for row in checking.over(map(stored, rows))] == [row.seq for row in rows[: checking.checked]]
+    return checking
+
+
 def test_a_chain_holds_and_its_head_is_the_last_entry() -> None:
     rows = make_chain()
-    assert check_chain(rows) == (4, None, "", (4, rows[-1].hash))
+    checked = check(rows)
+    assert (checked.checked, checked.finding, checked.head) == (4, None, (4, rows[-1].hash))
     assert rows[0].previous == GENESIS
     assert [row.seq for row in rows] == [1, 2, 3, 4]
 
 
 def test_an_empty_chain_holds() -> None:
-    assert check_chain([]) == (0, None, "", (0, GENESIS))
+    checked = check([])
+    assert (checked.checked, checked.finding, checked.head) == (0, None, (0, GENESIS))
     assert head_text((0, "")) == ""
 
 
@@ -74,31 +88,34 @@ def test_every_field_is_tried() -> None:
 def test_a_change_to_any_field_shows_at_that_entry(name: str) -> None:
     rows = make_chain()
     rows[2] = replace(rows[2], **{name: CHANGES[name]})
-    checked, wrong, why, head = check_chain(rows)
-    assert (checked, wrong, head) == (2, rows[2], (2, rows[1].hash))
-    assert why
+    checked = check(rows)
+    assert (checked.checked, checked.head) == (2, (2, rows[1].hash))
+    assert checked.finding is not None
+    assert checked.finding.entry == rows[2].seq
 
 
 def test_an_edited_entry_with_a_hash_that_fits_shows_at_the_next_one() -> None:
     rows = make_chain()
     edited = replace(rows[1], actor="eve")
     rows[1] = replace(edited, hash=entry_hash(edited))
-    checked, wrong, why, _ = check_chain(rows)
-    assert (checked, wrong, why) == (2, rows[2], "entry 3 does not continue entry 2")
+    checked = check(rows)
+    assert checked.checked == 2
+    assert checked.finding is not None
+    assert checked.finding.what == "entry 3 does not continue entry 2"
 
 
 def test_removed_inserted_and_reordered_entries_show() -> None:
     rows = make_chain()
     for broken in ([rows[0], *rows[2:]], rows[1:], [rows[0], rows[2], rows[1], rows[3]], [rows[0], *rows]):
-        assert check_chain(broken)[1] is not None
+        assert check(broken).finding is not None
 
 
 def test_a_cut_tail_shows_only_against_a_head_somebody_kept() -> None:
-    """As the module says; which is why `audit verify --expect-head` exists."""
+    """As the module says; which is why there is a head file, and `audit verify --expect-head`."""
     rows = make_chain()
-    checked, wrong, _, head = check_chain(rows[:-1])
-    assert (checked, wrong) == (3, None)
-    assert head_text(head) != head_text((rows[-1].seq, rows[-1].hash))
+    checked = check(rows[:-1])
+    assert (checked.checked, checked.finding) == (3, None)
+    assert head_text(checked.head) != head_text((rows[-1].seq, rows[-1].hash))
 
 
 @pytest.mark.parametrize(
@@ -115,27 +132,41 @@ def test_an_entry_read_back_from_json_has_the_hash_it_was_written_with(details: 
     row = next_entry(
         (0, ""), at=1, actor="a", host="h", action="x", target="t", reason=None, outcome="ok", details=details
     )
-    stored = replace(row, details=json.loads(json.dumps(dict(row.details))))
-    assert check_chain([stored])[:2] == (1, None)
+    again = replace(row, details=json.loads(json.dumps(dict(row.details))))
+    assert check([again]).checked == 1
 
 
-def make_attempt(**changes: Any) -> AttemptRow:
-    values: dict[str, Any] = {"reason": None, "version": "v1", "backfill_id": "bf-1", **changes}
-    return AttemptRow(FIRST, "a", 1, START, START, Outcome.SUCCESS, **values)
+def test_what_is_no_unicode_is_hashed_as_the_store_will_keep_it() -> None:
+    """An argument of a command can be any bytes; the store keeps an escape, and the entry has to hold as it is read."""
+    odd = "\udcff"
+    row = next_entry(
+        (0, ""), at=1, actor="a", host="h", action="x", target="t", reason=odd, outcome="ok", details={"a": odd}
+    )
+    assert row.reason == "\\udcff"
+    assert check([row]).checked == 1
 
 
-def test_the_digest_covers_every_attempt_every_word_and_their_order() -> None:
-    one, other = make_attempt(), make_attempt(reason="boom")
-    digests = [attempts_digest(rows) for rows in ([], [one], [other], [one, other], [other, one])]
-    assert [found["attempts"] for found in digests] == [0, 1, 1, 2, 2]
-    assert len({found["attempts_digest"] for found in digests}) == 5
-    assert attempts_digest(iter([one, other])) == digests[3]
+WRONG = {
+    "spaces": lambda text: text.replace(":", ": ", 1),
+    "another way to write a character": lambda text: text.replace("\\u00e9", "\\u00E9"),
+    "a key twice": lambda text: text.replace("{", '{"n":1,', 1),
+    "no JSON": lambda text: text[1:],
+    "no object": lambda text: f"[{text}]",
+    "endless nesting": lambda text: "[" * 100_000,
+    "no text": lambda text: 5,
+}
 
 
-def test_no_reason_is_not_the_reason_none() -> None:
-    assert attempts_digest([make_attempt()]) != attempts_digest([make_attempt(reason="None")])
-
-
-def test_an_outcome_read_back_as_a_plain_word_has_the_same_digest() -> None:
-    plain = make_attempt()._replace(outcome="success")  # type: ignore[arg-type]
-    assert attempts_digest([make_attempt()]) == attempts_digest([plain])
+@pytest.mark.parametrize("how", WRONG)
+def test_details_have_to_be_the_very_text(how: str) -> None:
+    """Text that reads as the same value would be a change that the hash does not see."""
+    row = next_entry(
+        (0, ""), at=1, actor="a", host="h", action="x", target="t", reason=None, outcome="ok", details={"n": "é"}
+    )
+    values = list(stored(row))
+    assert list(ChainCheck().over([tuple(values)]))
+    values[8] = WRONG[how](values[8])
+    checking = ChainCheck()
+    assert not list(checking.over([tuple(values)]))
+    assert checking.finding is not None
+    assert (checking.finding.code, checking.finding.entry) == ("chain-broken", 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from backfill_cli.core.audits import AuditVerdict
+from backfill_cli.core.audits import AuditVerdict, Finding
 from backfill_cli.core.report_facts import (
     Act,
     ActorFacts,
@@ -21,7 +21,9 @@ from backfill_cli.core.reports import AuditReport, Heads, ReportScope
 NOW = 1_711_965_731_000_000  # 2024-04-01T10:02:11Z
 DATE = 1_709_251_200  # 2024-03-01T00:00:00Z
 HOLDS = AuditVerdict(12, "12:9f3c81d2", 3)
-BROKEN = AuditVerdict(4, "4:77aa", 0, 5, "entry 5 was changed after it was written")
+BROKEN = AuditVerdict(
+    4, "4:77aa", 0, findings=(Finding("chain-broken", "entry 5 was changed after it was written", entry=5),)
+)
 
 
 def report(text: str = "word", *, verdict: AuditVerdict = HOLDS, **changes: Any) -> AuditReport:

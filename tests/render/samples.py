@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from backfill_cli.core.audits import AuditResult, AuditVerdict
+from backfill_cli.core.audits import AuditResult, AuditVerdict, Finding
 from backfill_cli.core.graph import Dag, Task, TriggerRule, sort_tasks
 from backfill_cli.core.instants import instant, run_id
 from backfill_cli.core.listings import DagInfo, DagResult, DagsResult, LogEntry, LogsResult
@@ -30,7 +30,7 @@ from backfill_cli.core.retries import RetryPolicy
 from backfill_cli.core.schedules import compile_schedule
 from backfill_cli.core.standing import BackfillView, RunView, SlowTask, StatusResult, TaskView
 from backfill_cli.core.states import BackfillState, RunState
-from render import scenario_samples
+from render import scenario_samples, store_samples
 
 PARIS = "Europe/Paris"
 NOW_US = 1_711_965_731_000_000  # 2024-04-01T10:02:11Z
@@ -447,13 +447,15 @@ def audit() -> AuditResult:
 
 
 def verdict_good() -> AuditVerdict:
-    return AuditVerdict(1042, "1042:9f3c81d2e05577aa", 311)
+    return AuditVerdict(1042, "1042:9f3c81d2e05577aa", 311, 4_380)
 
 
 def verdict_bad() -> AuditVerdict:
-    return AuditVerdict(
-        1042, "1042:9f3c81d2e05577aa", 311, 17, "entry 17 was changed: its hash is not that of its content"
+    findings = (
+        Finding("chain-broken", "entry 17 was changed after it was written", entry=17),
+        Finding("run-changed", "dag_run daily_sales 2024-03-04T00:00:00+00:00, or what happened in it, was changed"),
     )
+    return AuditVerdict(1042, "1042:9f3c81d2e05577aa", 311, 4_380, findings)
 
 
 def dags_list() -> DagsResult:

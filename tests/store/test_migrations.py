@@ -112,15 +112,16 @@ def test_a_step_that_fails_leaves_the_store_at_the_version_before(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     open_store(str(path), write=True).close()
-    script = tmp_path / "0002_broken.sql"
+    latest = migrations.latest()
+    script = tmp_path / "9999_broken.sql"
     script.write_text("CREATE TABLE half (x INTEGER);\nINSERT INTO nowhere VALUES (1);\n")
-    longer = (*migrations.steps(), migrations.Step(2, script))
+    longer = (*migrations.steps(), migrations.Step(latest + 1, script))
     with monkeypatch.context() as patched:
         patched.setattr(migrations, "steps", lambda: longer)
         with pytest.raises(StoreError, match="nowhere"):
             open_store(str(path), write=True)
     connection = engines.connect(str(path), write=False)
-    assert migrations.version(connection, str(path)) == 1
+    assert migrations.version(connection, str(path)) == latest
     assert connection.one("SELECT 1 FROM sqlite_master WHERE name = 'half'") is None
     connection.close()
 

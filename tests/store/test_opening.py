@@ -287,10 +287,11 @@ def test_a_store_of_an_older_schema_is_read_from_a_copy(path: Path, monkeypatch:
     register(store)
     store.close()
     before = picture(path.parent)
-    script = path.parent / "0002_next.sql"
+    latest = migrations.latest()
+    script = path.parent / "9999_next.sql"
     script.write_text("CREATE TABLE later (x INTEGER) STRICT;\n")
     script = script.rename(path.parent.parent / script.name)
-    longer = (*migrations.steps(), migrations.Step(2, script))
+    longer = (*migrations.steps(), migrations.Step(latest + 1, script))
     monkeypatch.setattr(migrations, "steps", lambda: longer)
     reader = open_store(str(path), write=False)
     assert reader.read(lambda r: [row.dag_id for row in r.dags()]) == ["daily_sales"]
@@ -299,7 +300,7 @@ def test_a_store_of_an_older_schema_is_read_from_a_copy(path: Path, monkeypatch:
     writer = open_store(str(path), write=True)
     assert writer.read(lambda r: [row.dag_id for row in r.dags()]) == ["daily_sales"]
     writer.close()
-    assert pragma(path, "user_version") == 2
+    assert pragma(path, "user_version") == latest + 1
 
 
 def test_without_a_sound_library_the_store_keeps_a_rollback_journal(

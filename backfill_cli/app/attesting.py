@@ -1,0 +1,98 @@
+"""Attesting history: digests of what lies in the store, put into the audit entry of the command that leaves it so.
+
+Owns when history is attested: by every command that changes dag_runs or a backfill and then lets go of them (a plan
+that is stored, a run that ends, a recovery, a reset). What is at rest is therefore attested, and what is not is being
+worked on. What a digest covers is `core/digests.py`, whether it still fits `app/proving.py`.
+
+Everything here runs in the transaction of the entry. A dag_run that is opened again keeps its old digest until the next
+entry puts a new one in its place, so that a crash at any moment loses nothing of the proof.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from backfill_cli.core.digests import AttemptsSeals, BackfillSeal, RunDigests, added, sum_text
+from backfill_cli.core.histories import History, HistoryPage, Ledger
+from backfill_cli.core.ports import Reader, Writer
+
+
+def attest_backfill(writer: Writer, backfill_id: str) -> dict[str, Any]:
+    """Attest a backfill that has just been let go of, and every dag_run it worked on last.
+
+    Returns:
+        For its entry: `attempts`, `attempts_digest`, `backfill_digest` and the DAG's `ledger`.
+    """
+    row = writer.backfill(backfill_id)
+    assert row is not None, backfill_id
+    attesting = _Attesting(writer, row.dag_id, {backfill_id})
+    if row.first is not None and row.last is not None:
+        for page in writer.histories(row.dag_id, row.first, row.last, backfill_id=backfill_id):
+            attesting.take(page, lambda _: True)
+    sealed = attesting.seals[backfill_id].details()
+    return {**sealed, **seal_backfill(writer, backfill_id), **attesting.done()}
+
+
+def attest_runs(writer: Writer, dag_id: str, dates: Collection[int]) -> dict[str, Any]:
+    """Attest the dag_runs of these dates; returns the DAG's `ledger` for the entry."""
+    attesting = _Attesting(writer, dag_id)
+    if dates:
+        for page in writer.histories(dag_id, min(dates), max(dates)):
+            attesting.take(page, lambda one: one.logical_date in dates)
+    return attesting.done()
+
+
+def seal_backfill(reader: Reader, backfill_id: str) -> dict[str, Any]:
+    """Return `backfill_digest` for the entry that leaves a backfill as it is now: its row and its dates."""
+    stored = reader.stored_backfill(backfill_id)
+    assert stored is not None, backfill_id
+    seal = BackfillSeal(reader.digest_key(), stored.values)
+    for dates in reader.stored_dates(backfill_id):
+        seal.add(dates)
+    return seal.details()
+
+
+class _Attesting:
+    """New digests for some dag_runs of a DAG, in the place of those they had."""
+
+    def __init__(self, writer: Writer, dag_id: str, sealed: Collection[str] = ()) -> None:
+        self._writer = writer
+        self._dag_id = dag_id
+        key = writer.digest_key()
+        self._digests = RunDigests(key, dag_id)
+        self.seals = AttemptsSeals(key, sealed)
+        self._before = writer.ledger(dag_id)
+        self._after = self._before or Ledger(0, 0)
+
+    def take(self, page: HistoryPage, is_meant: Callable[[History], bool]) -> None:
+        """Attest dag_runs of a page; what it holds of the sealed backfills goes into their seals."""
+        total, runs = self._after
+        changed = []
+        for one, attempts in self.seals.over(page):
+            if is_meant(one):
+                digest = self._digests.of(one, attempts)
+                if digest != one.digest:
+                    changed.append((digest, one.logical_date))
+                    total += digest - (one.digest or 0)
+                    runs += one.digest is None
+        self._after = Ledger(added(total, 0), runs)
+        self._writer.set_digests(self._dag_id, changed)
+
+    def done(self) -> dict[str, Any]:
+        """Store what the DAG's digests come to now; returns `ledger` for the entry."""
+        if self._before is None and self._writer.is_unattested(self._dag_id):
+            self._adopt()
+        before, after = self._before or Ledger(0, 0), self._after
+        self._writer.set_ledger(self._dag_id, after)
+        return {"ledger": {"before": sum_text(before.total), "after": sum_text(after.total), "runs": after.runs}}
+
+    def _adopt(self) -> None:
+        """Attest what an older bfill has left: from the first ledger on, to have no digest is no excuse."""
+        going_on = {
+            row.backfill_id
+            for row in self._writer.backfills(dag_id=self._dag_id, limit=1_000_000)
+            if row.owner is not None
+        }
+        for page in self._writer.histories(self._dag_id):
+            self.take(page, lambda one: one.digest is None and one.backfill_id not in going_on)

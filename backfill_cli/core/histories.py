@@ -1,0 +1,117 @@
+"""History as it lies in the store, ready to be digested: values as they are, names where the tables keep keys.
+
+Owns the shapes that cross from the store to the digests. Nothing here is checked or interpreted: a digest has to see
+what is there, also when it is no state, no number or no Unicode, and whoever verifies has to get past a damaged row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
+
+Values = tuple[Any, ...]
+
+
+class History(NamedTuple):
+    """One dag_run with all that happened in it.
+
+    Args:
+        digest: As stored; None before the first.
+        backfill_id: Which backfill worked on it last.
+        run: The other values of its dag_runs row.
+        instances: The values of its task_instances rows, by task.
+        attempts: The values of its attempts rows, by task and try; the last value of each is its backfill_id.
+    """
+
+    logical_date: Any
+    digest: int | None
+    backfill_id: Any
+    run: Values
+    instances: list[Values]
+    attempts: list[Values]
+
+
+class HistoryPage(NamedTuple):
+    """Some dag_runs in order of logical date.
+
+    Args:
+        strays: (table, logical date, values) of rows at dates of this page that have no dag_run in it.
+    """
+
+    histories: Sequence[History]
+    strays: Sequence[tuple[str, Any, Values]]
+
+
+class StoredBackfill(NamedTuple):
+    """One row of backfills; `values` are all its columns but the key."""
+
+    backfill_id: Any
+    dag_id: Any
+    values: Values
+
+
+class Ledger(NamedTuple):
+    """What all dag_runs of a DAG come to: the sum of their digests modulo 2^64, and how many there are."""
+
+    total: int
+    runs: int
+
+
+class HistoryReader(Protocol):
+    """What digests are made of, as it is; a part of `ports.Reader`, over one snapshot."""
+
+    def digest_key(self) -> bytes:
+        """The key of this store."""
+        ...
+
+    def ledger(self, dag_id: str) -> Ledger | None:
+        """What the DAG's dag_runs came to when the last entry was made; None before the first."""
+        ...
+
+    def histories(
+        self, dag_id: str, first: int | None = None, last: int | None = None, *, backfill_id: str | None = None
+    ) -> Iterator[HistoryPage]:
+        """A DAG's dag_runs with all below them, by logical date; streams.
+
+        With a backfill id only the dag_runs it worked on last, and as strays its own attempts at other dates.
+        """
+        ...
+
+    def is_unattested(self, dag_id: str) -> bool:
+        """Whether any dag_run of the DAG has no digest."""
+        ...
+
+    def stored_backfill(self, backfill_id: str) -> StoredBackfill | None: ...
+    def stored_backfills(self) -> list[StoredBackfill]:
+        """In order of creation."""
+        ...
+
+    def stored_dates(self, backfill_id: str) -> Iterator[Sequence[Values]]:
+        """The dates of a backfill, ascending; streams."""
+        ...
+
+    def stored_audit(self) -> Iterator[Values]:
+        """The audit chain, ascending; streams."""
+        ...
+
+    def strangers(self) -> Iterator[tuple[str, Any, Any]]:
+        """(table, key, logical date) of rows whose DAG or backfill is not in the store, one a table."""
+        ...
+
+    def finished_without_run(self, dag_id: str) -> Sequence[tuple[Any, Any]]:
+        """The first few (backfill id, logical date) that a backfill finished and that have no dag_run."""
+        ...
+
+    def is_to_do(self, backfill_id: str, logical_date: int) -> bool:
+        """Whether that backfill has the date among those it works on."""
+        ...
+
+
+class HistoryWriter(Protocol):
+    """Where digests go; a part of `ports.Writer`."""
+
+    def set_digests(self, dag_id: str, digests: Iterable[tuple[int, int]]) -> None:
+        """(digest, logical date) pairs of dag_runs."""
+        ...
+
+    def set_ledger(self, dag_id: str, ledger: Ledger) -> None: ...
