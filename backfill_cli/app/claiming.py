@@ -310,6 +310,6 @@ def _details(prepared: Prepared, row: BackfillRow, replaced: list[str]) -> dict[
         "counts": dict(row.planned),
         "parallel": prepared.options.max_parallel_runs,
         "parent_id": row.parent_id,
+        **({"replaces": replaced} if replaced else {}),
         **conf_details(prepared.options.conf),
     }
-        **({"replaces": replaced} if replaced else {}),

@@ -43,9 +43,9 @@ def open_store(location: str, *, write: bool, patience_s: float = PATIENCE_S) ->
         return memory_store(writable=write)
     shown = str(path)
     try:
+        exists = _is_store_file(path)
         if write:
             HeadFile(path).refuse_other()
-        exists = _is_store_file(path)
         if write and not exists:
             _create(path)
     except OSError as error:

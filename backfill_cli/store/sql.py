@@ -192,6 +192,9 @@ class SqlStore:
             if isinstance(error, StoreError):
                 self._noted(error)
             raise
+        if writer.entries and self._heads is not None:
+            self._heads.append([head_line(row) for row in writer.entries])
+        return result
 
     def _noted(self, error: StoreError) -> StoreError:
         """Remember damage: a store found damaged is not written to any more by this process."""
@@ -210,9 +213,6 @@ class SqlStore:
             self._drop_writer()
 
     def _drop_writer(self) -> None:
-        if writer.entries and self._heads is not None:
-            self._heads.append([head_line(row) for row in writer.entries])
-        return result
         if self._writer is not None:
             self._writer.connection.close()
             self._writer = None
