@@ -106,7 +106,7 @@ def reset(
         )
 
     with ctx.store(write=True) as store:
-        cleared, head = write_recovered(ctx, store, orphans, work)
+        cleared, head = store.write(work)
     return ResetResult(
         dag.dag_id,
         [instant(run.logical_date) for run in cleared.runs],

@@ -17,6 +17,7 @@ from pathlib import Path
 from backfill_cli.errors import StoreError
 from backfill_cli.store import engines, migrations, schema
 from backfill_cli.store.connections import Connection
+from backfill_cli.store.copying import copy_store
 from backfill_cli.store.heads import HeadFile
 from backfill_cli.store.locks import make_private_folder, sync_folder
 from backfill_cli.store.memory import MemoryStore

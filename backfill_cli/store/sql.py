@@ -23,7 +23,7 @@ from backfill_cli.store.heads import HeadFile
 from backfill_cli.store.keys import Keys
 from backfill_cli.store.locks import OwnerLocks
 from backfill_cli.store.patience import PATIENCE_S, patiently
-from backfill_cli.store.problems import LOCKED, READ_ONLY, is_unfinished, problem, translate
+from backfill_cli.store.problems import DAMAGED, LOCKED, READ_ONLY, is_unfinished, problem, translate
 from backfill_cli.store.reading_backfills import SqlReader
 from backfill_cli.store.writing_backfills import SqlWriter
 
