@@ -5,9 +5,10 @@
 # the commands below one
 _bfill_below() {
     case "$1" in
-        "") echo "plan run rerun-failed reset status logs audit dags scenario completion" ;;
+        "") echo "plan run rerun-failed reset status logs audit dags store scenario completion" ;;
         "audit") echo "verify report" ;;
         "dags") echo "list show validate" ;;
+        "store") echo "check backup prune" ;;
         "scenario") echo "list show run" ;;
     esac
 }
@@ -29,6 +30,10 @@ _bfill_flags() {
         "dags list") echo "--store --json -q --quiet -v --verbose --no-color --help" ;;
         "dags show") echo "--store --json -q --quiet -v --verbose --no-color --help" ;;
         "dags validate") echo "--store --json -q --quiet -v --verbose --no-color --help" ;;
+        "store") echo "--help" ;;
+        "store check") echo "--store --json -q --quiet -v --verbose --no-color --help" ;;
+        "store backup") echo "--store --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
+        "store prune") echo "--older-than --dag --dry-run --store --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
         "scenario") echo "--help" ;;
         "scenario list") echo "--tag --store --json -q --quiet -v --verbose --no-color --help" ;;
         "scenario show") echo "--store --json -q --quiet -v --verbose --no-color --help" ;;
@@ -47,6 +52,7 @@ _bfill_argument() {
         "logs") echo "log-words" ;;
         "dags show") echo "dags" ;;
         "dags validate") echo "dags" ;;
+        "store backup") echo "files" ;;
         "scenario show") echo "scenarios" ;;
         "scenario run") echo "scenarios" ;;
         "completion") echo "shells" ;;
@@ -74,6 +80,7 @@ _bfill_kind() {
         --limit) echo "nothing" ;;
         --max-runs) echo "nothing" ;;
         --name) echo "nothing" ;;
+        --older-than) echo "ages" ;;
         --on-event) echo "nothing" ;;
         --out) echo "files" ;;
         --parallel) echo "nothing" ;;
@@ -98,6 +105,7 @@ _bfill_kind() {
 _bfill_values() {
     case "$1" in
         actions) _bfill_offer actions "" "plan" "run" "rerun-failed" "reset" ;;
+        ages) _bfill_offer ages "" "30d" "90d" "180d" "365d" ;;
         backfills) _bfill_offer backfills "" ;;
         dags) _bfill_offer dags ""; ((${#COMPREPLY[@]})) || _bfill_files '*.py' ;;
         date-list) _bfill_offer date-list "list" ;;

@@ -1,9 +1,9 @@
 # fish completion for bfill, written from its command line by: python -m backfill_cli.cli.completions
 # Keep it:  bfill completion fish > ~/.config/fish/completions/bfill.fish
 
-set -g __bfill_valued --action --actor --after --command --conf --dag --dates --dates-from --end --events --executor --expect-head --format --junit --last --limit --max-runs --name --on-event --out --parallel --reason --reprocess --schedule --since --start --store --tag --target --task --timezone --try --until --where --workers
-set -g __bfill_groups '' 'audit' 'dags' 'scenario'
-set -g __bfill_commands 'plan' 'run' 'rerun-failed' 'reset' 'status' 'logs' 'audit' 'audit verify' 'audit report' 'dags' 'dags list' 'dags show' 'dags validate' 'scenario' 'scenario list' 'scenario show' 'scenario run' 'completion'
+set -g __bfill_valued --action --actor --after --command --conf --dag --dates --dates-from --end --events --executor --expect-head --format --junit --last --limit --max-runs --name --older-than --on-event --out --parallel --reason --reprocess --schedule --since --start --store --tag --target --task --timezone --try --until --where --workers
+set -g __bfill_groups '' 'audit' 'dags' 'store' 'scenario'
+set -g __bfill_commands 'plan' 'run' 'rerun-failed' 'reset' 'status' 'logs' 'audit' 'audit verify' 'audit report' 'dags' 'dags list' 'dags show' 'dags validate' 'store' 'store check' 'store backup' 'store prune' 'scenario' 'scenario list' 'scenario show' 'scenario run' 'completion'
 
 # The command the line is at, as its words with blanks between: "", "plan", "audit verify".
 function __bfill_path
@@ -63,6 +63,7 @@ complete -c bfill -n '__bfill_at ""' -a status -d 'The latest backfills, one of 
 complete -c bfill -n '__bfill_at ""' -a logs -d 'What the tasks of a date wrote.'
 complete -c bfill -n '__bfill_at ""' -a audit -d 'Who did what, when, why, and whether that record holds.'
 complete -c bfill -n '__bfill_at ""' -a dags -d 'List, show and validate DAG files.'
+complete -c bfill -n '__bfill_at ""' -a store -d 'Check, back up and prune the file where state lives.'
 complete -c bfill -n '__bfill_at ""' -a scenario -d 'Lessons to play, read and use as DAGs.'
 complete -c bfill -n '__bfill_at ""' -a completion -d 'The completion file of a shell: bash, zsh or fish.'
 complete -c bfill -n '__bfill_at ""' -l version -s V -d 'Print the version.'
@@ -316,6 +317,44 @@ complete -c bfill -n '__bfill_at "dags validate"' -l quiet -s q -d 'Nothing but 
 complete -c bfill -n '__bfill_at "dags validate"' -l verbose -s v -d 'More, and tracebacks of bugs.'
 complete -c bfill -n '__bfill_at "dags validate"' -l no-color -d 'No colour (NO_COLOR).'
 complete -c bfill -n '__bfill_at "dags validate"' -l help -d 'Show this message and exit.'
+
+# bfill store
+complete -c bfill -n '__bfill_at "store"' -a check -d 'Everything that can be asked of the store.'
+complete -c bfill -n '__bfill_at "store"' -a backup -d 'A verified copy, made while others write.'
+complete -c bfill -n '__bfill_at "store"' -a prune -d 'Remove tries, XComs and logs of what succeeded long ago.'
+complete -c bfill -n '__bfill_at "store"' -l help -d 'Show this message and exit.'
+
+# bfill store check
+complete -c bfill -n '__bfill_at "store check"' -l store -r -F -d 'Where state lives (BFILL_STORE).'
+complete -c bfill -n '__bfill_at "store check"' -l json -d 'One JSON document on stdout.'
+complete -c bfill -n '__bfill_at "store check"' -l quiet -s q -d 'Nothing but errors.'
+complete -c bfill -n '__bfill_at "store check"' -l verbose -s v -d 'More, and tracebacks of bugs.'
+complete -c bfill -n '__bfill_at "store check"' -l no-color -d 'No colour (NO_COLOR).'
+complete -c bfill -n '__bfill_at "store check"' -l help -d 'Show this message and exit.'
+
+# bfill store backup
+complete -c bfill -n '__bfill_at "store backup"' -k -a ''
+complete -c bfill -n '__bfill_at "store backup"' -l store -r -F -d 'Where state lives (BFILL_STORE).'
+complete -c bfill -n '__bfill_at "store backup"' -l reason -x -d 'Why, for the audit chain.'
+complete -c bfill -n '__bfill_at "store backup"' -l yes -s y -d 'Do not ask.'
+complete -c bfill -n '__bfill_at "store backup"' -l json -d 'One JSON document on stdout.'
+complete -c bfill -n '__bfill_at "store backup"' -l quiet -s q -d 'Nothing but errors.'
+complete -c bfill -n '__bfill_at "store backup"' -l verbose -s v -d 'More, and tracebacks of bugs.'
+complete -c bfill -n '__bfill_at "store backup"' -l no-color -d 'No colour (NO_COLOR).'
+complete -c bfill -n '__bfill_at "store backup"' -l help -d 'Show this message and exit.'
+
+# bfill store prune
+complete -c bfill -n '__bfill_at "store prune"' -l older-than -x -k -a '30d 90d 180d 365d' -d '90d, 12w, 48h, or ended before 2024-01-31.'
+complete -c bfill -n '__bfill_at "store prune"' -l dag -x -k -a '(__bfill_ask dags; or __fish_complete_suffix .py)' -d 'Of this dag_id alone.'
+complete -c bfill -n '__bfill_at "store prune"' -l dry-run -d 'Say what would go; remove nothing.'
+complete -c bfill -n '__bfill_at "store prune"' -l store -r -F -d 'Where state lives (BFILL_STORE).'
+complete -c bfill -n '__bfill_at "store prune"' -l reason -x -d 'Why, for the audit chain.'
+complete -c bfill -n '__bfill_at "store prune"' -l yes -s y -d 'Do not ask.'
+complete -c bfill -n '__bfill_at "store prune"' -l json -d 'One JSON document on stdout.'
+complete -c bfill -n '__bfill_at "store prune"' -l quiet -s q -d 'Nothing but errors.'
+complete -c bfill -n '__bfill_at "store prune"' -l verbose -s v -d 'More, and tracebacks of bugs.'
+complete -c bfill -n '__bfill_at "store prune"' -l no-color -d 'No colour (NO_COLOR).'
+complete -c bfill -n '__bfill_at "store prune"' -l help -d 'Show this message and exit.'
 
 # bfill scenario
 complete -c bfill -n '__bfill_at "scenario"' -a list -d 'The scenarios, by number.'

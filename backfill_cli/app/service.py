@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from backfill_cli.core.reports import AuditReport
     from backfill_cli.core.results import BackfillPreview, BackfillResult, PlanResult, ResetResult
     from backfill_cli.core.standing import StatusResult
+    from backfill_cli.core.upkeep import BackupResult, CheckResult, PruneResult
     from backfill_cli.loader.settings import Settings
 
     When = date | datetime
@@ -170,6 +171,35 @@ class BackfillService:
         from backfill_cli.app.audit_report import audit_report
 
         return audit_report(self._ctx, since=since, until=until, dag=dag, target=target, actor=actor)
+
+    def store_check(self, *, tell: Callable[[str, int], None] | None = None) -> CheckResult:
+        """Return what is wrong with the store; `tell` hears what is being looked at, and how many rows of it were."""
+        from backfill_cli.app.store_check import check
+
+        return check(self._ctx, tell=tell)
+
+    def store_backup(
+        self, target: str | os.PathLike[str], *, yes: bool = False, confirm: Callable[[str], bool] | None = None
+    ) -> BackupResult:
+        """Copy the store to a file while others write; asks `confirm` before it replaces one, unless `yes`."""
+        from backfill_cli.app.store_backup import backup
+
+        return backup(self._ctx, Path(target), yes=yes, confirm=confirm)
+
+    def store_prune(
+        self,
+        older_than: str,
+        *,
+        dag_id: str | None = None,
+        dry_run: bool = False,
+        yes: bool = False,
+        reason: str | None = None,
+        confirm: Callable[[str], bool] | None = None,
+    ) -> PruneResult:
+        """Remove tries, XComs, logs and planned dates of what succeeded longer ago than `90d`, or before a date."""
+        from backfill_cli.app.store_prune import prune
+
+        return prune(self._ctx, older_than, dag_id=dag_id, dry_run=dry_run, yes=yes, reason=reason, confirm=confirm)
 
     def dags(self) -> DagsResult:
         """Return the DAGs of the dags folders."""

@@ -52,11 +52,14 @@ def _none(value: None) -> None:
     return value
 
 
-def connect(path: str, *, write: bool) -> Connection:
+def connect(path: str, *, write: bool, roll_back: bool = True) -> Connection:
     """Return a connection to an existing SQLite file; without `write` it can change nothing.
 
     A process killed in the middle of a change leaves a journal that the next one must roll back before it can read,
     and that takes a connection that may write. Nothing committed changes by it.
+
+    Args:
+        roll_back: Whether to do that; without it the driver's error says that it has to be done.
 
     Raises:
         StoreError: A change was left unfinished, and cannot be rolled back because the file is read-only.
@@ -65,7 +68,7 @@ def connect(path: str, *, write: bool) -> Connection:
     try:
         return _connect(path, write=write)
     except driver().OperationalError as error:
-        if not is_unfinished(error):
+        if not roll_back or not is_unfinished(error):
             raise
     try:
         _connect(path, write=True).close()

@@ -10,7 +10,7 @@ import types
 from pathlib import Path
 from typing import Any, ClassVar
 
-from render import report_samples, samples
+from render import report_samples, samples, store_samples
 
 from backfill_cli.core.records import Action, PlanRow
 from backfill_cli.loader.settings import Settings
@@ -80,6 +80,18 @@ class FakeService:
     def audit_verify(self, **kwargs: Any) -> Any:
         self._note("audit_verify", **kwargs)
         return self._answer("audit_verify", samples.verdict_good)
+
+    def store_check(self, **kwargs: Any) -> Any:
+        self._note("store_check", **kwargs)
+        return self._answer("store_check", store_samples.check_good)
+
+    def store_backup(self, target: str, **kwargs: Any) -> Any:
+        self._note("store_backup", target, **kwargs)
+        return self._answer("store_backup", store_samples.backup)
+
+    def store_prune(self, older_than: str, **kwargs: Any) -> Any:
+        self._note("store_prune", older_than, **kwargs)
+        return self._answer("store_prune", store_samples.prune)
 
     def audit_report(self, **kwargs: Any) -> Any:
         self._note("audit_report", **kwargs)

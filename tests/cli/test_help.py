@@ -7,13 +7,16 @@ import pytest
 from backfill_cli.cli.catalog import CATALOG
 
 LEAVES = [
-    *(name for name in CATALOG if name not in ("audit", "dags", "scenario")),
+    *(name for name in CATALOG if name not in ("audit", "dags", "scenario", "store")),
     "audit",
     "audit verify",
     "audit report",
     "dags list",
     "dags show",
     "dags validate",
+    "store check",
+    "store backup",
+    "store prune",
     "scenario list",
     "scenario show",
     "scenario run",
@@ -51,9 +54,15 @@ def test_every_command_accepts_every_shared_option(bfill, command):
         "logs": ["bf-1", "2024-03-11"],
         "plan": ["--dag", "d"],
         "completion": ["bash"],
+        "store backup": ["copy.db"],
+        "store prune": ["--older-than", "90d"],
     }.get(command, [])
     shared = ["--store", "x.db", "--json", "-q", "-v", "--no-color"]
-    acting = [] if command.startswith(("audit ", "dags ", "scenario ")) else ["-y", "--conf", "a=b", "--reason", "r"]
+    acting = (
+        []
+        if command.startswith(("audit ", "dags ", "scenario ", "store check"))
+        else ["-y", "--conf", "a=b", "--reason", "r"]
+    )
     ran = bfill(*command.split(), *arguments, *shared, *acting)
     assert ran.json["command"] == command
     assert ran.code < 10

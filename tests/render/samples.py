@@ -545,6 +545,7 @@ SAMPLES: dict[str, tuple[str, Callable[[], Any]]] = {
     "scenario-list-nothing": ("scenario list", scenario_samples.nothing_listed),
     "scenario-show": ("scenario show", scenario_samples.shown),
     "scenario-run": ("scenario run", scenario_samples.runs),
+    **store_samples.SAMPLES,
 }
 
 

@@ -56,6 +56,7 @@ FLAGS: dict[str, Value] = {
     "--last": Value("spans", ("1d", "7d", "30d", "90d", "6h")),
     "--limit": NOTHING,
     "--name": NOTHING,
+    "--older-than": Value("ages", ("30d", "90d", "180d", "365d")),
     "--on-event": NOTHING,
     "--out": FILE,
     "--parallel": NOTHING,
@@ -82,6 +83,7 @@ ARGUMENTS: dict[str, Value] = {
     "DAG": DAG,
     "NUMBER": SCENARIO,
     "[NUMBER…]": SCENARIO,
+    "FILE": FILE,
     "SHELL": Value("shells", tuple(FILES)),
 }
 """By their metavar."""
