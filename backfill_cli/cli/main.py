@@ -52,7 +52,8 @@ def _invoke(words: list[str]) -> int:
 
     command = root_command()
     try:
-        with command.make_context("bfill", words) as context:
+        # A copy: the parser takes the words out of the list, and an error is still told as its --json asks for.
+        with command.make_context("bfill", list(words)) as context:
             code = command.invoke(context)
     except typer.Exit as leave:
         return leave.exit_code

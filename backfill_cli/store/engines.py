@@ -10,6 +10,7 @@ without it the store keeps a rollback journal, which is slower and lets readers 
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -81,7 +82,7 @@ def connect(path: str, *, write: bool, roll_back: bool = True) -> Connection:
 
 def _connect(path: str, *, write: bool) -> Connection:
     raw = driver().connect(
-        f"file:{quote(path)}?mode={'rw' if write else 'ro'}",
+        f"file:{quote(os.fsencode(path))}?mode={'rw' if write else 'ro'}",
         uri=True,
         # Explicit BEGIN everywhere: the driver's own idea of when a transaction starts is a legacy trap.
         isolation_level=None,

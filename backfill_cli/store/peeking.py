@@ -7,6 +7,7 @@ through `opening.py`, which takes ten times as long to import.
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -95,7 +96,7 @@ class Peek:
             return []
         try:
             # immutable=1 would be quicker and make no -shm file, but reads garbage beside a live writer.
-            connection = driver().connect(f"file:{quote(str(self._path))}?mode=ro", uri=True)
+            connection = driver().connect(f"file:{quote(os.fsencode(self._path))}?mode=ro", uri=True)
             with closing(connection):
                 for setting in (f"busy_timeout = {_BUSY_MS}", "query_only = ON", "trusted_schema = OFF"):
                     connection.execute(f"PRAGMA {setting}")

@@ -92,6 +92,14 @@ def test_the_envelope_of_an_error(answers: Answers) -> None:
         assert ran.err == ""
 
 
+def test_json_before_the_command_is_an_error_in_json(answers: Answers) -> None:
+    """Whoever writes --json reads JSON, also of the mistake that it stands in the wrong place."""
+    for words in (("--json", "status"), ("--json",), ("--json", "--store", "x.db", "run", "bf-1")):
+        found = answers.project.bfill(*words).exits(2).json
+        assert (found["command"], found["error"]["code"]) == ("bfill", "option-before-command")
+        assert (found["error"]["kind"], found["error"]["message"]) == ("usage", "--json does not go before the command")
+
+
 def test_plan_has_the_promised_keys(answers: Answers) -> None:
     data = answers.plan.data
     keys(data, PLAN)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -97,3 +100,22 @@ def test_a_pool_holds_only_its_own_tasks_and_is_never_overdrawn(project: Project
     }
     assert most_at_once(spans["narrow"]) == 1
     assert most_at_once(spans["free"]) > 1
+
+
+def test_a_store_with_a_name_that_the_locale_cannot_say(project: Project, sales: Path) -> None:
+    """Under LC_ALL=C a path holds bytes that Python could not read as text; they name the file all the same."""
+    environ = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PATH": os.environ["PATH"]}
+    environ |= {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
+    store = os.fsencode(project.folder) + "/été/bfill.db".encode()
+
+    def bfill(*words: str) -> bytes:
+        command = [sys.executable, "-m", "backfill_cli", *words, "--store", store]
+        ran = subprocess.run(command, cwd=project.folder, env=environ, capture_output=True, check=False)
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
+
+    bfill("run", "--dag", "sales", "--dates", "2024-01-01", "--reason", "été")
+    assert Path(os.fsdecode(store)).is_file()
+    assert b"success" in bfill("status")
+    assert b"holds" in bfill("audit", "verify")
+    assert b"bf-" in bfill("__complete", "backfills", "")
