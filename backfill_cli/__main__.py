@@ -20,9 +20,16 @@ def main() -> None:
         from backfill_cli.cli.complete import answer
 
         sys.exit(answer(sys.argv[2:]))
-    from backfill_cli.cli.main import run
+    from backfill_cli import interrupts
 
-    _leave(run(sys.argv[1:]))
+    interrupts.listen()
+    try:
+        from backfill_cli.cli.main import run
+
+        code = run(sys.argv[1:])
+        _leave(interrupts.exit_code(otherwise=code))
+    except interrupts.Interrupted as stop:
+        _leave(stop.exit_code)
 
 
 def _leave(code: int) -> NoReturn:

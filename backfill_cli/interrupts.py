@@ -1,0 +1,83 @@
+"""INT, TERM and HUP from a command's first line to its last: each ends it with 128 + its number, and no traceback.
+
+Owns the handlers of a process that is bfill and nothing else. A signal raises `Interrupted` in the main thread, which
+unwinds what is under way; a second one leaves at once. While a run lasts `engine/stopping.py` lays its own handlers
+over these, because a run has state to record first.
+
+What the parent ignores stays ignored: `nohup bfill …` and a shell's background job were asked not to be stopped so.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+TYPE_CHECKING = False  # not typing's: nothing is imported here that can wait until signals are listened to
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal asked this command to end; what guards against Ctrl-C guards against this too.
+
+    Args:
+        number: The signal's.
+    """
+
+    def __init__(self, number: int = signal.SIGINT) -> None:
+        super().__init__(number)
+        self.number = number
+
+    @property
+    def exit_code(self) -> int:
+        return 128 + self.number
+
+
+_first: list[int] = []
+"""The first signal that interrupted this process."""
+
+
+def listen() -> None:
+    """Let INT, TERM and HUP interrupt this process from now on."""
+    del _first[:]
+    for one in SIGNALS:
+        if signal.getsignal(one) != signal.SIG_IGN:
+            signal.signal(one, _interrupt)
+    sys.unraisablehook = _on_unraisable
+
+
+def asked() -> int | None:
+    """Return the signal that interrupted this process, also when somebody's `except:` has swallowed it since."""
+    return _first[0] if _first else None
+
+
+def stop_if_asked() -> None:
+    """Raise Interrupted once more when a signal was swallowed: for the moment before something is begun."""
+    if _first:
+        raise Interrupted(_first[0])
+
+
+def exit_code(otherwise: int) -> int:
+    """Return 128 + the signal that interrupted this process, or the given code when none did."""
+    return 128 + _first[0] if _first else otherwise
+
+
+def _interrupt(number: int, _frame: object) -> None:
+    _first.append(number)
+    if len(_first) > 1:
+        _leave(_first[0])
+    raise Interrupted(number)
+
+
+def _on_unraisable(broken: Any) -> None:
+    """Leave when the signal came inside a destructor or a weak reference's callback, where nothing can be raised."""
+    if isinstance(broken.exc_value, Interrupted):
+        _leave(broken.exc_value.number)
+    sys.__unraisablehook__(broken)
+
+
+def _leave(number: int) -> NoReturn:
+    os._exit(128 + number)
