@@ -17,10 +17,10 @@ _bfill_below() {
 _bfill_flags() {
     case "$1" in
         "") echo "-V --version --help" ;;
-        "plan") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --max-runs --executor --task --run-backwards --ignore-first-depends-on-past --strict-templates --reprocess --reset-dag-run --dry-run --detailed-exitcode --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
-        "run") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --max-runs --executor --task --run-backwards --ignore-first-depends-on-past --strict-templates --reprocess --reset-dag-run --dry-run --events --on-event --junit --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
-        "rerun-failed") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --max-runs --executor --task --run-backwards --ignore-first-depends-on-past --strict-templates --whole-run --events --on-event --junit --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
-        "reset") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --task --downstream --where --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
+        "plan") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --max-runs --executor --orphans --task --run-backwards --ignore-first-depends-on-past --strict-templates --reprocess --reset-dag-run --dry-run --detailed-exitcode --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
+        "run") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --max-runs --executor --orphans --task --run-backwards --ignore-first-depends-on-past --strict-templates --reprocess --reset-dag-run --dry-run --events --on-event --junit --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
+        "rerun-failed") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --max-runs --executor --orphans --task --run-backwards --ignore-first-depends-on-past --strict-templates --whole-run --events --on-event --junit --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
+        "reset") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --task --downstream --where --orphans --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
         "status") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --where --gaps --watch --limit --after --store --json -q --quiet -v --verbose --no-color --help" ;;
         "logs") echo "--dag --try --store --json -q --quiet -v --verbose --no-color --help" ;;
         "audit") echo "--actor --action --target --since --until --limit --store --json -q --quiet -v --verbose --no-color --help" ;;
@@ -82,6 +82,7 @@ _bfill_kind() {
         --name) echo "nothing" ;;
         --older-than) echo "ages" ;;
         --on-event) echo "nothing" ;;
+        --orphans) echo "orphans" ;;
         --out) echo "files" ;;
         --parallel) echo "nothing" ;;
         --reason) echo "nothing" ;;
@@ -115,6 +116,7 @@ _bfill_values() {
         formats) _bfill_offer formats "" "md" "html" "json" "csv" ;;
         log-words) _bfill_offer log-words "" ;;
         nothing) : ;;
+        orphans) _bfill_offer orphans "" "end" "wait" "leave" ;;
         presets) _bfill_offer presets "" "@hourly" "@daily" "@weekly" "@monthly" "@quarterly" "@yearly" ;;
         reprocess) _bfill_offer reprocess "list" "failed" "success" "completed" "stale" "all" ;;
         scenarios) _bfill_offer scenarios "" ;;

@@ -1,7 +1,7 @@
 # fish completion for bfill, written from its command line by: python -m backfill_cli.cli.completions
 # Keep it:  bfill completion fish > ~/.config/fish/completions/bfill.fish
 
-set -g __bfill_valued --action --actor --after --command --conf --dag --dates --dates-from --end --events --executor --expect-head --format --junit --last --limit --max-runs --name --older-than --on-event --out --parallel --reason --reprocess --schedule --since --start --store --tag --target --task --timezone --try --until --where --workers
+set -g __bfill_valued --action --actor --after --command --conf --dag --dates --dates-from --end --events --executor --expect-head --format --junit --last --limit --max-runs --name --older-than --on-event --orphans --out --parallel --reason --reprocess --schedule --since --start --store --tag --target --task --timezone --try --until --where --workers
 set -g __bfill_groups '' 'audit' 'dags' 'store' 'scenario'
 set -g __bfill_commands 'plan' 'run' 'rerun-failed' 'reset' 'status' 'logs' 'audit' 'audit verify' 'audit report' 'dags' 'dags list' 'dags show' 'dags validate' 'store' 'store check' 'store backup' 'store prune' 'scenario' 'scenario list' 'scenario show' 'scenario run' 'completion'
 
@@ -87,6 +87,7 @@ complete -c bfill -n '__bfill_at "plan"' -l parallel -x -d 'Dates open together 
 complete -c bfill -n '__bfill_at "plan"' -l workers -x -d 'Tasks at once (32 threads, on demand).'
 complete -c bfill -n '__bfill_at "plan"' -l max-runs -x -d 'Refuse to run more dates (10,000).'
 complete -c bfill -n '__bfill_at "plan"' -l executor -x -k -a 'thread process' -d 'Where tasks run: thread (default), process, package.module:factory.'
+complete -c bfill -n '__bfill_at "plan"' -l orphans -x -k -a 'end wait leave' -d 'What a killed bfill left running: end it first (default), wait for it, or leave it.'
 complete -c bfill -n '__bfill_at "plan"' -l task -x -k -a '(__bfill_ask tasks)' -d 'Only these tasks: load, +load (and before), load+ (and behind), load_*. May be repeated.'
 complete -c bfill -n '__bfill_at "plan"' -l run-backwards -d 'Newest date first.'
 complete -c bfill -n '__bfill_at "plan"' -l ignore-first-depends-on-past -d 'The first date does not look at the date before it.'
@@ -124,6 +125,7 @@ complete -c bfill -n '__bfill_at "run"' -l parallel -x -d 'Dates open together (
 complete -c bfill -n '__bfill_at "run"' -l workers -x -d 'Tasks at once (32 threads, on demand).'
 complete -c bfill -n '__bfill_at "run"' -l max-runs -x -d 'Refuse to run more dates (10,000).'
 complete -c bfill -n '__bfill_at "run"' -l executor -x -k -a 'thread process' -d 'Where tasks run: thread (default), process, package.module:factory.'
+complete -c bfill -n '__bfill_at "run"' -l orphans -x -k -a 'end wait leave' -d 'What a killed bfill left running: end it first (default), wait for it, or leave it.'
 complete -c bfill -n '__bfill_at "run"' -l task -x -k -a '(__bfill_ask tasks)' -d 'Only these tasks: load, +load (and before), load+ (and behind), load_*. May be repeated.'
 complete -c bfill -n '__bfill_at "run"' -l run-backwards -d 'Newest date first.'
 complete -c bfill -n '__bfill_at "run"' -l ignore-first-depends-on-past -d 'The first date does not look at the date before it.'
@@ -163,6 +165,7 @@ complete -c bfill -n '__bfill_at "rerun-failed"' -l parallel -x -d 'Dates open t
 complete -c bfill -n '__bfill_at "rerun-failed"' -l workers -x -d 'Tasks at once (32 threads, on demand).'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l max-runs -x -d 'Refuse to run more dates (10,000).'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l executor -x -k -a 'thread process' -d 'Where tasks run: thread (default), process, package.module:factory.'
+complete -c bfill -n '__bfill_at "rerun-failed"' -l orphans -x -k -a 'end wait leave' -d 'What a killed bfill left running: end it first (default), wait for it, or leave it.'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l task -x -k -a '(__bfill_ask tasks)' -d 'Only these tasks: load, +load (and before), load+ (and behind), load_*. May be repeated.'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l run-backwards -d 'Newest date first.'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l ignore-first-depends-on-past -d 'The first date does not look at the date before it.'
@@ -199,6 +202,7 @@ complete -c bfill -n '__bfill_at "reset"' -l limit -x -d 'At most N dates, the f
 complete -c bfill -n '__bfill_at "reset"' -l task -x -k -a '(__bfill_ask tasks)' -d 'Only these tasks: load, load+, load_*. May be repeated.'
 complete -c bfill -n '__bfill_at "reset"' -l downstream -d 'And all tasks behind them.'
 complete -c bfill -n '__bfill_at "reset"' -l where -x -k -a '(__bfill_list states \'queued\' \'running\' \'success\' \'failed\' \'scheduled\' \'skipped\' \'upstream_failed\' \'up_for_retry\' \'removed\' \'blocked\' \'interrupted\' \'cleared\' \'partial\' \'missing\' \'stale\')' -d 'Only what is in this state; may be repeated.'
+complete -c bfill -n '__bfill_at "reset"' -l orphans -x -k -a 'end wait leave' -d 'What a killed bfill left running: end it first (default), wait for it, or leave it.'
 complete -c bfill -n '__bfill_at "reset"' -l store -r -F -d 'Where state lives (BFILL_STORE).'
 complete -c bfill -n '__bfill_at "reset"' -l conf -x -d 'Values for dag_run.conf; may be repeated, later ones win. A KEY=VALUE is text.'
 complete -c bfill -n '__bfill_at "reset"' -l reason -x -d 'Why, for the audit chain.'

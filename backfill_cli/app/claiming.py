@@ -14,8 +14,9 @@ from backfill_cli.app.attesting import seal_backfill
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.history import liveness
 from backfill_cli.app.ids import new_backfill_id
+from backfill_cli.app.orphans import Orphans
 from backfill_cli.app.plan import Prepared
-from backfill_cli.app.recovering import recover_dead_owners
+from backfill_cli.app.recovering import write_recovered
 from backfill_cli.app.trail import command_of, conf_details, record
 from backfill_cli.core.instants import iso
 from backfill_cli.core.options import BackfillOptions
@@ -60,15 +61,16 @@ def store_plan(ctx: AppContext, prepared: Prepared, result: PlanResult, store: S
     return store.write(work)
 
 
-def claim_new(ctx: AppContext, prepared: Prepared, result: PlanResult, me: Me, store: Store) -> BackfillRow:
+def claim_new(
+    ctx: AppContext, prepared: Prepared, result: PlanResult, me: Me, store: Store, orphans: Orphans
+) -> BackfillRow:
     """Store a new backfill and take its dates.
 
     Raises:
-        ConflictError: A living process holds some of them.
+        ConflictError: A living process holds some of them, or a dead one's orphans still run.
     """
 
     def work(writer: Writer) -> BackfillRow:
-        recover_dead_owners(ctx, writer)
         fresh = _with_liveness(prepared, writer)
         refuse_overlap(writer, fresh.dag.dag_id, fresh.rows(_past(fresh, writer)))
         row, replaced = _add(ctx, fresh, result, writer)
@@ -84,7 +86,7 @@ def claim_new(ctx: AppContext, prepared: Prepared, result: PlanResult, me: Me, s
         )
         return _again(writer, row.backfill_id)
 
-    return store.write(work)
+    return write_recovered(ctx, store, orphans, work)
 
 
 def claim_stored(
@@ -94,15 +96,15 @@ def claim_stored(
     options: BackfillOptions,
     me: Me,
     store: Store,
+    orphans: Orphans,
 ) -> BackfillRow:
     """Take the rest of a backfill that is in the store: a plan, or one that was interrupted.
 
     Raises:
-        ConflictError: A living process works on it, or holds some of its dates.
+        ConflictError: A living process works on it, or holds some of its dates, or a dead one's orphans still run.
     """
 
     def work(writer: Writer) -> BackfillRow:
-        recover_dead_owners(ctx, writer)
         now = _again(writer, row.backfill_id)
         if now.owner is not None:
             raise conflict(writer, now, now.first or 0, now.last or 0)
@@ -128,7 +130,7 @@ def claim_stored(
         )
         return _again(writer, now.backfill_id)
 
-    return store.write(work)
+    return write_recovered(ctx, store, orphans, work)
 
 
 def _note_done_elsewhere(writer: Writer, claim: Claim, row: BackfillRow) -> None:

@@ -22,6 +22,7 @@ from backfill_cli.core.problems import Problem
 from backfill_cli.core.records import BackfillRow
 from backfill_cli.core.results import BackfillResult, DateResult, FailureGroup, Reexecuted
 from backfill_cli.core.states import BackfillState
+from backfill_cli.errors import ConflictError
 
 if TYPE_CHECKING:
     from backfill_cli.core.graph import Dag
@@ -37,16 +38,25 @@ def close_backfill(
     stopped: Stopped | None,
     store: Store,
 ) -> tuple[BackfillRow, str]:
-    """Write how the backfill ended and give everything back; returns its row and the audit head."""
+    """Write how the backfill ended and give everything back; returns its row and the audit head.
+
+    Raises:
+        ConflictError: Somebody else has it by now (`claim-lost`); nothing was written.
+    """
     interrupted = len(machine.runs)
     why = f"stopped by signal {stopped.signal}" if stopped else "the run ended"
 
     def work(writer: Writer) -> tuple[BackfillRow, str]:
+        now = writer.backfill(row.backfill_id)
+        if now is None or now.owner != owner:
+            raise ConflictError(
+                f"backfill {row.backfill_id} no longer belongs to this process",
+                hint=f"another command took it over; see: bfill status {row.backfill_id}",
+                code="claim-lost",
+            )
         # In-flight tries that never reported are lost; open dag_runs go back to `queued`, nobody's.
         held = list(writer.runs_owned_by(owner))
         given_up = give_back(ctx, writer, held, why=why, counts_as_loss=False)
-        now = writer.backfill(row.backfill_id)
-        assert now is not None
         state = _final_state(now, machine, stopped, writer)
         writer.set_backfill(
             row.backfill_id,

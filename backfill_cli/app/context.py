@@ -35,6 +35,7 @@ class AppContext:
         settings: Flags over environment over file, resolved.
         command: The arguments of this process, for the audit trail; empty for Python users.
         own_process: bfill is the whole process: signals are its own, and so is stdout.
+        tell: Takes a line for the person who waits, when something takes longer than anybody expects.
     """
 
     settings: Settings
@@ -42,6 +43,7 @@ class AppContext:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     command: tuple[str, ...] = ()
     own_process: bool = False
+    tell: Callable[[str], None] = lambda _line: None
 
     @contextmanager
     def store(self, *, write: bool) -> Iterator[Store]:

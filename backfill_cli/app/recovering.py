@@ -1,56 +1,133 @@
-"""What dead processes left in the store: found out, given back, and put on record, before anything else is written.
+"""What dead processes left: found out, given back, and put on record, before anything else is written.
 
 Owns the effect; what a lost try becomes is `core/recovery.py`. Whether an owner is dead the kernel says, by a lock that
-only a living process holds.
+only a living process holds. While anything it started still runs nothing is given back: `app/orphans.py`.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, TypeVar
 
 from backfill_cli.app.attesting import attest_backfill
 from backfill_cli.app.context import AppContext
+from backfill_cli.app.orphans import Orphans, OrphansLeft, concerned
+from backfill_cli.app.reexecuting import listing
 from backfill_cli.app.trail import record
-from backfill_cli.core.instants import iso
-from backfill_cli.core.ports import Writer
+from backfill_cli.core.instants import run_id
+from backfill_cli.core.ports import Store, Writer
 from backfill_cli.core.records import OwnerRow, RunRow
 from backfill_cli.core.recovery import Recovered, recover_run
 from backfill_cli.core.results import Reexecuted
-from backfill_cli.core.states import BackfillState
+from backfill_cli.core.states import IN_FLIGHT, BackfillState
+from backfill_cli.errors import StoreError
+from backfill_cli.interrupts import Interrupted
+
+T = TypeVar("T")
+
+_OPEN = (BackfillState.RUNNING, BackfillState.PAUSED)
 
 
-def recover_dead_owners(ctx: AppContext, writer: Writer) -> list[Reexecuted]:
-    """Give back what every dead owner held; returns the tries that were lost."""
-    lost: list[Reexecuted] = []
-    for owner in writer.owners():
-        if not owner.is_alive:
-            lost += _recover(ctx, writer, owner)
-    return lost
+def write_recovered(ctx: AppContext, store: Store, orphans: Orphans, work: Callable[[Writer], T]) -> T:
+    """Run `work` in one transaction, behind the recovery of every dead owner.
+
+    Where an owner's processes still run the transaction is undone, they are dealt with, and it begins anew: whoever
+    vanishes in between is seen then.
+
+    Raises:
+        ConflictError: A process that a dead owner left running must not or cannot be ended.
+    """
+    while True:
+        recovered: list[str] = []
+
+        def behind_recovery(writer: Writer, recovered: list[str] = recovered) -> T:
+            recovered[:] = _recover_dead_owners(ctx, store, writer, orphans)
+            return work(writer)
+
+        try:
+            result = store.write(behind_recovery)
+        except OrphansLeft as left:
+            orphans.settle(store, left)
+            continue
+        for owner in recovered:
+            store.forget_owner(owner)
+        return result
 
 
-def _recover(ctx: AppContext, writer: Writer, owner: OwnerRow) -> list[Reexecuted]:
+def _recover_dead_owners(ctx: AppContext, store: Store, writer: Writer, orphans: Orphans) -> list[str]:
+    """Give back what every dead owner held, and return their ids. Raises OrphansLeft."""
+    dead = [owner for owner in writer.owners() if not owner.is_alive]
+    for owner in dead:
+        held = list(writer.runs_owned_by(owner.owner))
+        _refuse_orphans(store, writer, owner, held, orphans)
+        _recover(ctx, writer, owner, held, orphans)
+    return [owner.owner for owner in dead]
+
+
+def _refuse_orphans(
+    store: Store, writer: Writer, owner: OwnerRow, held: list[tuple[str, RunRow]], orphans: Orphans
+) -> None:
+    family = orphans.family(store, owner.owner)
+    if not family:
+        return
+    from backfill_cli.engine.orphans import Try
+
+    in_flight = frozenset(
+        Try(run.backfill_id or "", dag_id, run_id(run.run_type, run.logical_date), one.task_id, one.try_number)
+        for dag_id, run in held
+        for one in writer.instances(dag_id, run.logical_date, run.logical_date)
+        if one.state in IN_FLIGHT
+    )
+    backfills = frozenset(run.backfill_id for _, run in held if run.backfill_id)
+    left = OrphansLeft(owner, backfills, in_flight)
+    if concerned(family, left):
+        raise left
+
+
+def _recover(
+    ctx: AppContext, writer: Writer, owner: OwnerRow, held: list[tuple[str, RunRow]], orphans: Orphans
+) -> None:
     why = f"the process (pid {owner.pid}) vanished"
-    lost = give_back(ctx, writer, list(writer.runs_owned_by(owner.owner)), why=why, counts_as_loss=True)
-    for row in writer.backfills(states=[BackfillState.RUNNING, BackfillState.PAUSED], limit=1_000_000):
-        if row.owner == owner.owner:
+    lost = give_back(ctx, writer, held, why=why, counts_as_loss=True)
+    details: dict[str, Any] = {"lost_pid": owner.pid, "lost": listing(lost)}
+    if ended := orphans.done.get(owner.owner):
+        details["orphans"] = ended
+    _interrupt(ctx, writer, owner.owner, why, details)
+
+
+def abandon(ctx: AppContext, store: Store, owner: str, error: BaseException) -> None:
+    """Give back what this process holds, because its run broke off; nothing happens when it holds nothing.
+
+    What it has started has ended before. When the store cannot be written the next command does this, as after a kill.
+    """
+    if isinstance(error, Interrupted):
+        why = f"stopped by signal {error.number}"
+    else:
+        why = f"broke off: {error or type(error).__name__}"
+
+    def work(writer: Writer) -> None:
+        held = list(writer.runs_owned_by(owner))
+        lost = give_back(ctx, writer, held, why=why, counts_as_loss=False)
+        _interrupt(ctx, writer, owner, why, {"lost": listing(lost)})
+
+    with suppress(StoreError):
+        if store.read(lambda reader: reader.owner(owner)) is not None:
+            store.write(work)
+
+
+def _interrupt(ctx: AppContext, writer: Writer, owner: str, why: str, details: Mapping[str, Any]) -> None:
+    """Take an owner's backfills from it, and the owner from the store."""
+    for row in writer.backfills(states=_OPEN, limit=1_000_000):
+        if row.owner == owner:
             writer.set_backfill(
                 row.backfill_id, state=BackfillState.INTERRUPTED, owner=None, ended_at=ctx.clock.now_us(), reason=why
             )
-            record(
-                ctx,
-                writer,
-                "recover",
-                row.backfill_id,
-                outcome="interrupted",
-                details={
-                    "dag_id": row.dag_id,
-                    "lost_pid": owner.pid,
-                    "lost": [f"{iso(one.logical_date)} {one.task_id} try {one.lost_try}" for one in lost],
-                },
-                proof=attest_backfill(writer, row.backfill_id),
-            )
-    writer.drop_owner(owner.owner)
-    return lost
+            told = {"dag_id": row.dag_id, "reason": why, **details}
+            proof = attest_backfill(writer, row.backfill_id)
+            record(ctx, writer, "recover", row.backfill_id, outcome="interrupted", details=told, proof=proof)
+    writer.drop_owner(owner)
 
 
 def give_back(

@@ -15,7 +15,8 @@ from backfill_cli.app.commands import command_line
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.history import liveness
 from backfill_cli.app.lookup import find_backfill
-from backfill_cli.app.recovering import recover_dead_owners
+from backfill_cli.app.orphans import Orphans
+from backfill_cli.app.recovering import write_recovered
 from backfill_cli.app.stored import selection_of
 from backfill_cli.app.targets import find_selection, find_stored_target, find_target, has_selection
 from backfill_cli.app.trail import record
@@ -82,7 +83,6 @@ def reset(
         _ask(dag, found, confirm)
 
     def work(writer: Writer) -> tuple[_Clearing, str]:
-        recover_dead_owners(ctx, writer)
         clearing = _find(writer, dag, selection, chosen, states)
         _clear(writer, dag, clearing)
         details = {
@@ -105,15 +105,16 @@ def reset(
             proof=attest_runs(writer, dag.dag_id, frozenset(run.logical_date for run in clearing.runs)),
         )
 
+    orphans = Orphans(options.orphans, ctx.tell)
     with ctx.store(write=True) as store:
-        cleared, head = store.write(work)
+        cleared, head = write_recovered(ctx, store, orphans, work)
     return ResetResult(
         dag.dag_id,
         [instant(run.logical_date) for run in cleared.runs],
         len(cleared.instances),
         cleared.xcoms,
         head,
-        problems,
+        (*problems, *orphans.problems),
         f"bfill run {options.backfill_id}" if options.backfill_id else command_line("run", options),
         timezone=dag.timezone,
     )

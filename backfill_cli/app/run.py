@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ from backfill_cli.app.context import AppContext
 from backfill_cli.app.feed import StoreFeed
 from backfill_cli.app.ids import new_owner_id
 from backfill_cli.app.jobs import Choose, Job, find_job
+from backfill_cli.app.orphans import Orphans, end_stragglers
+from backfill_cli.app.recovering import abandon
 from backfill_cli.app.secrets import learn_references
 from backfill_cli.core.machine import BackfillMachine, Limits
 from backfill_cli.core.options import BackfillOptions
@@ -30,11 +33,13 @@ from backfill_cli.core.records import BackfillRow, Claim, Counts
 from backfill_cli.core.results import BackfillResult
 from backfill_cli.core.states import BackfillState
 from backfill_cli.errors import RefusedError
+from backfill_cli.interrupts import stop_if_asked
 
 if TYPE_CHECKING:
     from backfill_cli.engine.attempt import Bench
     from backfill_cli.engine.backends import Backends
-    from backfill_cli.engine.coordinator import Coordinator, Stopped
+    from backfill_cli.engine.coordinator import Stopped
+    from backfill_cli.engine.stopping import Stops
 
 
 def run(
@@ -59,26 +64,40 @@ def carry_out(ctx: AppContext, job: Job, listeners: Sequence[Listener]) -> Backf
         return nothing_to_do(
             ctx, dag.dag_id, job.plan.warnings, parent_id=job.prepared.parent_id, timezone=dag.timezone
         )
+    from backfill_cli.engine.stopping import noticing
+
     me = Me(new_owner_id(), os.getpid(), host_name())
-    with ctx.store(write=True) as store:
+    orphans = Orphans(job.options.orphans, ctx.tell)
+    stop_if_asked()  # a signal that a DAG file's `except:` swallowed
+    with noticing(own_process=ctx.own_process) as stops, ctx.store(write=True) as store:
         store.hold_owner(me.owner)
         try:
-            row = _claim(ctx, job, me, store)
-            return _run_claimed(ctx, job, row, me, store, listeners)
+            row = _claim(ctx, job, me, store, orphans)
+            stops.keep()
+            result = _run_claimed(ctx, job, row, me, store, listeners, stops)
+            problems = (*result.problems, *orphans.problems)
+            # What came while the backfill was closed came too late to stop it, but it was said to this process.
+            return replace(result, problems=problems, stopped_by=result.stopped_by or stops.first)
+        except BaseException as error:
+            stops.keep()
+            abandon(ctx, store, me.owner, error)
+            raise
         finally:
             store.release_owner(me.owner)
 
 
-def _claim(ctx: AppContext, job: Job, me: Me, store: Store) -> BackfillRow:
+def _claim(ctx: AppContext, job: Job, me: Me, store: Store, orphans: Orphans) -> BackfillRow:
     if job.row is None:
-        return claim_new(ctx, job.prepared, job.plan, me, store)
-    return claim_stored(ctx, job.target, job.row, job.options, me, store)
+        return claim_new(ctx, job.prepared, job.plan, me, store, orphans)
+    return claim_stored(ctx, job.target, job.row, job.options, me, store, orphans)
 
 
 def _run_claimed(
-    ctx: AppContext, job: Job, row: BackfillRow, me: Me, store: Store, listeners: Sequence[Listener]
+    ctx: AppContext, job: Job, row: BackfillRow, me: Me, store: Store, listeners: Sequence[Listener], stops: Stops
 ) -> BackfillResult:
-    from backfill_cli.engine.coordinator import Coordinator
+    from backfill_cli.engine.coordinator import ABORT_WAIT_S, Coordinator
+    from backfill_cli.engine.lineage import Lineage, inherited
+    from backfill_cli.engine.logs import captured
 
     dag = job.prepared.part
     workers = job.options.workers or ctx.settings.workers
@@ -92,7 +111,8 @@ def _run_claimed(
         done=Counts(row.completed, row.failed),
         backwards=bool(row.request.get("run_backwards")),
     )
-    bench = make_bench(ctx.settings, ctx.environ, lambda _ref: job.target.dag)
+    lineage = Lineage(me.owner, store.heirloom(me.owner))
+    bench = replace(make_bench(ctx.settings, ctx.environ, lambda _ref: job.target.dag), lineage=lineage)
     backends = _backends(ctx, job, workers, bench)
     coordinator = Coordinator(
         machine,
@@ -110,28 +130,22 @@ def _run_claimed(
     _tell_start(listeners, job, row)
     stopped: Stopped | None = None
     try:
-        stopped = _loop(ctx, coordinator)
+        with inherited(lineage, own_process=ctx.own_process), captured(own_process=ctx.own_process):
+            stops.tell(coordinator.ask_to_stop)
+            stopped = coordinator.run()
     except BaseException:
-        bench.register.cancel_all()
+        # Whatever broke the loop, nobody hears its tries any more: they end before this process leaves.
         backends.shutdown(wait=False)
+        bench.register.cancel_all()
+        bench.register.wait_until_empty(ABORT_WAIT_S)
         raise
     backends.shutdown(wait=stopped is None)
+    if stopped is not None and stopped.at_once:
+        end_stragglers(store, me.owner, stopped.cut_off)
     closed, head = close_backfill(ctx, machine, job.options, row, me.owner, stopped, store)
     for listener in listeners:
         listener.on_end()
     return result_of(ctx, dag, closed, stopped, head, tuple(job.plan.warnings), store)
-
-
-def _loop(ctx: AppContext, coordinator: Coordinator) -> Stopped | None:
-    from backfill_cli.engine.logs import captured
-
-    with captured(own_process=ctx.own_process):
-        if not ctx.own_process:
-            return coordinator.run()
-        from backfill_cli.engine.stopping import handling
-
-        with handling(coordinator.ask_to_stop):
-            return coordinator.run()
 
 
 def _backends(ctx: AppContext, job: Job, workers: int, bench: Bench) -> Backends:

@@ -38,6 +38,7 @@ class BackfillService:
         workers: Tasks at once.
         clock: Where time comes from; None is this machine's.
         command: The arguments of this process, for the audit trail.
+        tell: Takes a line for the person who waits, when something takes longer than anybody expects.
 
     Every method raises a `BfillError` with `exit_code` and `hint` when it refuses; failed dates do not raise.
     """
@@ -50,6 +51,7 @@ class BackfillService:
         workers: int | None = None,
         clock: Clock | None = None,
         command: Sequence[str] = (),
+        tell: Callable[[str], None] | None = None,
     ) -> None:
         if settings is None:
             from backfill_cli.loader.settings import load_settings
@@ -61,6 +63,8 @@ class BackfillService:
         self._ctx = AppContext(settings, command=tuple(command))
         if clock is not None:
             self._ctx = replace(self._ctx, clock=clock)
+        if tell is not None:
+            self._ctx = replace(self._ctx, tell=tell)
 
     def plan(self, options: BackfillOptions) -> PlanResult:
         """Return what would happen to each date; store it as a `planned` backfill unless `options.dry_run`."""

@@ -1,15 +1,18 @@
-"""What a worker process runs: `python -m backfill_cli.app.worker FD`.
+"""What a worker process runs: `python -m backfill_cli.app.worker FD PARENT`.
 
 Owns the child's side of the conversation: a recipe first, then invocations, each answered by a report, until the
-parent closes its end. SIGTERM cancels the try that runs, as a stop at once does in the parent's own threads; SIGINT is
-left to the parent, which shares the terminal and decides what a Ctrl-C means.
+parent closes its end. SIGTERM cancels the try that runs, as a stop at once does in the parent's own threads; INT and
+HUP are left to the parent, which shares the terminal and decides what they mean. A parent that has vanished wants no
+report any more: the try is cancelled, and with it ends all that is in the worker's process group.
 """
 
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
+import time
 from contextlib import ExitStack
 from multiprocessing.connection import Connection
 from threading import Thread
@@ -21,14 +24,27 @@ if TYPE_CHECKING:
     from backfill_cli.engine.attempt import Bench
 
 
-def serve(connection: Connection[Any, Any]) -> None:
-    """Answer invocations until the connection is closed."""
+TERM_GRACE_S = 4.0
+"""Seconds a try has to end when the parent has vanished: less than whoever comes next gives this process."""
+
+LOOK_EVERY_S = 0.5
+"""Seconds between two looks whether the parent is still there; a closed connection is noticed at once."""
+
+
+def serve(connection: Connection[Any, Any], parent: int) -> None:
+    """Answer invocations until the connection is closed.
+
+    Args:
+        parent: The pid of who started this process.
+    """
     from backfill_cli.app.bench import bench_of
     from backfill_cli.engine.attempt import run_attempt
     from backfill_cli.engine.logs import captured
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     bench = bench_of(connection.recv(), os.environ)
+    Thread(target=_mind_parent, args=(connection.fileno(), parent, bench), daemon=True).start()
 
     def cancel(_number: int, _frame: object) -> None:
         # In a thread: the register's lock may be held by the very code this signal has interrupted.
@@ -42,6 +58,19 @@ def serve(connection: Connection[Any, Any]) -> None:
             except EOFError:
                 return
             connection.send(run_attempt(invocation, bench))
+
+
+def _mind_parent(descriptor: int, parent: int, bench: Bench) -> None:
+    """Wait until the parent is gone, then end what runs here, and this process with it."""
+    poll = select.poll()
+    poll.register(descriptor, 0)  # nothing is read here: only that the other end is closed is of interest
+    while not poll.poll(LOOK_EVERY_S * 1_000) and os.getppid() == parent:
+        pass
+    bench.register.cancel_all()
+    if bench.register.wait_until_empty(TERM_GRACE_S):
+        time.sleep(LOOK_EVERY_S)  # between two tries: the connection's end is the way out
+    # Its own group, this process included: a sleep in C, and whatever the task has started and not ended.
+    os.killpg(0, signal.SIGKILL)
 
 
 def run_remote(invocation: Invocation, recipe: Recipe) -> AttemptReport:
@@ -69,4 +98,4 @@ def _bench_here(recipe: Recipe) -> Bench:
 
 
 if __name__ == "__main__":
-    serve(Connection(int(sys.argv[1])))
+    serve(Connection(int(sys.argv[1])), int(sys.argv[2]))

@@ -151,6 +151,17 @@ class Selection(Range):
     ] = None
 
 
+OrphansChoice = Annotated[
+    str,
+    typer.Option(
+        "--orphans",
+        metavar="WHAT",
+        help="What a killed bfill left running: end it first (default), wait for it, or leave it.",
+        rich_help_panel=_HOW,
+    ),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Running:
     """How dates are worked on."""
@@ -175,6 +186,7 @@ class Running:
             rich_help_panel=_HOW,
         ),
     ] = None
+    orphans: OrphansChoice = "end"
     task: Annotated[
         list[str] | None,
         typer.Option(
@@ -266,6 +278,7 @@ def backfill_options(
         given |= {
             "workers": at_least_one("--workers", running.workers),
             "executor": running.executor,
+            "orphans": running.orphans,
             "max_runs": at_least_one("--max-runs", running.max_runs),
             "tasks": tuple(running.task or ()),
             "run_backwards": running.run_backwards,

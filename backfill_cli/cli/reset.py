@@ -8,7 +8,7 @@ import typer
 
 from backfill_cli.cli.bundles import spread
 from backfill_cli.cli.help import Command
-from backfill_cli.cli.options import Selection, Shared, backfill_options
+from backfill_cli.cli.options import OrphansChoice, Selection, Shared, backfill_options
 from backfill_cli.cli.output import Output
 
 _EXAMPLES = """
@@ -50,6 +50,7 @@ def reset(
             "--where", metavar="STATE", help="Only what is in this state; may be repeated.", rich_help_panel=_WHAT
         ),
     ] = None,
+    orphans: OrphansChoice = "end",
     *,
     shared: Shared,
 ) -> int:
@@ -63,7 +64,7 @@ def reset(
         raise UsageProblem(
             "--downstream needs --task", hint="name the task: --task load --downstream", code="needs-task"
         )
-    options = backfill_options(shared, selection, backfill_id=backfill_id)
+    options = backfill_options(shared, selection, backfill_id=backfill_id, orphans=orphans)
     result = service_for(shared).reset(
         options,
         tasks=tuple(task or ()),

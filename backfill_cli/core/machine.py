@@ -227,7 +227,9 @@ class BackfillMachine:
     def _end_try(self, run: OpenRun, report: AttemptReport, now: int) -> None:
         task = self.dag.tasks[report.task_id]
         one = run.instances[report.task_id]
-        event = end_try(run, task, report, self._changes, aborting=self.aborting)
+        # While stopping, too, a loss says nothing against the task: the signal may have been for all of the session.
+        stopped = self.aborting or (self.stopping and report.outcome is Outcome.LOST)
+        event = end_try(run, task, report, self._changes, aborting=stopped)
         if event is Event.SUCCEEDED and (report.follow is not None or report.skip_behind):
             self._skip_unfollowed(run, report, now)
         self._move(run, task.task_id, event, now)

@@ -37,6 +37,8 @@ class BackfillOptions:
         max_runs: Refuse to run more dates than this; None takes the setting (10,000).
         executor: Where tasks run that choose nothing themselves: `thread` (default), `process`,
             `package.module:factory`.
+        orphans: What becomes of processes that a killed bfill left running, before their tries run again: `end`
+            (SIGTERM, SIGKILL after 5 s), `wait`, or `leave`: run beside them.
         on_conflict: What to do when a live process holds some of the dates; `fail` only, for now.
     """
 
@@ -68,5 +70,6 @@ class BackfillOptions:
     max_runs: int | None = None
     workers: int | None = None
     executor: str | None = None
+    orphans: str = "end"
     strict_templates: bool = False
     yes: bool = False

@@ -318,11 +318,27 @@ class Store(Protocol):
         ...
 
     def hold_owner(self, owner: str) -> None:
-        """Take the kernel lock that proves this process alive; before `add_owner`. Held until `release_owner`."""
+        """Take the kernel locks that prove this process and its children alive; before `add_owner`."""
         ...
 
     def release_owner(self, owner: str) -> None:
-        """Give the lock back and remove its file; after the owner's row is gone."""
+        """Give the locks back and remove their files; after the owner's row is gone."""
+        ...
+
+    def heirloom(self, owner: str) -> int | None:
+        """Return the descriptor that every child of a held owner is to inherit: its lock lives as long as they do."""
+        ...
+
+    def children_lock(self, owner: str) -> str | None:
+        """Return the path of the lock file that an owner's children inherit; None where there is none."""
+        ...
+
+    def has_children(self, owner: str) -> bool:
+        """Return whether anything a dead owner has started still lives, as the kernel knows it."""
+        ...
+
+    def forget_owner(self, owner: str) -> None:
+        """Remove what a dead owner left beside the store; after it has been recovered."""
         ...
 
     def close(self) -> None: ...

@@ -22,6 +22,7 @@ from backfill_cli.core.states import Outcome
 from backfill_cli.core.work import PythonWork, ShellWork, SqlWork
 from backfill_cli.core.xcoms import RETURN_VALUE, TaskInstanceView
 from backfill_cli.engine.cancelling import AttemptCancelled, AttemptTimeout, Key, Register
+from backfill_cli.engine.lineage import NO_LINEAGE, Lineage
 from backfill_cli.engine.logs import AttemptLog, speaking
 from backfill_cli.errors import BfillError
 
@@ -41,6 +42,7 @@ class Bench:
         on_overdue: Called when a Python task's time is over and its thread has not returned.
         environ: What commands inherit: the environment as it was when the run began. What a Python task changes in it
             reaches no command, because it would reach those of all other dates too.
+        lineage: What everything that is started here inherits.
     """
 
     dag_of: Callable[[DagRef], Dag]
@@ -50,6 +52,7 @@ class Bench:
     register: Register = field(default_factory=Register)
     on_overdue: Callable[[Key, int], None] | None = None
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    lineage: Lineage = NO_LINEAGE
 
 
 class Attempt(NamedTuple):
@@ -178,9 +181,17 @@ def _judge(error: BaseException, attempt: Attempt) -> tuple[Outcome, str, float 
             return Outcome.RETRY, _one_line(str(error)), None
         case BfillError():  # a template, an XCom, a missing secret: trying again changes nothing
             return Outcome.FAILED, _one_line(str(error)), None
+        case _ if attempt.bench.register.was_stopped(_status(error)):  # subprocess, which shares bfill's own group
+            return Outcome.LOST, "cancelled", None
         case _:
             text = str(error).strip()
             return Outcome.RETRY, _one_line(f"{type(error).__name__}: {text}" if text else type(error).__name__), None
+
+
+def _status(error: BaseException) -> int:
+    """Return the exit status an exception tells of (subprocess.CalledProcessError); 0 for all others."""
+    status = getattr(error, "returncode", 0)
+    return status if isinstance(status, int) else 0
 
 
 def _explain(error: BaseException, attempt: Attempt) -> None:

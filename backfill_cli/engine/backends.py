@@ -44,7 +44,7 @@ class InProcesses:
     def __init__(self, workers: int, recipe: object, bench: Bench) -> None:
         from backfill_cli.engine.processes import ProcessExecutor
 
-        self._processes = ProcessExecutor(workers, recipe, bench.register)
+        self._processes = ProcessExecutor(workers, recipe, bench.register, bench.lineage)
         self._threads = InThreads(workers)
 
     def submit(self, invocation: Invocation, task: Task, bench: Bench, tell: Tell) -> None:

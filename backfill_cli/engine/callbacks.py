@@ -8,8 +8,8 @@ between the commit and the call is not made up for.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from backfill_cli.core.context import Context, RunFacts, running_in
@@ -23,6 +23,9 @@ from backfill_cli.errors import BfillError
 
 LOG_NAME = "dag.callbacks.log"
 
+LOOK_EVERY_S = 0.1
+"""Seconds between two looks whether somebody wants to leave, while callbacks are waited for."""
+
 
 class DagCallbacks:
     """Calls a DAG's callbacks for the dag_runs that end; costs nothing for a DAG without any."""
@@ -32,6 +35,7 @@ class DagCallbacks:
         self._bench = bench
         self._logs = logs
         self._thread: ThreadPoolExecutor | None = None
+        self._last: Future[None] | None = None
 
     def after(self, batch: Batch) -> None:
         """Call what the ends in a committed batch ask for; returns at once."""
@@ -45,12 +49,15 @@ class DagCallbacks:
             chosen = by_state.get(row.state, ())  # a part of the DAG is done: the dag_run has not ended
             if chosen:
                 self._thread = self._thread or ThreadPoolExecutor(1, thread_name_prefix="bfill-callbacks")
-                self._thread.submit(self._call, chosen, row)
+                self._last = self._thread.submit(self._call, chosen, row)
 
-    def finish(self) -> None:
-        """Return when all that was asked for has been called."""
-        if self._thread is not None:
-            self._thread.shutdown()
+    def finish(self, give_up: Callable[[], bool]) -> None:
+        """Return when all that was asked for has been called, or when `give_up`, asked now and then, says so."""
+        if self._thread is None or self._last is None:
+            return
+        while not wait([self._last], LOOK_EVERY_S).done and not give_up():
+            pass
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _call(self, callbacks: Iterable[Callback], row: RunRow) -> None:
         name = run_id(row.run_type, row.logical_date)

@@ -7,11 +7,18 @@ ends cooperatively: an exception is raised in it at its next bytecode, so a call
 from __future__ import annotations
 
 import ctypes
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from signal import SIGHUP, SIGINT, SIGTERM
 from threading import Lock, Timer, get_ident
 
 Key = tuple[int, str]
+
+STOP_SIGNALS = (SIGINT, SIGTERM, SIGHUP)
+
+STOP_HEARD_S = 0.1
+"""Seconds that a signal for everybody may take to reach bfill after it has reached a task."""
 
 
 class AttemptTimeout(BaseException):
@@ -36,6 +43,8 @@ class Register:
         self._cancelled: set[Key] = set()
         self._all_cancelled = False
         self._lock = Lock()
+        self.stopping_for: int | None = None
+        """The signal that a stop was asked with: a try that dies of it was stopped, it did not fail."""
 
     def enter(self, key: Key, end: Callable[[], None]) -> None:
         """Make `end` the way to end `key`; called at once if it is to end already."""
@@ -73,6 +82,32 @@ class Register:
             self._all_cancelled = True
             for end in self._endings.values():
                 end()
+
+    def was_stopped(self, status: int) -> bool:
+        """Return whether the exit status of a child says that it died of the very signal the run is stopped with.
+
+        Whoever signals a whole session, a container or a service reaches the tasks too, sometimes before bfill: a death
+        by such a signal waits a moment for a stop before it counts as a failure.
+
+        Args:
+            status: As `subprocess` gives it; 128 + N, as a shell reports the death of a child of its own, counts too.
+        """
+        number = -status if status < 0 else status - 128
+        if number not in STOP_SIGNALS:
+            return False
+        until = time.monotonic() + STOP_HEARD_S
+        while self.stopping_for is None and time.monotonic() < until:
+            time.sleep(STOP_HEARD_S / 10)
+        return self.stopping_for == number
+
+    def wait_until_empty(self, longest_s: float) -> bool:
+        """Wait, at most so long, until nothing runs any more; False when something still does."""
+        until = time.monotonic() + longest_s
+        while self._endings:
+            if time.monotonic() >= until:
+                return False
+            time.sleep(0.01)
+        return True
 
 
 class _Interruption:

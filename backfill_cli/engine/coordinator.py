@@ -11,6 +11,7 @@ report comes into the inbox, that of a worker that vanished included.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import NamedTuple, Protocol
@@ -61,10 +62,19 @@ class Feed(Protocol):
 
 
 class Stopped(NamedTuple):
-    """Why a run ended early: the signal, and the tries whose threads had not returned when it did."""
+    """Why a run ended early.
+
+    Args:
+        signal: The first one.
+        left_running: Tries whose threads had not returned.
+        at_once: Asked twice, or the grace time was over: what still ran was ended.
+        cut_off: What that was, as (logical_date, task_id, try_number).
+    """
 
     signal: int
     left_running: int
+    at_once: bool = False
+    cut_off: frozenset[tuple[int, str, int]] = frozenset()
 
 
 class Coordinator:
@@ -112,6 +122,7 @@ class Coordinator:
         self._listeners = listeners
         self._abort_at: float | None = None
         self._leave_at: float | None = None
+        self._cut_off: set[tuple[int, str, int]] = set()
         self._returning: dict[str, tuple[str, ...]] = {}
         self._look_at = 0.0
         self._linger_s = 0.0
@@ -119,6 +130,8 @@ class Coordinator:
 
     def ask_to_stop(self, signal: int) -> None:
         """Ask from a signal handler: the first drains, the second stops at once."""
+        register = self.bench.register
+        register.stopping_for = register.stopping_for or signal  # at once: a task may have died of the same one
         self.inbox.put(StopAsked(signal))
 
     def tell_overdue(self, key: Key, try_number: int) -> None:
@@ -141,10 +154,11 @@ class Coordinator:
                 break
             self._listen(step.wake_at)
             self._mind_the_stop()
-        self._callbacks.finish()
+        self._callbacks.finish(give_up=self._is_asked_to_leave)
         if self.stopped_by is None:
             return None
-        return Stopped(self.stopped_by, len(self.machine.flights))
+        at_once = self._leave_at is not None
+        return Stopped(self.stopped_by, len(self.machine.flights), at_once, frozenset(self._cut_off))
 
     # one turn
 
@@ -307,12 +321,23 @@ class Coordinator:
         self._abort_at = None
         if self._leave_at is None:
             self._leave_at = self._clock.monotonic() + ABORT_WAIT_S
+            self._cut_off = {(*key, flight.try_number) for key, flight in self.machine.flights.items()}
             self.machine.stop(abort=True)
-            self.bench.register.cancel_all()
+        # Asked again, what runs ends without any grace: whoever presses a third time has waited long enough.
+        self.bench.register.cancel_all()
 
     def _mind_the_stop(self) -> None:
         if self._abort_at is not None and self._clock.monotonic() >= self._abort_at:
             self._abort()
+
+    def _is_asked_to_leave(self) -> bool:
+        """Whether a stop came that nobody heard, because the loop is over: the first drains, the second leaves."""
+        with suppress(Empty):
+            while True:
+                if isinstance(message := self.inbox.get_nowait(), StopAsked):
+                    self._hear(message)
+        self._mind_the_stop()
+        return self._leave_at is not None
 
     def _is_over(self) -> bool:
         if self._leave_at is not None and self._clock.monotonic() >= self._leave_at:

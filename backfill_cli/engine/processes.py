@@ -27,6 +27,7 @@ from backfill_cli.core.graph import Task
 from backfill_cli.core.ports import AttemptReport, Invocation
 from backfill_cli.core.states import Outcome
 from backfill_cli.engine.cancelling import Register
+from backfill_cli.engine.lineage import NO_LINEAGE, Lineage
 
 SOFT_GRACE_S = 1.0
 """Seconds a child has, after its task's time is over, to report that itself before it is ended."""
@@ -42,14 +43,15 @@ class WorkerLost(Exception):
 class _Child:
     """One worker process and the way to talk to it."""
 
-    def __init__(self, recipe: object) -> None:
+    def __init__(self, recipe: object, lineage: Lineage) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "backfill_cli.app.worker", str(theirs.fileno())],
+                [sys.executable, "-m", "backfill_cli.app.worker", str(theirs.fileno()), str(os.getpid())],
                 stdin=subprocess.DEVNULL,
                 stdout=2,  # stdout carries bfill's own result
-                pass_fds=[theirs.fileno()],
+                env={**os.environ, **lineage.variables},
+                pass_fds=[theirs.fileno(), *lineage.descriptors],
                 process_group=0,
             )
         self.connection: Connection[Any, Any] = Connection(ours.detach())
@@ -78,12 +80,14 @@ class ProcessExecutor(ThreadPoolExecutor):
         workers: Children at most, started on demand.
         recipe: What a child needs to make its bench; a plain value that pickles.
         register: Where a running try can be cancelled.
+        lineage: What a child inherits.
     """
 
-    def __init__(self, workers: int, recipe: object, register: Register) -> None:
+    def __init__(self, workers: int, recipe: object, register: Register, lineage: Lineage = NO_LINEAGE) -> None:
         super().__init__(workers, thread_name_prefix="bfill-process")
         self._recipe = recipe
         self._register = register
+        self._lineage = lineage
         self._idle: list[_Child] = []
         self._lock = Lock()
 
@@ -126,11 +130,11 @@ class ProcessExecutor(ThreadPoolExecutor):
         with self._lock:
             if self._idle:
                 return self._idle.pop()
-        return _Child(self._recipe)
+        return _Child(self._recipe, self._lineage)
 
 
 class _Ending:
-    """What has been done to end a child: SIGTERM first, SIGKILL when its grace is over."""
+    """What has been done to end a child: SIGTERM first, SIGKILL when its grace is over or somebody asks again."""
 
     def __init__(self, child: _Child) -> None:
         self._child = child
@@ -143,6 +147,8 @@ class _Ending:
         if self.kill_at is None:
             self.kill_at = time.monotonic() + TERM_GRACE_S
             self._child.end(signal.SIGTERM)
+        else:
+            self._child.end(signal.SIGKILL)
 
 
 def _await(child: _Child, ending: _Ending, timeout_s: float | None) -> AttemptReport | None:

@@ -18,7 +18,7 @@ from backfill_cli.core.signals import SkipTask
 from backfill_cli.core.templates import Place, compile_field, render_value
 from backfill_cli.core.work import PythonWork, ShellWork, XComRef
 from backfill_cli.engine.attempt import Attempt, Result, ShellFailed
-from backfill_cli.engine.cancelling import interruptible
+from backfill_cli.engine.cancelling import AttemptCancelled, interruptible
 from backfill_cli.engine.shell import run_shell
 from backfill_cli.errors import DefinitionError
 
@@ -95,11 +95,14 @@ def _run_command(command: str, work: ShellWork, attempt: Attempt, spent_s: float
         timeout_s=None if timeout_s is None else max(0.0, timeout_s - spent_s),
         register=attempt.bench.register,
         key=attempt.key,
+        heirlooms=attempt.bench.lineage.descriptors,
     )
     if end.status == 0:
         return Result(end.last_line)
     if end.status == work.skip_on_exit_code:
         raise SkipTask(f"exit status {end.status}")
+    if attempt.bench.register.was_stopped(end.status):
+        raise AttemptCancelled
     told = f": {end.last_error}" if end.last_error else ""
     if end.status < 0:
         raise ShellFailed(f"killed by signal {-end.status}{told}")
@@ -122,6 +125,7 @@ def task_environment(attempt: Attempt) -> dict[str, str]:
         "BFILL_LOGICAL_DATE": ts,
         "BFILL_DATA_INTERVAL_START": ts,
         "BFILL_DATA_INTERVAL_END": end,
+        **attempt.bench.lineage.variables,
     }
     if invocation.conf:
         from json import dumps

@@ -93,7 +93,8 @@ class _Pipe:
 class _Child:
     """A running command: its pipes, its time, and the way its whole process group ends.
 
-    `end` may be called from another thread: SIGTERM goes out at once, SIGKILL follows after the grace time.
+    `end` may be called from another thread: SIGTERM goes out at once, SIGKILL follows after the grace time, or with the
+    next call: whoever asks again does not want to wait.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], pipes: Sequence[_Pipe], timeout_s: float | None) -> None:
@@ -111,6 +112,8 @@ class _Child:
         if self._kill_at is None:
             self._kill_at = time.monotonic() + TERM_GRACE_S
             self._signal(signal.SIGTERM)
+        else:
+            self._signal(signal.SIGKILL)
 
     def kill(self) -> None:
         """End the whole process group without any grace."""
@@ -191,8 +194,12 @@ def run_shell(
     timeout_s: float | None,
     register: Register,
     key: Key,
+    heirlooms: Sequence[int] = (),
 ) -> ShellEnd:
     """Run a command to its end and return how it ended.
+
+    Args:
+        heirlooms: Descriptors it inherits besides its streams (`lineage.py`).
 
     Raises:
         AttemptTimeout: It was still running after `timeout_s` seconds; its process group has ended.
@@ -211,6 +218,7 @@ def run_shell(
                 stderr=into_err,
                 env=env,
                 cwd=cwd,
+                pass_fds=heirlooms,
                 process_group=0,
             )
         finally:

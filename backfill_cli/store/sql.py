@@ -21,7 +21,7 @@ from backfill_cli.store import engines
 from backfill_cli.store.connections import Connection
 from backfill_cli.store.heads import HeadFile
 from backfill_cli.store.keys import Keys
-from backfill_cli.store.locks import OwnerLocks
+from backfill_cli.store.locks import OwnerLocks, is_locked
 from backfill_cli.store.patience import PATIENCE_S, patiently
 from backfill_cli.store.problems import DAMAGED, LOCKED, READ_ONLY, is_unfinished, problem, translate
 from backfill_cli.store.reading_backfills import SqlReader
@@ -114,12 +114,30 @@ class SqlStore:
         return None if self._heads is None else self._heads.lines()
 
     def hold_owner(self, owner: str) -> None:
-        """Take the kernel lock that proves this process alive; before `add_owner`."""
+        """Take the kernel locks that prove this process and its children alive; before `add_owner`."""
         self._locks.hold(owner)
 
     def release_owner(self, owner: str) -> None:
-        """Give the lock back and remove its file; after the owner's row is gone."""
+        """Give the locks back and remove their files; after the owner's row is gone."""
         self._locks.release(owner)
+
+    def heirloom(self, owner: str) -> int | None:
+        """Return the descriptor that every child of a held owner is to inherit."""
+        return self._locks.heirloom(owner)
+
+    def children_lock(self, owner: str) -> str | None:
+        """Return the path of the lock file that an owner's children inherit; None where there is none."""
+        path = self._locks.children_path(owner)
+        return None if path is None else str(path)
+
+    def has_children(self, owner: str) -> bool:
+        """Return whether anything a dead owner has started still lives, as the kernel knows it."""
+        path = self._locks.children_path(owner)
+        return path is not None and is_locked(path)
+
+    def forget_owner(self, owner: str) -> None:
+        """Remove what a dead owner left beside the store; after it has been recovered."""
+        self._locks.forget(owner)
 
     def close(self) -> None:
         """Give locks and connections back. A store that nobody else writes is one file again afterwards."""

@@ -29,6 +29,7 @@ class FakeService:
         settings: Any = None,
         workers: int | None = None,
         command: tuple[str, ...] = (),
+        tell: Any = None,
     ) -> None:
         self._note("init", store=store, workers=workers)
 

@@ -250,7 +250,7 @@ def test_a_lock_file_is_gone_after_its_release_and_taken_again_by_nobody(tmp_pat
     locks = OwnerLocks(tmp_path / "locks")
     locks.hold("own-1")
     locks.hold("own-1")
-    assert names(tmp_path / "locks") == ["own-1.lock"]
+    assert names(tmp_path / "locks") == ["own-1.children", "own-1.lock"]
     locks.release("own-1")
     locks.release("own-1")
     assert names(tmp_path / "locks") == []

@@ -58,6 +58,7 @@ FLAGS: dict[str, Value] = {
     "--name": NOTHING,
     "--older-than": Value("ages", ("30d", "90d", "180d", "365d")),
     "--on-event": NOTHING,
+    "--orphans": Value("orphans", ("end", "wait", "leave")),
     "--out": FILE,
     "--parallel": NOTHING,
     "--reason": NOTHING,
