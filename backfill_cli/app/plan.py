@@ -19,7 +19,7 @@ from backfill_cli.app.history import history, liveness
 from backfill_cli.app.secrets import refuse_open_secrets
 from backfill_cli.app.targets import find_selection, find_target, has_range
 from backfill_cli.app.trail import command_of
-from backfill_cli.app.warnings import moved_warnings, refuse_impossible, warnings_for
+from backfill_cli.app.warnings import moved_warnings, open_folder_warnings, refuse_impossible, warnings_for
 from backfill_cli.core.auditing import canonical
 from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.planning import REPROCESS, PlanSummary, Policy, estimate, plan_rows, summarise
@@ -239,6 +239,7 @@ def _problems(
         )
     found += moved_warnings(prepared.target, store)
     if summary.to_run:
+        found += open_folder_warnings(store)
         found += warnings_for(ctx, prepared.target, prepared.options, summary)
     return found
 

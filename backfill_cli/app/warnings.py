@@ -237,6 +237,25 @@ def _short_secrets(ctx: AppContext, options: BackfillOptions) -> Iterator[Proble
             )
 
 
+def open_folder_warnings(store: Store) -> Iterator[Problem]:
+    """Yield `open-folder` for the store's folder and the one above: who may write there may exchange the store."""
+    import stat
+    from pathlib import Path
+
+    folder = Path(store.logs).parent
+    for one in (folder, folder.parent) if folder.is_absolute() else ():
+        try:
+            mode = one.stat().st_mode
+        except OSError:  # not there yet: what bfill makes is private
+            continue
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            yield Problem(
+                "open-folder",
+                f"anybody on this machine can replace the store: {one} is writable for all",
+                f"chmod o-w {one}",
+            )
+
+
 def moved_warnings(target: Resolved, store: Store) -> Iterator[Problem]:
     """Yield `dag-moved` when this dag_id has a history from another file, whether or not anything will run."""
     dag = target.dag

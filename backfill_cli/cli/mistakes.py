@@ -6,6 +6,7 @@ of a bug: a file with the traceback, never a traceback on the screen unless `-v`
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterable
@@ -116,6 +117,7 @@ def _bug(error: Exception, words: list[str]) -> Bug:
     try:
         # Made 0600, and kept: a message of a library may hold what is nobody else's business.
         with NamedTemporaryFile("w", prefix="bfill-bug-", suffix=".txt", delete=False, encoding="utf-8") as file:
+            os.fchmod(file.fileno(), 0o600)
             file.write(trace)
         place = f"the traceback is in {file.name}; please report it with the command"
     except OSError:

@@ -71,6 +71,7 @@ def private_file(flag: str, path: Path) -> Iterator[IO[str]]:
         ) from error
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+            os.fchmod(descriptor, 0o600)  # a umask of 777 would leave its owner outside
             yield file
             file.flush()
             os.fsync(file.fileno())

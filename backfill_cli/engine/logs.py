@@ -11,16 +11,21 @@ from __future__ import annotations
 import io
 import logging
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
+from errno import ELOOP, EMLINK, ENXIO
 from pathlib import Path
 from threading import Lock
 from typing import TextIO
 
 from backfill_cli.core.masking import SECRETS
 from backfill_cli.engine.strays import diverted
+
+_LEVELS = 3
+"""Folders below the store's in which a log lies: `logs/<dag_id>/<run_id>`."""
 
 _current: ContextVar[AttemptLog | None] = ContextVar("bfill_attempt_log", default=None)
 
@@ -172,16 +177,51 @@ def captured(*, own_process: bool) -> Iterator[None]:
 
 
 def _open_private(path: str) -> int:
-    folder = Path(path).parent
-    missing = []
-    while not folder.exists():
-        missing.append(folder)
-        folder = folder.parent
-    for one in reversed(missing):
+    """Open a log, made with its folders where they are missing.
+
+    From the store's folder on, step by step from descriptor to descriptor: no link leads out of it, however quickly one
+    is put in the place of a folder. Raises OSError.
+    """
+    parents = Path(path).parents
+    below = min(_LEVELS, len(parents) - 1)
+    parents[below].mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = os.open(parents[below], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for one in reversed(parents[:below]):
+            inner = _folder_in(folder, one)
+            os.close(folder)
+            folder = inner
+        return _file_in(folder, Path(path))
+    finally:
+        os.close(folder)
+
+
+def _folder_in(folder: int, path: Path) -> int:
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(path.name, flags, dir_fd=folder)
+    except FileNotFoundError:
         with suppress(FileExistsError):  # another try made it meanwhile
-            one.mkdir(mode=0o700)
-            one.chmod(0o700)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(path, flags, 0o600)
+            os.mkdir(path.name, 0o700, dir_fd=folder)
+            os.chmod(path.name, 0o700, dir_fd=folder)
+        return os.open(path.name, flags, dir_fd=folder)
+    except OSError as error:
+        raise OSError(
+            error.errno, "a symbolic link or a file stands in the place of a folder for logs", str(path)
+        ) from None
+
+
+def _file_in(folder: int, path: Path) -> int:
+    # Not blocking: a pipe without a reader, put there under the name of a log, would hold the task for ever.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+    try:
+        descriptor = os.open(path.name, flags, 0o600, dir_fd=folder)
+    except OSError as error:
+        reason = "a symbolic link or a pipe stands in the place of a log"
+        raise OSError(error.errno, reason if error.errno in (ELOOP, ENXIO) else error.strerror, str(path)) from None
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        os.close(descriptor)
+        raise OSError(EMLINK, "what stands in the place of a log is no file of its own", str(path))
     os.fchmod(descriptor, 0o600)
     return descriptor

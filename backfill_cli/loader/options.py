@@ -19,7 +19,8 @@ from backfill_cli.errors import DefinitionError
 E = TypeVar("E", bound=StrEnum)
 
 _ID = re.compile(r"[\w.-]+")
-LONGEST_ID = 250
+LONGEST_ID = 240
+"""Bytes of an id: with the number of a try and `.log` it must fit into the 255 of a file's name."""
 
 
 def check_id(kind: str, value: Any, where: str) -> str:
@@ -34,10 +35,10 @@ def check_id(kind: str, value: Any, where: str) -> str:
             code="bad-id",
             where=where,
         )
-    if len(value) > LONGEST_ID:
+    if len(value.encode()) > LONGEST_ID:
         raise DefinitionError(
-            f"{kind} '{value[:40]}…' has {len(value)} characters",
-            hint=f"use at most {LONGEST_ID}",
+            f"{kind} '{value[:40]}…' is {len(value.encode())} bytes long",
+            hint=f"use at most {LONGEST_ID}; log files are named after it",
             code="bad-id",
             where=where,
         )

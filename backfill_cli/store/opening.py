@@ -46,6 +46,7 @@ def open_store(location: str, *, write: bool, patience_s: float = PATIENCE_S) ->
     try:
         exists = _is_store_file(path)
         if write:
+            refuse_links(path.parent)
             HeadFile(path).refuse_other()
         if write and not exists:
             _create(path)
@@ -117,9 +118,31 @@ def _is_store_file(path: Path) -> bool:
     return True
 
 
+def refuse_links(folder: Path) -> None:
+    """Raise StoreError where a link could lead what is written beside a store to somewhere else.
+
+    The folder itself may be a link that this user or root has made: that is how one moves it to another disk. Inside of
+    it everything is bfill's own. Folders above it are whoever's chose the path.
+    """
+    for path, may_be_mine in ((folder, True), (folder / "logs", False), (folder / "locks", False)):
+        try:
+            found = path.lstat()
+        except FileNotFoundError:
+            continue
+        is_mine = may_be_mine and found.st_uid in (0, os.geteuid())
+        if stat.S_ISLNK(found.st_mode) and not (is_mine and path.is_dir()):
+            whose = "" if not may_be_mine else " to nothing" if is_mine else f", made by uid {found.st_uid}"
+            raise StoreError(
+                f"{path} is a symbolic link{whose}",
+                hint=f"remove it; to keep a store elsewhere, name it: --store {path.parent.resolve()}/bfill.db",
+                code=IO.code,
+            )
+
+
 def _create(path: Path) -> None:
     """Make an empty file that only this user can read. SQLite gives its companions the same mode."""
-    make_private_folder(path.parent)
+    if not (path.parent.is_symlink() and path.parent.is_dir()):
+        make_private_folder(path.parent)
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except FileExistsError:
