@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 
 def service_for(shared: Shared, *, workers: int | None = None) -> BackfillService:
     """Return the service over the store these options mean (flag, then environment, then file)."""
+    from backfill_cli import loader
     from backfill_cli.app.service import BackfillService
+    from backfill_cli.cli import main as command_line
 
+    loader.may_fork = command_line.own_process
     return BackfillService(store=shared.store, workers=workers, command=("bfill", *sys.argv[1:]), tell=_teller(shared))
 
 

@@ -56,6 +56,10 @@ _OPTIONS = {
 }
 
 
+MAX_TASKS = 20_000
+"""Tasks of one DAG. Every open dag_run holds an instance of each in memory."""
+
+
 class DAG:
     """Tasks, their order and their schedule. Names and meaning follow Airflow 2's `DAG`.
 
@@ -152,7 +156,18 @@ class DAG:
         )
 
     def add_task(self, task: BaseOperator) -> None:
-        """Take a task in. Ids are compared when the DAG is compiled, where all of them are known."""
+        """Take a task in. Ids are compared when the DAG is compiled, where all of them are known.
+
+        Raises:
+            DefinitionError: There are too many: a loop that was meant to run over the dates, most likely.
+        """
+        if len(self.tasks) >= MAX_TASKS:
+            raise DefinitionError(
+                f"DAG '{self.dag_id}' has more than {MAX_TASKS:,} tasks",
+                hint="one task handles many rows or files; what differs by date needs one task and many runs",
+                code="too-many-tasks",
+                where=str(caller()),
+            )
         self.tasks.append(task)
         self.changed()
 

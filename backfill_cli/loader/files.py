@@ -6,24 +6,31 @@ it imports. How its code is kept in check is the guard's business (`loader/impor
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 from backfill_cli.core.graph import Dag
-from backfill_cli.errors import DefinitionError
+from backfill_cli.core.problems import Problem
+from backfill_cli.errors import BfillError, DefinitionError
+from backfill_cli.loader import rehearsal
 from backfill_cli.loader.authoring import DAG
 from backfill_cli.loader.imports import explained, run_file, use_folder
 from backfill_cli.loader.places import short_path
+from backfill_cli.loader.process_state import Change
+from backfill_cli.loader.rehearsal import Bounds
 from backfill_cli.loader.scopes import collecting
 
 
-def load_file(path: Path, *, timeout_s: float, timezone: str = "UTC") -> list[Dag]:
+def load_file(path: Path, *, timeout_s: float, timezone: str = "UTC", memory_mb: int = 2_048) -> list[Dag]:
     """Run a DAG file and return its DAGs, compiled, in the order of their definition.
 
     Args:
         timeout_s: Seconds its top level may take.
         timezone: The zone of DAGs that name none.
+        memory_mb: MiB it may take; enforced where it can be tried in a child first.
 
     Raises:
         DefinitionError: It cannot be read, raises, exits, does not end in time, is not Python, holds no DAG or two of
@@ -31,11 +38,54 @@ def load_file(path: Path, *, timeout_s: float, timezone: str = "UTC") -> list[Da
         ScheduleError, CycleError: As their names say.
     """
     path = path.resolve()
-    return compiled(_defined_in(path, timeout_s), path, timezone=timezone, timeout_s=timeout_s)
+    for verdict in tried([path], Bounds(timeout_s, memory_mb), timezone) or ():
+        if isinstance(verdict, BfillError):
+            raise verdict
+    began = time.monotonic()
+    dags, changes = _defined_in(path, timeout_s)
+    spent_s = time.monotonic() - began
+    return compiled(dags, path, timezone=timezone, timeout_s=timeout_s, spent_s=spent_s, changes=changes)
 
 
-def compiled(dags: Iterable[DAG], path: Path, *, timezone: str, timeout_s: float) -> list[Dag]:
-    """Return the DAGs of one file compiled. Raises DefinitionError when two of them share an id."""
+_verdicts: dict[Path, rehearsal.Verdict] = {}
+
+
+def tried(paths: Sequence[Path], bounds: Bounds, timezone: str) -> list[rehearsal.Verdict] | None:
+    """Return how loading each file ended in a child, tried once a process; None where no child may be made.
+
+    Args:
+        paths: Resolved.
+    """
+
+    def work(path: Path) -> rehearsal.Work:
+        def load() -> list[str]:
+            return [dag.dag_id for dag in load_file(path, timeout_s=bounds.timeout_s, timezone=timezone)]
+
+        return rehearsal.Work(str(path), path.parent, load)
+
+    new = [path for path in paths if path not in _verdicts]
+    if new and not rehearsal.is_possible():
+        return None
+    verdicts = rehearsal.rehearse([work(path) for path in new], bounds)
+    _verdicts.update(zip(new, verdicts, strict=True))
+    return [_verdicts[path] for path in paths]
+
+
+def compiled(
+    dags: Iterable[DAG],
+    path: Path,
+    *,
+    timezone: str,
+    timeout_s: float,
+    spent_s: float = 0.0,
+    changes: Iterable[Change] = (),
+) -> list[Dag]:
+    """Return the DAGs of one file compiled. Raises DefinitionError when two of them share an id.
+
+    Args:
+        spent_s: Seconds of `timeout_s` that are over.
+        changes: What running the file changed about the process: a note of each DAG.
+    """
     by_id: dict[str, DAG] = {}
     for dag in dags:
         if dag.dag_id in by_id:
@@ -47,14 +97,19 @@ def compiled(dags: Iterable[DAG], path: Path, *, timezone: str, timeout_s: float
             )
         by_id[dag.dag_id] = dag
     # Compiling runs code of users too: schedule objects, to_work of their operators.
-    with explained(str(path), path.parent, timeout_s=timeout_s):
-        return [dag.compile(timezone=timezone) for dag in by_id.values()]
+    with explained(str(path), path.parent, timeout_s=timeout_s, spent_s=spent_s):
+        found = [dag.compile(timezone=timezone) for dag in by_id.values()]
+    notes = tuple(
+        Problem("changes-process", f"{short_path(path)} changes {one.what} while it is loaded: put back", one.instead)
+        for one in changes
+    )
+    return [replace(dag, notes=dag.notes + notes) for dag in found] if notes else found
 
 
-def _defined_in(path: Path, timeout_s: float) -> list[DAG]:
+def _defined_in(path: Path, timeout_s: float) -> tuple[list[DAG], list[Change]]:
     use_folder(path.parent)
     try:
-        with explained(str(path), path.parent, timeout_s=timeout_s), collecting() as created:
+        with explained(str(path), path.parent, timeout_s=timeout_s) as changes, collecting() as created:
             module = run_file(path)
     except DefinitionError as error:
         if isinstance(error.__cause__, OSError) and error.__cause__.filename == str(path):
@@ -65,7 +120,7 @@ def _defined_in(path: Path, timeout_s: float) -> list[DAG]:
     found = [dag for dag in created if dag.home == str(path)] or dags_of(module)
     if not found:
         raise _no_dag(module, path)
-    return found
+    return found, changes
 
 
 def dags_of(module: ModuleType) -> list[DAG]:

@@ -1,7 +1,7 @@
 """Running users' files: one at a time, with a time limit, without touching stdout, and with what they need importable.
 
-Owns the guard around code of users at import time. It explains what ends in an exception, an exit or a hang; a crash of
-the interpreter cannot be explained from inside, and is the business of whoever starts the process.
+Owns the guard around code of users at import time. It explains what ends in an exception, an exit or a hang; what ends
+the interpreter cannot be explained from inside: `loader/rehearsal.py` finds that out in a child first.
 """
 
 from __future__ import annotations
@@ -10,17 +10,23 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from hashlib import blake2b
 from pathlib import Path
 from types import CodeType, FrameType, ModuleType
+from typing import Any, NoReturn
 
 from backfill_cli.errors import BfillError, DefinitionError
+from backfill_cli.loader.endings import INTO_A_TASK, MUST_LOAD, slow
 from backfill_cli.loader.places import Place, place_of_error, short_path
+from backfill_cli.loader.process_state import Change, put_back
 
 _ALARM_AGAIN_S = 0.2
 """A file that swallows the alarm (`except: pass` in a loop) gets the next one so soon."""
+
+
+_SHORTEST_S = 0.01
 
 
 class _TooSlow(BaseException):
@@ -28,31 +34,36 @@ class _TooSlow(BaseException):
 
 
 @contextmanager
-def explained(file: str, folder: Path, *, timeout_s: float) -> Iterator[None]:
+def explained(file: str, folder: Path, *, timeout_s: float, spent_s: float = 0.0) -> Iterator[list[Change]]:
     """Turn whatever users' code does wrong inside the block into one DefinitionError with file and line.
 
-    KeyboardInterrupt passes. What is printed to stdout goes to stderr, so that `--json` stays one document.
+    KeyboardInterrupt passes. What is printed to stdout goes to stderr, so that `--json` stays one document. A copy that
+    the code makes of the process ends here, and does not go on as bfill.
 
     Args:
         file: The file being run, for errors that have no line.
         folder: Lines of files below it are the user's.
-        timeout_s: Seconds the block may take; enforced in the main thread, where alarms arrive.
+        timeout_s: Seconds the file may take; enforced in the main thread, where alarms arrive.
+        spent_s: Seconds of them that are over.
+
+    Returns:
+        What was changed about the process and has been put back; filled when the block ends.
     """
+    pid = os.getpid()
     try:
-        with _stdout_to_stderr(), _time_limit(timeout_s):
-            yield
+        with _kept_in_check(folder) as changes, _time_limit(max(_SHORTEST_S, timeout_s - spent_s)):
+            try:
+                yield changes
+            finally:
+                if os.getpid() != pid:
+                    _end_copy()
     except KeyboardInterrupt:
         raise
     except BfillError as error:
         error.where = error.where or str(place_of_error(error.__traceback__, folder, file))
         raise
     except _TooSlow as error:
-        raise DefinitionError(
-            f"does not end within {timeout_s:g} s of loading",
-            hint="move the work into a task; a slow file may have more time: import_timeout_s in bfill.toml",
-            code="slow-definition",
-            where=str(place_of_error(error.__traceback__, folder, file)),
-        ) from None
+        raise slow(timeout_s, str(place_of_error(error.__traceback__, folder, file))) from None
     except SystemExit as error:
         raise DefinitionError(
             f"leaves with sys.exit({error.code!r}) while it is loaded",
@@ -80,6 +91,8 @@ def run_file(path: Path) -> ModuleType:
     except ValueError as error:
         # Python before 3.11.4 says this of a null byte, later ones a SyntaxError.
         raise SyntaxError(str(error)) from error
+    except (MemoryError, RecursionError):  # how the parser says that its stack is full
+        raise SyntaxError("it is nested too deeply") from None
     sys.modules[name] = module
     try:
         exec(code, module.__dict__)
@@ -153,30 +166,40 @@ def _time_limit(timeout_s: float) -> Iterator[None]:
 
 
 @contextmanager
-def _stdout_to_stderr() -> Iterator[None]:
-    """Send stdout to stderr, also what child processes of the file print: the descriptor, not only the object."""
+def _kept_in_check(folder: Path) -> Iterator[list[Change]]:
+    """Send stdout to stderr, the object and the descriptor, and put back what the block changes about the process."""
     if threading.current_thread() is not threading.main_thread():
         with redirect_stdout(sys.stderr):
-            yield
+            yield []  # another thread's file cannot be told from what the host does meanwhile
         return
     with suppress(OSError, ValueError, AttributeError):
         sys.stdout.flush()
-    try:
-        kept = os.dup(1)
-    except OSError:
-        kept = -1  # stdout is closed: there is nothing to protect
-    try:
-        if kept >= 0:
-            with suppress(OSError):
-                os.dup2(2, 1)
-        with redirect_stdout(sys.stderr):
-            yield
-    finally:
-        with suppress(OSError, ValueError, AttributeError):
-            sys.stderr.flush()
-        if kept >= 0:
-            os.dup2(kept, 1)
-            os.close(kept)
+    with put_back(folder) as changes, redirect_stdout(sys.stderr):
+        sys.unraisablehook = _in_one_line(sys.unraisablehook, folder)
+        try:
+            yield changes
+        finally:
+            with suppress(OSError, ValueError, AttributeError):
+                sys.stderr.flush()
+
+
+def _in_one_line(before: Callable[[Any], None], folder: Path) -> Callable[[Any], None]:
+    """Return a hook that tells what Python ignores, such as an exception in `__del__`, in one line."""
+
+    def tell(broken: Any) -> None:
+        if broken.exc_value is None or isinstance(broken.exc_value, KeyboardInterrupt):
+            before(broken)
+            return
+        error = _raised(broken.exc_value, str(place_of_error(broken.exc_traceback, folder, str(folder))))
+        sys.stderr.write(f"{error}, where Python ignores it\n")
+
+    return tell
+
+
+def _end_copy() -> NoReturn:
+    from backfill_cli.loader.rehearsed import leave_copy
+
+    leave_copy()
 
 
 def _syntax_error(error: SyntaxError, file: str) -> DefinitionError:
@@ -190,12 +213,23 @@ def _syntax_error(error: SyntaxError, file: str) -> DefinitionError:
 
 
 def _raised(error: BaseException, where: str) -> DefinitionError:
-    said = " ".join(str(error).split())
-    hint = "the file must load without an error; what belongs to a date goes into a task"
+    said = " ".join(_text_of(error).split())
+    hint = MUST_LOAD
     if isinstance(error, ModuleNotFoundError) and error.name:
         hint = f"install it beside bfill, or put {error.name}.py into the DAG file's folder"
+    elif isinstance(error, MemoryError):
+        hint = f"it needs more memory than there is for loading; {INTO_A_TASK}"
+    elif isinstance(error, EOFError):
+        hint = "there is nothing to read from while a DAG file is loaded; use params, or --conf KEY=VALUE"
     message = f"raises {type(error).__name__}" + (f": {_cut(said)}" if said else "")
     return DefinitionError(message, hint=hint, code="raises", where=where)
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except BaseException:  # noqa: BLE001  (it is the user's __str__)
+        return ""
 
 
 def _cut(text: str, longest: int = 300) -> str:

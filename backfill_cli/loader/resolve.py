@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from backfill_cli.core.graph import Dag, join_hints, near_hint
 from backfill_cli.core.ports import DagRef
 from backfill_cli.errors import BfillError, DefinitionError, NotFoundError
-from backfill_cli.loader import scenarios, versions
+from backfill_cli.loader import rehearsal, scenarios, versions
 from backfill_cli.loader.authoring import DAG
 from backfill_cli.loader.files import compiled, dags_of, load_file
-from backfill_cli.loader.folders import Listed, list_dags
+from backfill_cli.loader.folders import Scanned, scan_dags
 from backfill_cli.loader.places import short_path
 from backfill_cli.loader.scopes import collecting
 from backfill_cli.loader.settings import Settings
@@ -73,12 +74,12 @@ def resolve_dag(
         DefinitionError: The file is broken, or several DAGs answer to the name: they are listed.
     """
     target = target.strip()
-    listed: list[Listed] = []
+    scanned: list[Scanned] = []
     for form in (_scenario, _file):
         found = form(target, settings)
         if found is not None:
             return _resolved(found, f"{found.path}:{found.dag_id}", settings)
-    found = _from_folders(target, settings, listed)
+    found = _from_folders(target, settings, scanned)
     if found is not None:
         return _resolved(found, f"{found.path}:{found.dag_id}", settings)
     definition = known_definition(target)
@@ -87,7 +88,7 @@ def resolve_dag(
     found = _module(target, settings)
     if found is not None:
         return _resolved(found, target, settings)
-    raise _broken_home(target, listed) or _not_found(target, settings, listed)
+    raise _broken_home(target, scanned) or _not_found(target, settings, scanned)
 
 
 def resolve_definition(definition: str, *, settings: Settings) -> Resolved:
@@ -156,11 +157,11 @@ def _file(target: str, settings: Settings) -> Dag | None:
     return _pick(_load(file, settings), name, short_path(file), path)
 
 
-def _from_folders(target: str, settings: Settings, listed: list[Listed]) -> Dag | None:
+def _from_folders(target: str, settings: Settings, scanned: list[Scanned]) -> Dag | None:
     if "/" in target or target.endswith(".py") or ":" in target:
         return None  # no dag_id looks like this, so no file needs to be run to know
-    listed.extend(list_dags(settings))
-    found = [one for one in listed if isinstance(one.dag, Dag) and one.dag.dag_id == target]
+    scanned.extend(scan_dags(settings))
+    found = [one for one in scanned if not isinstance(one.found, BfillError) and target in one.found]
     if len(found) > 1:
         places = ", ".join(short_path(one.path) for one in found)
         raise DefinitionError(
@@ -172,29 +173,36 @@ def _from_folders(target: str, settings: Settings, listed: list[Listed]) -> Dag 
         return None
     from backfill_cli.loader.imports import use_folder
 
+    dags = found[0].dags(settings)
     use_folder(found[0].path.parent)  # the last file that was run need not be the one whose tasks import beside it
-    return found[0].dag if isinstance(found[0].dag, Dag) else None
+    return _pick(dags, target, short_path(found[0].path), target)
 
 
 def _module(target: str, settings: Settings) -> Dag | None:
     module_name, name = _split(target)
     if not name or not all(part.isidentifier() for part in module_name.split(".")):
         return None
-    from importlib import import_module
-    from importlib.util import find_spec
+    from backfill_cli.loader.imports import use_folder
 
-    from backfill_cli.loader.imports import explained, use_folder
+    folder, timeout_s = Path.cwd(), settings.import_timeout_s
+    use_folder(folder)
+    if rehearsal.is_possible():
 
-    use_folder(Path.cwd())
-    try:
-        spec = find_spec(module_name)
-    except ModuleNotFoundError:
-        spec = None
-    if spec is None:
+        def load() -> tuple[str, ...]:
+            _imported(module_name, folder, timeout_s)
+            return ()
+
+        work = rehearsal.Work(module_name, folder, load)
+        (verdict,) = rehearsal.rehearse([work], rehearsal.Bounds(timeout_s, settings.import_memory_mb))
+        if isinstance(verdict, BfillError):
+            raise verdict
+    imported = _imported(module_name, folder, timeout_s)
+    if imported is None:
         return None
+    module, created = imported
+    spec = module.__spec__
+    assert spec is not None
     file = Path(spec.origin or module_name)
-    with explained(str(file), Path.cwd(), timeout_s=settings.import_timeout_s), collecting() as created:
-        module = import_module(module_name)
     bound = getattr(module, name, None)
     # As in a file, a DAG needs no name of its own in the module: `with DAG("nightly"):` makes it.
     made = [one for one in created if one.home == spec.origin] or dags_of(module)
@@ -206,11 +214,28 @@ def _module(target: str, settings: Settings) -> Dag | None:
             hint=near_hint(name, set(known), otherwise="" if known else f"define one: with DAG('{name}', …):"),
             code="unknown-dag",
         )
-    return compiled(dags, file, timezone=settings.timezone, timeout_s=settings.import_timeout_s)[0]
+    return compiled(dags, file, timezone=settings.timezone, timeout_s=timeout_s)[0]
+
+
+def _imported(name: str, folder: Path, timeout_s: float) -> tuple[ModuleType, list[DAG]] | None:
+    """Return the module and the DAGs made while it was imported; None when there is no such module."""
+    from importlib import import_module
+    from importlib.util import find_spec
+
+    from backfill_cli.loader.imports import explained
+
+    # Looking for a module imports the packages around it: that is users' code too.
+    with explained(name, folder, timeout_s=timeout_s), collecting() as created:
+        try:
+            spec = find_spec(name)
+        except ModuleNotFoundError:
+            spec = None
+        return (import_module(name), created) if spec is not None else None
 
 
 def _load(file: Path, settings: Settings) -> list[Dag]:
-    return load_file(file, timeout_s=settings.import_timeout_s, timezone=settings.timezone)
+    timeout_s, memory_mb = settings.import_timeout_s, settings.import_memory_mb
+    return load_file(file, timeout_s=timeout_s, timezone=settings.timezone, memory_mb=memory_mb)
 
 
 def _pick(dags: Sequence[Dag], name: str | None, shown: str, typed: str) -> Dag:
@@ -237,31 +262,31 @@ def _split(target: str) -> tuple[str, str | None]:
     return (head, name) if colon and head and not Path(target).is_file() else (target, None)
 
 
-def _broken_home(target: str, listed: Sequence[Listed]) -> BfillError | None:
+def _broken_home(target: str, scanned: Sequence[Scanned]) -> BfillError | None:
     """Return the error of a file that does not load and has the dag_id in it: whoever typed the id needs to read it."""
-    for one in listed:
-        if isinstance(one.dag, BfillError):
+    for one in scanned:
+        if isinstance(one.found, BfillError):
             text = one.path.read_text(encoding="utf-8", errors="replace") if one.path.is_file() else ""
             if f'"{target}"' in text or f"'{target}'" in text:
-                return one.dag
+                return one.found
     return None
 
 
-def _not_found(target: str, settings: Settings, listed: Sequence[Listed]) -> NotFoundError:
+def _not_found(target: str, settings: Settings, scanned: Sequence[Scanned]) -> NotFoundError:
     path, _ = _split(target)
     if path.endswith(".py") or "/" in path:
         folder = Path(path).parent
         beside = [str(folder / one.name) for one in folder.glob("*.py")] if folder.is_dir() else []
         hint = near_hint(path, beside, otherwise="give the path of a DAG file, or a dag_id from: bfill dags list")
         return NotFoundError(f"there is no DAG file '{path}'", hint=hint, code="unknown-dag")
-    known = [one.dag.dag_id for one in listed if isinstance(one.dag, Dag)]
+    known = [dag_id for one in scanned if not isinstance(one.found, BfillError) for dag_id in one.found]
     if scenarios.looks_like_number(target):
         known = [scenarios.short_number(number) for number in scenarios.scenario_files()]
     folders = ", ".join(short_path(folder) for folder in settings.dags)
     hint = near_hint(
         target, known, otherwise="" if known else f"no DAG is defined in {folders}; give a file: --dag FILE.py"
     )
-    broken = [one for one in listed if isinstance(one.dag, BfillError)]
+    broken = [one for one in scanned if isinstance(one.found, BfillError)]
     if broken:
         count = f"{len(broken)} files do" if len(broken) > 1 else "1 file does"
         hint = join_hints(hint, f"{count} not load, see: bfill dags validate")

@@ -55,11 +55,26 @@ def home_of(label: str, dag: DAG | None, group: TaskGroup | None, where: str) ->
     return found, open_group
 
 
+MAX_DAGS = 5_000
+"""DAGs of one file."""
+
+
 def created(dag: DAG) -> bool:
-    """Note a new DAG for the file that is being loaded; False when none is."""
+    """Note a new DAG for the file that is being loaded; False when none is.
+
+    Raises:
+        DefinitionError: The file makes too many.
+    """
     found = _created.get()
     if found is None:
         return False
+    if len(found) >= MAX_DAGS:
+        raise DefinitionError(
+            f"the file makes more than {MAX_DAGS:,} DAGs",
+            hint="one DAG can run for many regions or customers: give them as --conf, or as tasks",
+            code="too-many-dags",
+            where=str(dag.place),
+        )
     found.append(dag)
     return True
 

@@ -20,6 +20,9 @@ from backfill_cli.loader.places import short_path
 if TYPE_CHECKING:
     from backfill_cli.loader.event_targets import EventTarget
 
+_FROM_ENVIRONMENT = (
+    "store", "timezone", "workers", "max_runs", "import_timeout_s", "import_memory_mb", "grace_s", "on_event"
+)  # fmt: skip
 SECRET = "secret:"
 _CONN, _VAR = "BFILL_CONN_", "BFILL_VAR_"
 
@@ -37,6 +40,7 @@ class Settings:
         workers: Tasks at once.
         max_runs: Dates a command may make without being asked twice.
         import_timeout_s: Seconds a DAG file may take to load.
+        import_memory_mb: MiB of memory it may take for that.
         grace_s: Seconds running tasks have to end after a stop.
         on_event: Who gets each event of `run` and `rerun-failed`; None is nobody.
         connections: Name → URL or `secret:ENV_NAME`.
@@ -52,6 +56,7 @@ class Settings:
     workers: int = 32
     max_runs: int = 10_000
     import_timeout_s: float = 30.0
+    import_memory_mb: int = 2_048
     grace_s: float = 30.0
     on_event: EventTarget | None = field(default=None, repr=False)
     connections: Mapping[str, str] = field(default_factory=dict)
@@ -175,7 +180,7 @@ def _line_of(file: Path | None, lines: list[str], key: str) -> str:
 
 def _from_environment(environ: Mapping[str, str], known: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for key in ("store", "timezone", "workers", "max_runs", "import_timeout_s", "grace_s", "on_event"):
+    for key in _FROM_ENVIRONMENT:
         if value := environ.get(f"BFILL_{key.upper()}"):
             found[key] = value
     if value := environ.get("BFILL_DAGS"):
@@ -308,6 +313,7 @@ _CONVERTERS: dict[str, Callable[[Any, _Where], Any]] = {
     "workers": _number(1, whole=True),
     "max_runs": _number(1, whole=True),
     "import_timeout_s": _number(0.01, whole=False),
+    "import_memory_mb": _number(64, whole=True),
     "grace_s": _number(0, whole=False),
     "on_event": _on_event,
     "connections": _connections,
