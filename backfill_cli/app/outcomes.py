@@ -61,15 +61,45 @@ def leaves_failures(reader: Reader, row: BackfillRow) -> bool:
 def failure_groups(
     reader: Reader, dag_id: str, first: int | None, last: int | None, results: Sequence[DateResult]
 ) -> tuple[FailureGroup, ...]:
-    """Group the failed task instances of the dates that were worked on, by task and cause; most dates first."""
+    """Group the failed task instances of the dates that were worked on, by task and cause; most dates first.
+
+    Texts that differ in values alone (`core/signatures.py`) are one cause.
+    """
     if first is None or last is None:
         return ()
     dates = {int(one.logical_date.timestamp()) for one in results}
-    groups: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for one in reader.instances(dag_id, first, last, states=[TaskState.FAILED]):
-        if one.logical_date in dates:
-            groups[one.task_id, one.reason or "no reason given"].append(one.logical_date)
+    failed = reader.instances(dag_id, first, last, states=[TaskState.FAILED])
+    rows = [one for one in failed if one.logical_date in dates]
+    if not rows:
+        return ()
+    from backfill_cli.core.signatures import signature  # its pattern takes longer to make than most answers of `status`
+
+    groups: dict[tuple[str, str], _Alike] = defaultdict(_Alike)
+    for one in rows:
+        reason = one.reason or "no reason given"
+        groups[one.task_id, signature(reason)].add(one.logical_date, reason)
     return tuple(
-        FailureGroup(task_id, reason, tuple(found[:SHOWN_DATES]), len(found))
-        for (task_id, reason), found in sorted(groups.items(), key=lambda item: -len(item[1]))
+        FailureGroup(task_id, found.reasons[0], tuple(found.dates), found.count, found.texts())
+        for (task_id, _), found in sorted(groups.items(), key=lambda item: -item[1].count)
     )
+
+
+class _Alike:
+    """Failures of one cause: their number, and the dates and texts of the first."""
+
+    __slots__ = ("count", "dates", "reasons")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.dates: list[int] = []
+        self.reasons: list[str] = []
+
+    def add(self, logical_date: int, reason: str) -> None:
+        self.count += 1
+        if len(self.dates) < SHOWN_DATES:
+            self.dates.append(logical_date)
+            self.reasons.append(reason)
+
+    def texts(self) -> tuple[str, ...]:
+        """The text of each date, unless all are the same."""
+        return tuple(self.reasons) if len(set(self.reasons)) > 1 else ()

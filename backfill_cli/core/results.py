@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from backfill_cli.core.instants import iso, iso_us
@@ -185,17 +186,35 @@ class DateResult:
 
 @dataclass(frozen=True, slots=True)
 class FailureGroup:
-    """Failures of one task with one cause: how many dates, and which."""
+    """Failures of one task with one cause: how many dates, and which.
+
+    Args:
+        reason: What was said on the first of these dates; on others it may differ in numbers, names and the like.
+        dates: Epoch seconds, ascending; the first thousand of them.
+        count: How many dates there are.
+        reasons: What was said on each of `dates`, where it was not the same on all of them; else empty.
+    """
 
     task_id: str
     reason: str
     dates: tuple[int, ...]
     count: int
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def variants(self) -> int:
+        """In how many ways it was said, as far as dates are listed."""
+        return len(set(self.reasons)) or 1
+
+    def reason_on(self) -> Iterator[tuple[int, str]]:
+        """Each listed date with what was said on it."""
+        return zip(self.dates, self.reasons or repeat(self.reason), strict=False)
 
     def data(self) -> dict[str, Any]:
         return {
             "task_id": self.task_id,
             "reason": self.reason,
+            "variants": self.variants,
             "count": self.count,
             "dates": [iso(one) for one in self.dates],
         }

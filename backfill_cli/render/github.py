@@ -78,7 +78,7 @@ def _rows(result: BackfillResult) -> Iterator[str]:
     dates = _dates(result)
     for group in result.failures[:_LISTED]:
         which = _which(group, dates)
-        yield f"| {group.count:,} | {_plain(group.task_id)} | {_plain(group.reason)[:500]} | {which} |"
+        yield f"| {group.count:,} | {_plain(group.task_id)} | {_plain(group.reason)[:500]}{_alike(group)} | {which} |"
     if len(result.failures) > _LISTED:
         yield f"| | | … and {len(result.failures) - _LISTED:,} more causes | |"
 
@@ -88,7 +88,11 @@ def _dates(result: BackfillResult) -> DateFormat:
 
 
 def _told(group: FailureGroup, dates: DateFormat) -> str:
-    return f"{count(group.count, 'date')}: {group.task_id}: {group.reason}\n{_which(group, dates)}"
+    return f"{count(group.count, 'date')}: {group.task_id}: {group.reason}{_alike(group)}\n{_which(group, dates)}"
+
+
+def _alike(group: FailureGroup) -> str:
+    return f" (and {group.variants - 1:,} alike)" if group.variants > 1 else ""
 
 
 def _which(group: FailureGroup, dates: DateFormat) -> str:

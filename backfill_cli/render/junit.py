@@ -113,8 +113,8 @@ def _causes(result: BackfillResult) -> Mapping[int, list[tuple[str, str]]]:
     """Logical date → the (task, reason) pairs that failed on it."""
     found: dict[int, list[tuple[str, str]]] = defaultdict(list)
     for group in result.failures:
-        for at in group.dates:
-            found[at].append((group.task_id, group.reason))
+        for at, reason in group.reason_on():
+            found[at].append((group.task_id, reason))
     return found
 
 

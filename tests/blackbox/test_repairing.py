@@ -14,6 +14,31 @@ with DAG("naps", schedule="@daily", start_date=datetime(2024, 1, 1)):
 """
 
 
+VARIED = """\
+with DAG("varied", schedule="@daily", start_date=datetime(2024, 1, 1)):
+    @task
+    def load(ds: str):
+        if ds < "2024-01-04":
+            open(f"inbox/{ds}.csv")
+        raise RuntimeError("HTTP 503" if ds == "2024-01-04" else "HTTP 404")
+    load()
+"""
+
+
+def test_failures_that_differ_in_values_alone_are_one_cause(project: Project) -> None:
+    """A missing file a day is one line and not three; what names the cause, as a status code does, keeps them apart."""
+    project.write("dags/varied.py", VARIED)
+    words = ("--dag", "varied", "--start", "2024-01-01", "--end", "2024-01-05")
+    ran = project.bfill("run", *words, "--junit", "junit.xml", "--json").exits(1)
+    first = "FileNotFoundError: [Errno 2] No such file or directory: 'inbox/2024-01-01.csv'"
+    found = {group["reason"]: (group["count"], group["variants"]) for group in ran.data["failures"]}
+    assert found == {first: (3, 3), "RuntimeError: HTTP 503": (1, 1), "RuntimeError: HTTP 404": (1, 1)}
+    for status in (project.bfill("status", *words), project.bfill("status", ran.data["backfill_id"])):
+        assert "3 dates  load: FileNotFoundError" in status.out
+        assert "(and 2 alike)" in status.out
+    assert "inbox/2024-01-03.csv" in (project.folder / "junit.xml").read_text()  # a test case says what was on its date
+
+
 # rerun-failed
 
 
