@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
+from pathlib import Path
 from typing import Any
 
 Row = tuple[Any, ...]
@@ -67,12 +68,18 @@ def _as_is(text: bytes) -> str:
 
 
 class Connection:
-    """A DBAPI connection in autocommit mode; transactions are begun and ended by `sql.py`."""
+    """A DBAPI connection in autocommit mode; transactions are begun and ended by `sql.py`.
 
-    __slots__ = ("_opened", "_raw", "_streams")
+    Args:
+        path: The file behind it, if there is one.
+    """
 
-    def __init__(self, raw: Any) -> None:
+    __slots__ = ("_file", "_opened", "_path", "_raw", "_streams")
+
+    def __init__(self, raw: Any, path: Path | None = None) -> None:
         self._raw = raw
+        self._path = path
+        self._file = None if path is None else _identity(path)
         self._opened = 0
         self._streams: dict[int, Any] = {}
 
@@ -144,6 +151,13 @@ class Connection:
                 start += size
         return written
 
+    def is_adrift(self) -> bool:
+        """Return whether the file was removed, moved or replaced since it was opened.
+
+        What is written then goes to a file that nobody will find.
+        """
+        return self._path is not None and _identity(self._path) != self._file
+
     @property
     def in_transaction(self) -> bool:
         return bool(self._raw.in_transaction)
@@ -168,3 +182,12 @@ class Connection:
     def close(self) -> None:
         self.end_streams()
         self._raw.close()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    # Asked by name: opening the file here, and closing it, would drop SQLite's own locks on it.
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -89,7 +90,7 @@ def _connect(path: str, *, write: bool) -> Connection:
         # Connections go from thread to thread through a pool, one thread at a time.
         check_same_thread=False,
     )
-    connection = Connection(raw)
+    connection = Connection(raw, Path(path))
     try:
         _settle(connection)
         if not write:

@@ -22,7 +22,7 @@ from typing import NamedTuple
 from weakref import WeakSet
 
 from backfill_cli.errors import StoreError
-from backfill_cli.store.problems import IO, one_line, problem
+from backfill_cli.store.problems import one_line, refused
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -67,7 +67,7 @@ class OwnerLocks:
                 os.close(own)
                 raise
         except OSError as error:
-            raise problem(IO, str(path), error.strerror or str(error)) from error
+            raise refused(error, str(self._folder.parent)) from error
         self._held[owner] = _Held(own, children)
 
     def heirloom(self, owner: str) -> int | None:
@@ -85,17 +85,19 @@ class OwnerLocks:
         if held is None or held.own < 0:
             return
         # Unlinked while still held: whoever opens it between the two would see a lock nobody answers for.
-        self._path(owner).unlink(missing_ok=True)
-        self._children(owner).unlink(missing_ok=True)
+        self._remove(owner)
         os.close(held.own)
         os.close(held.children)
 
     def forget(self, owner: str) -> None:
         """Remove the files of a dead owner that has been recovered: nobody asks for it again."""
         if self._folder is not None and owner not in self._held and _NAME.fullmatch(owner):
-            for path in (self._path(owner), self._children(owner)):
-                with suppress(OSError):  # rubbish that stays is no reason to fail
-                    path.unlink(missing_ok=True)
+            self._remove(owner)
+
+    def _remove(self, owner: str) -> None:
+        for path in (self._path(owner), self._children(owner)):
+            with suppress(OSError):  # a disk that failed meanwhile; a file that stays says nothing once nobody holds it
+                path.unlink(missing_ok=True)
 
     def after_fork(self) -> None:
         """In a forked child: it is not the owner, and must not keep it alive; that it lives, the other lock says."""
@@ -148,7 +150,7 @@ def is_locked(path: Path) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        raise problem(IO, str(path), error.strerror or str(error)) from error
+        raise refused(error, str(path)) from error
     try:
         # Shared: two processes that ask at once must not take each other for the owner.
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -22,7 +22,7 @@ from backfill_cli.store.heads import HeadFile
 from backfill_cli.store.locks import make_private_folder, sync_folder
 from backfill_cli.store.memory import MemoryStore
 from backfill_cli.store.patience import PATIENCE_S, patiently
-from backfill_cli.store.problems import FULL, IO, one_line, problem, translate
+from backfill_cli.store.problems import FULL, IO, one_line, problem, refused, translate
 from backfill_cli.store.sql import SqlStore
 
 MEMORY = ":memory:"
@@ -51,7 +51,7 @@ def open_store(location: str, *, write: bool, patience_s: float = PATIENCE_S) ->
         if write and not exists:
             _create(path)
     except OSError as error:
-        raise problem(IO, shown, error.strerror or str(error)) from error
+        raise refused(error, shown) from error
     if not exists and not write:
         return _stand_in(path)
     older = patiently(lambda: _prepare(path, write=write), patience_s)
@@ -169,7 +169,7 @@ def _prepare(path: Path, *, write: bool) -> MemoryStore | None:
         finally:
             connection.close()
     except engines.driver_errors() as error:
-        raise translate(error, str(path)) from error
+        raise translate(error, str(path), written_in=path.parent if write else None) from error
 
 
 def _keep_before(path: Path, connection: Connection, found: int) -> None:

@@ -23,7 +23,7 @@ from backfill_cli.store.heads import HeadFile
 from backfill_cli.store.keys import Keys
 from backfill_cli.store.locks import OwnerLocks, is_locked
 from backfill_cli.store.patience import PATIENCE_S, patiently
-from backfill_cli.store.problems import DAMAGED, LOCKED, READ_ONLY, is_unfinished, problem, translate
+from backfill_cli.store.problems import DAMAGED, GONE, LOCKED, READ_ONLY, is_unfinished, problem, translate
 from backfill_cli.store.reading_backfills import SqlReader
 from backfill_cli.store.writing_backfills import SqlWriter
 
@@ -68,6 +68,7 @@ class SqlStore:
     ) -> None:
         self._location = location
         self._heads = heads
+        self._folder = folder
         self._logs = logs
         self._connect = connect
         self._writable = writable
@@ -147,7 +148,9 @@ class SqlStore:
         with self._writing:
             if self._writer is not None:
                 try:
-                    engines.rest_journal(self._writer.connection)
+                    # Adrift, it would tidy up beside a file that is not its own.
+                    if not self._writer.connection.is_adrift():
+                        engines.rest_journal(self._writer.connection)
                 except engines.driver_errors():
                     # All is committed; the next writer finds a log to take in, as after a crash.
                     pass
@@ -204,15 +207,23 @@ class SqlStore:
             connection.run("COMMIT")
         except engines.driver_errors() as error:
             self._undo(session, mark)
-            raise self._noted(translate(error, self._location)) from error
+            self._refuse_adrift(connection, error)
+            raise self._noted(translate(error, self._location, written_in=self._folder)) from error
         except BaseException as error:
             self._undo(session, mark)
             if isinstance(error, StoreError):
                 self._noted(error)
             raise
+        # Asked once more behind the commit: it may have gone to a file that has no name any more.
+        self._refuse_adrift(connection)
         if writer.entries and self._heads is not None:
             self._heads.append([head_line(row) for row in writer.entries])
         return result
+
+    def _refuse_adrift(self, connection: Connection, cause: Exception | None = None) -> None:
+        """Raise StoreError when the store's file is no longer the one that is open."""
+        if connection.is_adrift():
+            raise problem(GONE, self._location) from cause
 
     def _noted(self, error: StoreError) -> StoreError:
         """Remember damage: a store found damaged is not written to any more by this process."""
@@ -239,4 +250,4 @@ class SqlStore:
         try:
             return Session(self._connect(write))
         except engines.driver_errors() as error:
-            raise translate(error, self._location) from error
+            raise translate(error, self._location, written_in=self._folder if write else None) from error

@@ -100,6 +100,16 @@ def _is_log(call: Call, root: Path) -> bool:
     return f"{root}/.bfill/logs" in repr(call.arguments)
 
 
+def claims_of(project: Project) -> list[Claim]:
+    """Return all that a run has acknowledged that broke off, out of what it left: each task's start, and its events."""
+    witness, events = project.folder / "witness", project.folder / "events"
+    found: list[Claim] = []
+    for path, read in ((witness, _begun), (events, _told)):
+        if path.exists():
+            found += [claim for line in path.read_bytes().splitlines() for claim in read(0, line)]
+    return found
+
+
 def _claims(calls: tuple[Call, ...], root: Path, out: str) -> Iterator[Claim]:
     last = 0
     for call in calls:
@@ -108,32 +118,33 @@ def _claims(calls: tuple[Call, ...], root: Path, out: str) -> Iterator[Claim]:
         path, data = call.arguments[:2]
         assert isinstance(data, bytes)
         last = call.began
-        if path == f"{root}/witness":
-            task_id, day, number = data.decode().split()
-            yield Claim(call.began, "try", task_id, day, int(number))
-            # Every try of a task that has something upstream is a downstream start: its upstream tasks are done.
-            for one in UPSTREAM[task_id]:
-                yield Claim(call.began, "done", one, day)
-        elif path == f"{root}/events":
-            for line in data.splitlines():
-                yield from _told(call.began, json.loads(line))
+        read = {f"{root}/witness": _begun, f"{root}/events": _told}.get(str(path))
+        for line in data.splitlines() if read else ():
+            yield from read(call.began, line)
     result = json.loads(out)["data"]
     yield Claim(last, "head", value=result["audit_head"])
     for one in result["results"]:
         yield Claim(last, "run", day=one["logical_date"][:10], value=one["state"])
 
 
-def _told(place: int, event: dict[str, object]) -> Iterator[Claim]:
-    day = str(event.get("logical_date", ""))[:10]
+def _begun(place: int, line: bytes) -> Iterator[Claim]:
+    task_id, day, number = line.decode().split()
+    yield Claim(place, "try", task_id, day, int(number))
+    # A task that has begun says that those before it are done.
+    for one in UPSTREAM[task_id]:
+        yield Claim(place, "done", one, day)
+
+
+def _told(place: int, line: bytes) -> Iterator[Claim]:
+    event = json.loads(line)
+    day = event.get("logical_date", "")[:10]
     match event["event"]:
         case "attempt_ended":
-            number = event["try_number"]
-            assert isinstance(number, int)
-            yield Claim(place, "try", str(event["task_id"]), day, number, str(event["outcome"]))
+            yield Claim(place, "try", event["task_id"], day, event["try_number"], event["outcome"])
         case "run_finished":
-            yield Claim(place, "run", day=day, value=str(event["state"]))
+            yield Claim(place, "run", day=day, value=event["state"])
         case "backfill_finished":
-            yield Claim(place, "head", value=str(event["audit_head"]))
+            yield Claim(place, "head", value=event["audit_head"])
 
 
 def cut_and_go_on(
@@ -169,12 +180,12 @@ def _check(project: Project, claims: list[Claim], random: Random, told: str) -> 
     again = project.bfill(*RUN)
     assert again.code == 0, f"{told}: {again}"
     try:
-        _hold(project, claims, told)
+        hold(project, claims, told)
     except sqlite().DatabaseError as error:
         raise AssertionError(f"{told}: {error}") from error
 
 
-def _hold(project: Project, claims: list[Claim], told: str) -> None:
+def hold(project: Project, claims: list[Claim], told: str) -> None:
     with closing(connect(project.store)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",), told
     outcomes = {
