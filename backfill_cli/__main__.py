@@ -20,10 +20,17 @@ def main() -> None:
         from backfill_cli.cli.complete import answer
 
         sys.exit(answer(sys.argv[2:]))
-    from backfill_cli.cli import main as command_line
+    from backfill_cli import interrupts
 
-    command_line.own_process = True
-    _leave(command_line.run(sys.argv[1:]))
+    interrupts.listen()
+    try:
+        from backfill_cli.cli import main as command_line
+
+        command_line.own_process = True
+        code = command_line.run(sys.argv[1:])
+        _leave(interrupts.exit_code(otherwise=code))
+    except interrupts.Interrupted as stop:
+        _leave(stop.exit_code)
 
 
 OTHERS_WAIT_S = 1.0

@@ -1,8 +1,9 @@
 """`run(argv)`: the one place that catches everything and turns it into two lines and an exit code.
 
 Owns contract section 6 as far as it is about errors. Commands raise; here a `BfillError` becomes `error:` and `hint:`
-on stderr, or the JSON envelope on stdout; a Typer usage error the same; Ctrl-C 130; anything else is a bug, exit 70,
-with the traceback in a file. Nothing below prints an error, nothing here knows a command.
+on stderr, or the JSON envelope on stdout; a Typer usage error the same; a signal 128 + its number, without a word;
+anything else is a bug, exit 70, with the traceback in a file. Nothing below prints an error, nothing here knows a
+command.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 
 from backfill_cli.cli import streams
 from backfill_cli.errors import BfillError
+from backfill_cli.interrupts import Interrupted, exit_code
 
 INTERRUPTED = 130
 
@@ -36,16 +38,19 @@ def run(argv: Sequence[str]) -> int:
 def _caught(words: list[str]) -> int:
     try:
         return _invoke(words)
-    except BfillError as error:
-        return _report(error, words)
+    except Interrupted as stop:
+        return stop.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
+    except BfillError as error:
+        # An error that follows from a swallowed interruption (`except:` in a DAG file) explains nothing.
+        return exit_code(otherwise=0) or _report(error, words)
     except Exception as error:
         if isinstance(error, OSError) and streams.is_output_failure(error):
             raise
         from backfill_cli.cli.mistakes import explain
 
-        return _report(explain(error, words), words)
+        return exit_code(otherwise=0) or _report(explain(error, words), words)
 
 
 def _invoke(words: list[str]) -> int:
