@@ -9,15 +9,13 @@ schema is copied into memory and brought up to date there.
 from __future__ import annotations
 
 import errno
-import glob
 import os
 import stat
 from pathlib import Path
 
 from backfill_cli.errors import StoreError
-from backfill_cli.store import engines, migrations, schema
+from backfill_cli.store import engines, migrations
 from backfill_cli.store.connections import Connection
-from backfill_cli.store.copying import copy_store
 from backfill_cli.store.heads import HeadFile
 from backfill_cli.store.locks import make_private_folder, sync_folder
 from backfill_cli.store.memory import MemoryStore
@@ -39,7 +37,7 @@ def open_store(location: str, *, write: bool, patience_s: float = PATIENCE_S) ->
     Raises:
         StoreError: It cannot be opened, is damaged, foreign, newer, or of a kind this bfill does not know.
     """
-    path = _path(location)
+    path = store_path(location)
     if path is None:
         return memory_store(writable=write)
     shown = str(path)
@@ -83,7 +81,7 @@ def memory_store(*, writable: bool = True, logs: str | Path = "logs") -> MemoryS
     return MemoryStore(connection, location=MEMORY, logs=Path(logs), writable=writable)
 
 
-def _path(location: str) -> Path | None:
+def store_path(location: str) -> Path | None:
     """Return the absolute path of a SQLite location, None for one in memory."""
     if location in (MEMORY, "sqlite://", "sqlite:///:memory:"):
         return None
@@ -163,8 +161,10 @@ def _prepare(path: Path, *, write: bool) -> MemoryStore | None:
             if not write:
                 at_latest = migrations.version(connection, str(path)) == migrations.latest()
                 return None if at_latest else _stand_in(path, connection)
+            from backfill_cli.store.schema import require
+
             migrations.migrate(connection, str(path), before=lambda found: _keep_before(path, connection, found))
-            schema.require(connection, migrations.latest())
+            require(connection, migrations.latest())
             return None
         finally:
             connection.close()
@@ -177,7 +177,12 @@ def _keep_before(path: Path, connection: Connection, found: int) -> None:
 
     Called under the lock of the migration. The copy stays until the next migration makes another.
     """
-    schema.require(connection, found)
+    import glob
+
+    from backfill_cli.store.copying import copy_store
+    from backfill_cli.store.schema import require
+
+    require(connection, found)
     kept = path.with_name(f"{path.name}.before-{migrations.latest()}")
     older = engines.connect(str(path), write=False)
     try:

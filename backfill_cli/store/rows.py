@@ -9,7 +9,7 @@ says is in `documents.py`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from backfill_cli.core.records import (
     Action,
