@@ -6,7 +6,8 @@ happens inside one `write`, and an error undoes all of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -153,8 +154,17 @@ def _add(ctx: AppContext, prepared: Prepared, result: PlanResult, writer: Writer
     for old in plans:
         writer.drop_backfill(old.backfill_id)
     _register(ctx, prepared.target, writer)
-    writer.add_backfill(row, prepared.rows(_past(prepared, writer)))
-    return row, [old.backfill_id for old in plans]
+    planned: Counter[str] = Counter()
+
+    def counted() -> Iterator[PlanRow]:
+        for one in prepared.rows(_past(prepared, writer)):
+            planned[one.action.value] += 1
+            yield one
+
+    writer.add_backfill(row, counted())
+    # Counted here: since the plan was shown, another process may have done some of its dates.
+    writer.set_backfill(row.backfill_id, planned=dict(planned))
+    return _again(writer, row.backfill_id), [old.backfill_id for old in plans]
 
 
 def _with_liveness(prepared: Prepared, writer: Writer) -> Prepared:
@@ -275,7 +285,7 @@ def _new_row(ctx: AppContext, prepared: Prepared, result: PlanResult, writer: Wr
         created_at=now,
         first=result.first,
         last=result.last,
-        planned={str(action): count for action, count in result.counts.items()},
+        planned={},
         parent_id=prepared.parent_id,
     )
 

@@ -54,6 +54,17 @@ def version(connection: Connection, location: str) -> int:
     Raises:
         StoreError: It is not a bfill store, or a newer bfill wrote it.
     """
+    if connection.in_transaction:
+        return _version(connection, location)
+    # One snapshot: another process may be making the store between two of these questions.
+    connection.run("BEGIN")
+    try:
+        return _version(connection, location)
+    finally:
+        connection.run("ROLLBACK")
+
+
+def _version(connection: Connection, location: str) -> int:
     number = _pragma(connection, "user_version")
     mark = _pragma(connection, "application_id")
     if number == mark == 0 and connection.one("SELECT 1 FROM sqlite_master") is None:

@@ -11,15 +11,16 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 import pytest
-from blackbox.world import Project
+from blackbox.world import Forker, Project
 from builders import make_dag, make_task
 from oracle import end_of, final_states, run_state
-from promises.harness import Trial, Trials
+from promises.harness import MUTANT_TRIALS, Trial, Trials, caught, mutated
 
 from backfill_cli.core.graph import Dag, TriggerRule
 from backfill_cli.core.retries import RetryPolicy
@@ -41,7 +42,7 @@ MEANS = {
 PYTHON = ("ok", "ok", "raise", "raise", "fail", "skip", "defer")
 BASH = ("ok", "ok", "raise", "signal", "skip")
 
-HEAD = '''\
+HEAD = """\
 import os, time
 from datetime import datetime, timedelta
 from backfill_cli import DAG, BashOperator, FailTask, PythonOperator, RateLimited, SkipTask
@@ -67,7 +68,7 @@ def work(name, pause, ds):
         case "defer": raise RateLimited(0.01)
 
 with DAG("random", schedule="@daily", start_date=datetime(2024, 1, 1), max_active_tasks={most}):
-'''
+"""
 
 
 @dataclass(frozen=True)
@@ -228,3 +229,16 @@ def test_starts_and_limits_are_those_of_the_simulator(new_project: Callable[[], 
         played(new_project(), trial, trials)
     if trials.count >= 30:
         assert all(trials.seen[what] for what in ("killed on the way", "deaths by signal")), trials.seen
+
+
+@pytest.mark.promise(18)
+@pytest.mark.parametrize("name", ["pool-never-full", "death-by-signal-is-a-loss", "one-retry-more"])
+def test_the_simulator_catches(name: str, new_project: Callable[[], Project], tmp_path: Path) -> None:
+    with closing(Forker(mutated(name, tmp_path))) as forker:
+
+        def case(trial: Trial) -> None:
+            project = new_project()
+            project.forker = forker
+            played(project, trial)
+
+        assert caught(case) <= MUTANT_TRIALS
