@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from blackbox.world import Forker, Going, Project
+
 from promises.harness import MUTANT_TRIALS, Trial, Trials, caught, mutated
 
 FIRST = date(2024, 1, 1)

@@ -20,11 +20,11 @@ import pytest
 from blackbox.world import Forker, Project
 from builders import make_dag, make_task
 from oracle import end_of, final_states, run_state
-from promises.harness import MUTANT_TRIALS, Trial, Trials, caught, mutated
 
 from backfill_cli.core.graph import Dag, TriggerRule
 from backfill_cli.core.retries import RetryPolicy
 from backfill_cli.core.states import Outcome, TaskState
+from promises.harness import MUTANT_TRIALS, Trial, Trials, caught, mutated
 
 DAY = 86_400
 FIRST = 1_704_067_200  # 2024-01-01
