@@ -13,9 +13,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
+from backfill_cli.core.auditing import read_entry
 from backfill_cli.core.digests import AttemptsSeals, BackfillSeal, RunDigests, added, sum_text
-from backfill_cli.core.histories import History, HistoryPage, Ledger
+from backfill_cli.core.histories import HistoryPage, Ledger, StoredRun
 from backfill_cli.core.ports import Reader, Writer
+from backfill_cli.core.testimony import Testimony
+
+EVERY = 2**31
+"""More backfills than any store has."""
 
 
 def attest_backfill(writer: Writer, backfill_id: str) -> dict[str, Any]:
@@ -26,12 +31,13 @@ def attest_backfill(writer: Writer, backfill_id: str) -> dict[str, Any]:
     """
     row = writer.backfill(backfill_id)
     assert row is not None, backfill_id
-    attesting = _Attesting(writer, row.dag_id, {backfill_id})
+    attesting = _Attesting(writer, row.dag_id)
+    seals = AttemptsSeals(writer.digest_key(), (backfill_id,))
     if row.first is not None and row.last is not None:
         for page in writer.histories(row.dag_id, row.first, row.last, backfill_id=backfill_id):
-            attesting.take(page, lambda _: True)
-    sealed = attesting.seals[backfill_id].details()
-    return {**sealed, **seal_backfill(writer, backfill_id), **attesting.done()}
+            seals.take(page)
+            attesting.take(page)
+    return {**seals.details(backfill_id), **seal_backfill(writer, backfill_id), **attesting.done()}
 
 
 def attest_runs(writer: Writer, dag_id: str, dates: Collection[int]) -> dict[str, Any]:
@@ -39,8 +45,45 @@ def attest_runs(writer: Writer, dag_id: str, dates: Collection[int]) -> dict[str
     attesting = _Attesting(writer, dag_id)
     if dates:
         for page in writer.histories(dag_id, min(dates), max(dates)):
-            attesting.take(page, lambda one: one.logical_date in dates)
+            attesting.take(page, lambda run: run.logical_date in dates)
     return attesting.done()
+
+
+def reattest(writer: Writer, dag_id: str, first: int, last: int) -> dict[str, Any]:
+    """Attest a DAG anew after rows of these dates were removed on purpose.
+
+    Only behind a verification that held: whatever was changed before would be attested with the rest.
+
+    Args:
+        first, last: Bounds on logical dates, both included, within which something was removed.
+
+    Returns:
+        For the entry: the DAG's `ledger`, and `seals`: backfill id → what is to be said of it from now on.
+    """
+    key = writer.digest_key()
+    said = Testimony()
+    for values in writer.stored_audit():
+        said.take(read_entry(values))
+    at_rest = {
+        row.backfill_id
+        for row in writer.backfills(dag_id=dag_id, limit=EVERY)
+        if row.owner is None
+        and row.first is not None
+        and row.last is not None
+        and row.first <= last
+        and first <= row.last
+    }
+    attesting = _Attesting(writer, dag_id)
+    seals = AttemptsSeals(key, at_rest)
+    for page in writer.histories(dag_id):
+        seals.take(page)
+        attesting.take(page, lambda run: first <= run.logical_date <= last and run.digest is not None)
+    changed = {}
+    for one in sorted(at_rest & said.backfills.keys()):
+        seal = {**seals.details(one), **seal_backfill(writer, one)}
+        if said.backfills[one].differs(seal):
+            changed[one] = seal
+    return {"seals": changed, **attesting.done()}
 
 
 def seal_backfill(reader: Reader, backfill_id: str) -> dict[str, Any]:
@@ -56,26 +99,22 @@ def seal_backfill(reader: Reader, backfill_id: str) -> dict[str, Any]:
 class _Attesting:
     """New digests for some dag_runs of a DAG, in the place of those they had."""
 
-    def __init__(self, writer: Writer, dag_id: str, sealed: Collection[str] = ()) -> None:
+    def __init__(self, writer: Writer, dag_id: str) -> None:
         self._writer = writer
         self._dag_id = dag_id
-        key = writer.digest_key()
-        self._digests = RunDigests(key, dag_id)
-        self.seals = AttemptsSeals(key, sealed)
+        self._digests = RunDigests(writer.digest_key(), dag_id)
         self._before = writer.ledger(dag_id)
         self._after = self._before or Ledger(0, 0)
 
-    def take(self, page: HistoryPage, is_meant: Callable[[History], bool]) -> None:
-        """Attest dag_runs of a page; what it holds of the sealed backfills goes into their seals."""
+    def take(self, page: HistoryPage, is_meant: Callable[[StoredRun], bool] | None = None) -> None:
+        """Attest the dag_runs of a page, or those that are meant."""
         total, runs = self._after
         changed = []
-        for one, attempts in self.seals.over(page):
-            if is_meant(one):
-                digest = self._digests.of(one, attempts)
-                if digest != one.digest:
-                    changed.append((digest, one.logical_date))
-                    total += digest - (one.digest or 0)
-                    runs += one.digest is None
+        for run, digest in self._digests.over(page):
+            if digest != run.digest and (is_meant is None or is_meant(run)):
+                changed.append((digest, run.logical_date))
+                total += digest - (run.digest or 0)
+                runs += run.digest is None
         self._after = Ledger(added(total, 0), runs)
         self._writer.set_digests(self._dag_id, changed)
 
@@ -90,9 +129,7 @@ class _Attesting:
     def _adopt(self) -> None:
         """Attest what an older bfill has left: from the first ledger on, to have no digest is no excuse."""
         going_on = {
-            row.backfill_id
-            for row in self._writer.backfills(dag_id=self._dag_id, limit=1_000_000)
-            if row.owner is not None
+            row.backfill_id for row in self._writer.backfills(dag_id=self._dag_id, limit=EVERY) if row.owner is not None
         }
         for page in self._writer.histories(self._dag_id):
-            self.take(page, lambda one: one.digest is None and one.backfill_id not in going_on)
+            self.take(page, lambda run: run.digest is None and run.backfill_id not in going_on)

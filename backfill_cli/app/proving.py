@@ -10,14 +10,14 @@ attested yet; the next command that touches it recovers and attests it. Such dag
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from backfill_cli.core.auditing import ChainCheck, head_text
 from backfill_cli.core.audits import MOST_FINDINGS, AuditVerdict, Finding
 from backfill_cli.core.digests import AttemptsSeals, BackfillSeal, RunDigests, added, sum_text
 from backfill_cli.core.heads import Head, HeadCheck, read_heads
-from backfill_cli.core.histories import History, HistoryPage, Ledger, StoredBackfill
+from backfill_cli.core.histories import HistoryPage, Ledger, StoredBackfill, StoredRun
 from backfill_cli.core.instants import iso
 from backfill_cli.core.ports import Reader
 from backfill_cli.core.problems import Problem
@@ -126,40 +126,45 @@ class _Proof:
 
     def _dag(self, key: bytes, dag_id: str) -> Iterator[Finding]:
         """Check the dag_runs of a DAG with all below them, and the attempts that its backfills made."""
-        seals = AttemptsSeals(key, (one for one, said in self._said.backfills.items() if said.tells_of_attempts))
+        sealed = [
+            one
+            for one, said in self._said.backfills.items()
+            if said.dag_id == dag_id and said.tells_of_attempts and not said.is_going_on
+        ]
+        seals = AttemptsSeals(key, sealed)
         digests = RunDigests(key, dag_id)
         total = runs = 0
         for page in self._reader.histories(dag_id):
-            for one, attempts in seals.over(page):
-                if type(one.digest) is int:
-                    total, runs = added(total, one.digest), runs + 1
-                if one.digest == digests.of(one, attempts):
+            seals.take(page)
+            for run, digest in digests.over(page):
+                if type(run.digest) is int:
+                    total, runs = added(total, run.digest), runs + 1
+                if run.digest == digest:
                     self._dag_runs += 1
-                elif not self._is_excused(dag_id, one):
-                    what = f"dag_run {dag_id} {_date(one.logical_date)}, or what happened in it, was changed"
-                    yield _at(one.logical_date, Finding("run-changed", what, target=dag_id))
+                elif not self._is_excused(dag_id, run):
+                    what = f"dag_run {dag_id} {_date(run.logical_date)}, or what happened in it, was changed"
+                    yield _at(run.logical_date, Finding("run-changed", what, target=dag_id))
             yield from _strays(dag_id, page)
-        yield from self._attempts(dag_id, seals)
+        yield from self._attempts(sealed, seals)
         yield from self._sum(dag_id, Ledger(total, runs))
 
-    def _is_excused(self, dag_id: str, one: History) -> bool:
+    def _is_excused(self, dag_id: str, run: StoredRun) -> bool:
         """Return whether a dag_run need not fit its digest, and count it."""
-        said = self._said.backfills.get(one.backfill_id)
-        if said is not None and said.is_going_on and self._reader.is_to_do(one.backfill_id, one.logical_date):
+        said = self._said.backfills.get(run.backfill_id)
+        if said is not None and said.is_going_on and self._reader.is_to_do(run.backfill_id, run.logical_date):
             self._going_on += 1
-        elif one.digest is None and dag_id not in self._said.dags:
+        elif run.digest is None and dag_id not in self._said.dags:
             self._older += 1
         else:
             return False
         return True
 
-    def _attempts(self, dag_id: str, seals: AttemptsSeals) -> Iterator[Finding]:
-        """Compare the attempts of each backfill of the DAG with what its last entry says of them."""
-        for backfill_id, seal in seals.items():
+    def _attempts(self, sealed: Iterable[str], seals: AttemptsSeals) -> Iterator[Finding]:
+        """Compare the attempts of backfills with what their last entries say of them."""
+        for backfill_id in sealed:
             said = self._said.backfills[backfill_id]
-            if said.dag_id != dag_id:
-                continue
-            if (seal.count, seal.details()["attempts_digest"]) != (said.attempts, said.attempts_digest):
+            found = seals.details(backfill_id)
+            if (found["attempts"], found["attempts_digest"]) != (said.attempts, said.attempts_digest):
                 what = f"the attempts of {backfill_id} are not those that entry {said.seq} closed"
                 yield Finding("attempts-changed", what, entry=said.seq, target=backfill_id)
 
@@ -214,9 +219,11 @@ class _Proof:
 
 
 def _strays(dag_id: str, page: HistoryPage) -> Iterator[Finding]:
-    for table, date, values in page.strays:
-        what = f"{table} has a row of task {values[0]} of {dag_id} {_date(date)}, which has no dag_run"
-        yield _at(date, Finding("row-stray", what, target=dag_id))
+    dates = {run[0] for run in page.runs}
+    for table, rows in (("task_instances", page.instances), ("attempts", page.attempts)):
+        for date in dict.fromkeys(row[0] for row in rows if row[0] not in dates):
+            what = f"{table} has rows of {dag_id} {_date(date)}, which has no dag_run"
+            yield _at(date, Finding("row-stray", what, target=dag_id))
 
 
 def _at(date: object, finding: Finding) -> Finding:

@@ -1,4 +1,4 @@
-"""History as it lies in the store, ready to be digested: values as they are, names where the tables keep keys.
+"""History as it lies in the store, ready to be digested: each row as text, with names where tables keep keys.
 
 Owns the shapes that cross from the store to the digests. Nothing here is checked or interpreted: a digest has to see
 what is there, also when it is no state, no number or no Unicode, and whoever verifies has to get past a damaged row.
@@ -11,35 +11,31 @@ from typing import Any, NamedTuple, Protocol
 
 Values = tuple[Any, ...]
 
+Text = bytes
+"""All values of a row, so written that no two rows share a text, in one line."""
 
-class History(NamedTuple):
-    """One dag_run with all that happened in it.
 
-    Args:
-        digest: As stored; None before the first.
-        backfill_id: Which backfill worked on it last.
-        run: The other values of its dag_runs row.
-        instances: The values of its task_instances rows, by task.
-        attempts: The values of its attempts rows, by task and try; the last value of each is its backfill_id.
-    """
+class StoredRun(NamedTuple):
+    """A row of dag_runs. `digest` is None before the first; its text is that of the other columns."""
 
     logical_date: Any
-    digest: int | None
+    digest: Any
     backfill_id: Any
-    run: Values
-    instances: list[Values]
-    attempts: list[Values]
+    text: Text
 
 
 class HistoryPage(NamedTuple):
-    """Some dag_runs in order of logical date.
+    """Some dag_runs in order of logical date, and what lies below their dates. All are plain tuples: there are many.
 
     Args:
-        strays: (table, logical date, values) of rows at dates of this page that have no dag_run in it.
+        runs: The fields of `StoredRun`.
+        instances: (logical date, text) of task instances, by date and task.
+        attempts: (logical date, backfill id, text) of attempts, by date, task and try.
     """
 
-    histories: Sequence[History]
-    strays: Sequence[tuple[str, Any, Values]]
+    runs: Sequence[tuple[Any, Any, Any, Text]]
+    instances: Sequence[tuple[Any, Text]]
+    attempts: Sequence[tuple[Any, Any, Text]]
 
 
 class StoredBackfill(NamedTuple):
@@ -73,7 +69,7 @@ class HistoryReader(Protocol):
     ) -> Iterator[HistoryPage]:
         """A DAG's dag_runs with all below them, by logical date; streams.
 
-        With a backfill id only the dag_runs it worked on last, and as strays its own attempts at other dates.
+        With a backfill id only the dag_runs it worked on last, and its own attempts at any date.
         """
         ...
 
@@ -86,7 +82,7 @@ class HistoryReader(Protocol):
         """In order of creation."""
         ...
 
-    def stored_dates(self, backfill_id: str) -> Iterator[Sequence[Values]]:
+    def stored_dates(self, backfill_id: str) -> Iterator[Sequence[Text]]:
         """The dates of a backfill, ascending; streams."""
         ...
 
@@ -100,6 +96,10 @@ class HistoryReader(Protocol):
 
     def finished_without_run(self, dag_id: str) -> Sequence[tuple[Any, Any]]:
         """The first few (backfill id, logical date) that a backfill finished and that have no dag_run."""
+        ...
+
+    def wrong_types(self) -> Iterator[tuple[str, str, str]]:
+        """(table, column, row in words) of values that are not of their column's type, one a column."""
         ...
 
     def is_to_do(self, backfill_id: str, logical_date: int) -> bool:

@@ -7,7 +7,8 @@ one left it at rest, and what it says has to be found in the store.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from backfill_cli.core.audits import Finding
 from backfill_cli.core.records import AuditRow
@@ -46,6 +47,13 @@ class Said(NamedTuple):
         """Whether its attempts can be checked; entries of schema 1 have a digest that was made without a key."""
         return bool(self.attempts_digest and self.backfill_digest)
 
+    def differs(self, seal: Mapping[str, Any]) -> bool:
+        """Return whether a seal of now says something else than the entry; what it does not say cannot differ."""
+        mine: dict[str, Any] = {"backfill_digest": self.backfill_digest}
+        if self.tells_of_attempts:
+            mine |= {"attempts": self.attempts, "attempts_digest": self.attempts_digest}
+        return any(seal[name] != value for name, value in mine.items() if value != "")
+
 
 class SaidOfDag(NamedTuple):
     """What the last ledger of a DAG says: the sum of its dag_runs' digests as text, and how many there are."""
@@ -82,6 +90,14 @@ class Testimony:
                 details.get("attempts"),
                 details.get("attempts_digest", ""),
                 details.get("backfill_digest", ""),
+            )
+        for backfill_id, seal in details.get("seals", {}).items():
+            # Rows were removed on purpose: from here on the backfill is what is left of it.
+            self.backfills[backfill_id] = self.backfills[backfill_id]._replace(
+                seq=row.seq,
+                attempts=seal["attempts"],
+                attempts_digest=seal["attempts_digest"],
+                backfill_digest=seal["backfill_digest"],
             )
         self.replaced.update(details.get("replaces", ()))
         if "ledger" in details:

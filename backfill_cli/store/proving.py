@@ -1,51 +1,90 @@
-"""History as it is, for the digests: raw values of dag_runs and all below them, of backfills, and of the audit chain.
+"""History as it is, for the digests: rows of dag_runs and all below them, of backfills, and of the audit chain.
 
 Owns the queries whose rows pass no check: a digest covers what is there, and whoever verifies must get past a row that
-no bfill has written. Text that is no Unicode comes as Python escapes it (`surrogateescape`): it differs from any text
-that is. Names stand in for keys, because a key says nothing; a key without a name stays the number it is.
+no bfill has written. Rows that are many come as text that SQLite makes (`_text`), which costs half of what it takes to
+fetch the values and write them down. Names stand in for keys, because a key says nothing; a key without a name stays
+the number it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from backfill_cli.core.histories import History, HistoryPage, Ledger, StoredBackfill, Values
+from backfill_cli.core.histories import HistoryPage, Ledger, StoredBackfill, Text
 from backfill_cli.store.connections import Row
 from backfill_cli.store.problems import damaged
 from backfill_cli.store.reading import LedgerReader
 
-_RUNS = (
-    "SELECT logical_date, digest, backfill, data_interval_end, run_type, state, version, conf, started_at, ended_at, "
-    "reason, owner FROM dag_runs WHERE dag = ? AND logical_date > ?"
+_NAMES = {
+    "task": "coalesce(t.task_id, x.task)",
+    "version": "coalesce(v.digest, x.version)",
+    "maker": "coalesce(b.backfill_id, x.backfill)",
+    "sentence": "coalesce(s.sentence, x.reason)",
+}
+_COMMA = " || ',' || "
+
+
+def _text(mark: str, numbers: str, texts: str) -> str:
+    """Return the expression that writes columns as one text, of which no two rows of any table have the same.
+
+    Numbers are written as such, text in hexadecimal: bytes that are no Unicode and what stands behind a NUL count too.
+    Both forms are the same in every version of SQLite.
+
+    Args:
+        mark: A letter for the table.
+        numbers, texts: Columns, separated by spaces; `task`, `version`, `maker` and `sentence` stand for the names.
+    """
+    written = [f"quote(x.{one})" for one in numbers.split()]
+    written += [f"quote(CAST({_NAMES.get(one, f'x.{one}')} AS BLOB))" for one in texts.split()]
+    return f"CAST('{mark}' || {_COMMA.join(written)} AS BLOB)"
+
+
+_VERSION = "LEFT JOIN dag_versions v ON v.version = x.version"
+_TASK = "LEFT JOIN tasks t ON t.task = x.task"
+_MAKER = "LEFT JOIN backfills b ON b.backfill = x.backfill"
+_RUN_IS_OF = (
+    "EXISTS (SELECT 1 FROM dag_runs r WHERE r.dag = x.dag AND r.logical_date = x.logical_date AND r.backfill = ?)"
 )
 
 
-class _Below(NamedTuple):
-    """A table below dag_runs.
+class _Query(NamedTuple):
+    """Rows of one table of history.
 
     Args:
+        columns: What is selected; the logical date first.
+        source: The table, called x, and where the names come from.
+        order: By what, the logical date first.
         of_backfill: The condition for rows that one backfill has to do with.
     """
 
-    table: str
     columns: str
+    source: str
     order: str
     of_backfill: str
 
 
-_RUN_IS_OF = (
-    "EXISTS (SELECT 1 FROM dag_runs r WHERE r.dag = x.dag AND r.logical_date = x.logical_date AND r.backfill = ?)"
+_RUNS = _Query(
+    f"x.logical_date, x.digest, {_NAMES['maker']}, "
+    + _text(
+        "r",
+        "logical_date data_interval_end started_at ended_at",
+        "run_type state version conf reason maker owner",
+    ),
+    f"dag_runs x {_VERSION} {_MAKER}",
+    "x.logical_date",
+    "x.backfill = ?",
 )
-_INSTANCES = _Below(
-    "task_instances",
-    "x.logical_date, x.task, x.state, x.try_number, x.spent, x.losses, x.started_at, x.ended_at, x.retry_at, x.reason",
+_INSTANCES = _Query(
+    "x.logical_date, " + _text("i", "try_number spent losses started_at ended_at retry_at", "task state reason"),
+    f"task_instances x {_TASK}",
     "x.logical_date, x.task",
     _RUN_IS_OF,
 )
-_TRIES = _Below(
-    "attempts",
-    "x.logical_date, x.task, x.try_number, x.started_at, x.ended_at, x.outcome, x.reason, x.version, x.backfill",
+_TRIES = _Query(
+    f"x.logical_date, {_NAMES['maker']}, "
+    + _text("a", "logical_date try_number started_at ended_at", "task outcome reason version maker"),
+    f"attempts x {_TASK} {_VERSION} {_MAKER}",
     "x.logical_date, x.task, x.try_number",
     f"(x.backfill = ? OR {_RUN_IS_OF})",
 )
@@ -56,10 +95,10 @@ _BACKFILLS = (
     "LEFT JOIN dags d ON d.dag = f.dag LEFT JOIN dag_versions v ON v.version = f.version"
 )
 _DATES = (
-    "SELECT p.logical_date, p.data_interval_end, p.action, p.state, p.outcome, coalesce(s.sentence, p.reason) "
-    "FROM backfill_dates p LEFT JOIN reasons s ON s.reason = p.reason "
-    "WHERE p.backfill = (SELECT backfill FROM backfills WHERE backfill_id = ?) AND p.logical_date > ? "
-    "ORDER BY p.logical_date LIMIT 2000"
+    f"SELECT x.logical_date, {_text('d', 'logical_date data_interval_end', 'action state outcome sentence')} "
+    "FROM backfill_dates x LEFT JOIN reasons s ON s.reason = x.reason "
+    "WHERE x.backfill = (SELECT backfill FROM backfills WHERE backfill_id = ?) AND x.logical_date > ? "
+    "ORDER BY x.logical_date LIMIT 2000"
 )
 _AUDIT = (
     "SELECT seq, at, actor, host, action, target, reason, outcome, details, previous, hash FROM audit_events "
@@ -97,30 +136,23 @@ class ProofReader(LedgerReader):
 
         Args:
             first, last: Bounds on logical dates, both included; None for all there is, calendar or not.
-            backfill_id: Only the dag_runs it worked on last; of other dates come its own attempts, as strays.
+            backfill_id: Only the dag_runs it worked on last, and its own attempts at any date.
         """
         dag = self._keys.find_dag(dag_id)
-        names = _Names(self, dag)
-        most = max(1, min(_MOST_RUNS, _MOST_ROWS // (1 + len(names.tasks))))
-        after: Any = _LOWEST if first is None else first - 1
+        tasks = len(self._connection.all("SELECT 1 FROM tasks WHERE dag = ?", (dag,)))
+        most = max(1, min(_MOST_RUNS, _MOST_ROWS // (1 + tasks)))
         backfill = self._keys.backfill(backfill_id)
-        query = _RUNS
-        only: tuple[Any, ...] = ()
-        if last is not None:
-            query, only = f"{query} AND logical_date <= ?", (*only, last)
-        if backfill is not None:
-            query, only = f"{query} AND backfill = ?", (*only, backfill)
-        query = f"{query} ORDER BY logical_date LIMIT {most}"
+        after: Any = _LOWEST if first is None else first - 1
         while True:
-            page = self._raw(query, (dag, after, *only))
+            runs = self._walk(_RUNS, dag, after, last, backfill, f" LIMIT {most}")
             # The last page goes on to the end: what lies behind the last dag_run is seen too.
-            until = page[-1][0] if len(page) == most else last
-            yield names.page(
-                page,
-                self._below(_INSTANCES, dag, after, until, backfill),
-                self._below(_TRIES, dag, after, until, backfill),
+            until = runs[-1][0] if len(runs) == most else last
+            yield HistoryPage(
+                runs,
+                self._walk(_INSTANCES, dag, after, until, backfill),
+                self._walk(_TRIES, dag, after, until, backfill),
             )
-            if len(page) < most:
+            if len(runs) < most:
                 return
             after = until
 
@@ -139,11 +171,11 @@ class ProofReader(LedgerReader):
         """Return every row of backfills as it is, in order of creation."""
         return [StoredBackfill(row[0], row[1], row) for row in self._raw(f"{_BACKFILLS} ORDER BY f.backfill")]
 
-    def stored_dates(self, backfill_id: str) -> Iterator[list[Row]]:
+    def stored_dates(self, backfill_id: str) -> Iterator[Sequence[Text]]:
         """Stream the rows of backfill_dates of one backfill, in lists, by date."""
-        after = _LOWEST
+        after: Any = _LOWEST
         while page := self._raw(_DATES, (backfill_id, after)):
-            yield page
+            yield [text for _, text in page]
             after = page[-1][0]
 
     def stored_audit(self) -> Iterator[Row]:
@@ -174,6 +206,19 @@ class ProofReader(LedgerReader):
             (self._keys.find_dag(dag_id),),
         )
 
+    def wrong_types(self) -> Iterator[tuple[str, str, str]]:
+        """Yield (table, column, row in words) of values that are not of their column's type, one a column.
+
+        STRICT tables take none; a record can still be changed in the file, or while the schema says something else.
+        """
+        for table in ("dag_runs", "task_instances", "attempts", "backfills", "backfill_dates"):
+            columns = self._raw(f"SELECT name, lower(type), pk FROM pragma_table_info('{table}')")
+            key = ", ".join(f"'{name} ' || {name}" for name, _, pk in columns if pk)
+            for name, kind, _ in columns:
+                query = f"SELECT {key} FROM {table} WHERE {name} IS NOT NULL AND typeof({name}) <> '{kind}' LIMIT 1"
+                for row in self._raw(query):
+                    yield table, name, ", ".join(map(str, row))
+
     def is_to_do(self, backfill_id: str, logical_date: int) -> bool:
         """Return whether that backfill has the date among those it works on."""
         query = (
@@ -182,7 +227,9 @@ class ProofReader(LedgerReader):
         )
         return bool(self._raw(query, (backfill_id, logical_date)))
 
-    def _below(self, what: _Below, dag: int | None, after: Any, until: Any, backfill: int | None) -> list[Row]:
+    def _walk(
+        self, what: _Query, dag: int | None, after: Any, until: Any, backfill: int | None, limit: str = ""
+    ) -> list[Any]:
         """Return rows of dates after < date <= until, without `until` of all dates behind `after`."""
         values: tuple[Any, ...] = (dag, after)
         span = "x.dag = ? AND x.logical_date > ?"
@@ -192,48 +239,8 @@ class ProofReader(LedgerReader):
         if backfill is not None:
             values += (backfill,) * what.of_backfill.count("?")
             span += f" AND {what.of_backfill}"
-        return self._raw(f"SELECT {what.columns} FROM {what.table} x WHERE {span} ORDER BY {what.order}", values)
+        query = f"SELECT {what.columns} FROM {what.source} WHERE {span} ORDER BY {what.order}{limit}"
+        return self._raw(query, values)
 
     def _raw(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[Any]:
         return self._connection.all_as_is(sql, parameters)
-
-
-class _Names:
-    """The names behind the keys of one DAG's history."""
-
-    def __init__(self, reader: ProofReader, dag: int | None) -> None:
-        self.tasks: dict[Any, Any] = dict(reader._raw("SELECT task, task_id FROM tasks WHERE dag = ?", (dag,)))
-        self._versions = dict(reader._raw("SELECT version, digest FROM dag_versions WHERE dag = ?", (dag,)))
-        self._backfills = dict(reader._raw("SELECT backfill, backfill_id FROM backfills WHERE dag = ?", (dag,)))
-
-    def page(self, runs: list[Row], instances: list[Row], attempts: list[Row]) -> HistoryPage:
-        """Put rows together by logical date."""
-        tasks, versions, backfills = self.tasks.get, self._versions.get, self._backfills.get
-        by_date: dict[Any, tuple[list[Values], list[Values]]] = {row[0]: ([], []) for row in runs}
-        strays: list[tuple[str, Any, Values]] = []
-        for row in instances:
-            found = by_date.get(row[0])
-            values = (tasks(row[1], row[1]), *row[2:])
-            if found is None:
-                strays.append(("task_instances", row[0], values))
-            else:
-                found[0].append(values)
-        for date, task, number, begun, ended, outcome, reason, version, backfill in attempts:
-            found = by_date.get(date)
-            values = (
-                tasks(task, task), number, begun, ended, outcome, reason, versions(version, version),
-                backfills(backfill, backfill),
-            )  # fmt: skip
-            if found is None:
-                strays.append(("attempts", date, values))
-            else:
-                found[1].append(values)
-        histories = [
-            History(
-                date, digest, backfills(backfill, backfill),
-                (end, run_type, state, versions(version, version), conf, begun, ended, reason, owner),
-                *by_date[date],
-            )
-            for date, digest, backfill, end, run_type, state, version, conf, begun, ended, reason, owner in runs
-        ]  # fmt: skip
-        return HistoryPage(histories, strays)
