@@ -426,7 +426,7 @@ def _listed(data: Mapping[str, Any]) -> set[tuple[str, str, int]]:
     return {(one["logical_date"][:10], one["task_id"], one["lost_try"]) for one in data["reexecuted"]}
 
 
-LEFT = frozenset({"bfill.db", "logs", "locks"})
+LEFT = frozenset({"bfill.db", "bfill.db.heads", "logs", "locks"})
 """What a store's folder holds when nobody works with it."""
 
 
