@@ -34,7 +34,7 @@ def _can_ask(shared: Shared) -> bool:
 def _ask(prompt: str) -> str:
     from backfill_cli.render.safe import safe_text
 
-    sys.stderr.write(safe_text(prompt, keep="\n"))
+    sys.stderr.write("\n".join(map(safe_text, prompt.split("\n"))))
     sys.stderr.flush()
     return sys.stdin.readline().strip()
 

@@ -75,8 +75,8 @@ class Destination:
             from backfill_cli.render.safe import safe_text
 
             headline, below = verdict_words(report)
-            said = f"{headline}: {below}\nreport  {self.path} ({self.format})"
-            return output.text([f"{safe_text(said, keep=chr(10))}\n"], report.exit_code)
+            said = f"{headline}: {below}", f"report  {self.path} ({self.format})"
+            return output.text([f"{safe_text(one)}\n" for one in said], report.exit_code)
         if self.format == "md":
             colour = streams.wants_colour(sys.stdout, no_color=output.no_color)
             return output.text(pieces(report, colour=colour), report.exit_code)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING
 
 from backfill_cli.cli import streams
 
@@ -57,17 +58,20 @@ class Watching:
         self._others = others
         self._board: LiveListener | None = None
         self._lines: LineListener | None = None
+        self._stream: IO[str] | None = None
         if shared.quiet:
             return
+        # Of its own: while tasks run, what they and their children write to descriptor 2 is made harmless on its way.
+        self._stream = streams.second(sys.stderr)
         if streams.is_live(sys.stderr):
             from backfill_cli.render.live import LiveListener
 
             colour = streams.wants_colour(sys.stderr, no_color=shared.no_color)
-            self._board = LiveListener(sys.stderr, colour=colour)
+            self._board = LiveListener(self._stream, colour=colour)
         else:
             from backfill_cli.render.lines import LineListener
 
-            self._lines = LineListener(sys.stderr)
+            self._lines = LineListener(self._stream)
 
     @property
     def listener(self) -> Listener | None:
@@ -80,6 +84,7 @@ class Watching:
         """Close the account: a log gets its last line; on a terminal the closing screen follows."""
         if self._lines is not None and result.ended_at is not None:
             self._lines.finished(result, result.ended_at)
+        self._close()
 
     def __enter__(self) -> Watching:
         return self
@@ -90,3 +95,11 @@ class Watching:
         # Whatever happened, the terminal gets its cursor back before anything else is printed.
         if self._board is not None:
             self._board.close()
+        if error is not None:
+            self._close()
+
+    def _close(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is not None and stream is not sys.stderr:
+            with suppress(OSError, ValueError):
+                stream.close()

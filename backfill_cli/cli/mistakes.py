@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+from backfill_cli.core.harmless import harmless
 from backfill_cli.core.masking import SECRETS
 from backfill_cli.errors import BfillError, StoreError, UsageProblem
 
@@ -113,7 +114,7 @@ def _bug(error: Exception, words: list[str]) -> Bug:
 
     trace = SECRETS.text("".join(traceback.format_exception(error)))
     if "-v" in words or "--verbose" in words:
-        sys.stderr.write(trace)
+        sys.stderr.write(harmless(trace, keep="\n\t"))
     try:
         # Made 0600, and kept: a message of a library may hold what is nobody else's business.
         with NamedTemporaryFile("w", prefix="bfill-bug-", suffix=".txt", delete=False, encoding="utf-8") as file:

@@ -73,6 +73,15 @@ def flush_all() -> OSError | None:
     return None if failure is None or is_broken_pipe(failure) else failure
 
 
+def second(stream: IO[str]) -> IO[str]:
+    """Return a stream of its own to the same place, for who writes while a run diverts descriptor 2; else itself."""
+    try:
+        descriptor = os.dup(stream.fileno())
+    except (OSError, ValueError):  # closed, or somebody's stream without a descriptor
+        return stream
+    return open(descriptor, "w", encoding=getattr(stream, "encoding", "utf-8"), errors="backslashreplace")  # noqa: PTH123
+
+
 def is_broken_pipe(error: OSError) -> bool:
     """Return whether the reader has left (rather than, say, the disk being full)."""
     return error.errno in (errno.EPIPE, errno.ESHUTDOWN, errno.EBADF)

@@ -1,11 +1,13 @@
 """What tasks write past Python's streams, to descriptors 1 and 2: their child processes, and code in C.
 
-Owns where that goes while tasks run: to stderr, because stdout carries bfill's own result, and with secrets masked when
-there are any to mask. Which try wrote it cannot be known: threads share the descriptors.
+Owns where that goes while tasks run: to stderr, because stdout carries bfill's own result; with secrets masked when
+there are any to mask, and on a terminal with everything that could drive it written as an escape. Which try wrote it
+cannot be known: threads share the descriptors.
 """
 
 from __future__ import annotations
 
+import codecs
 import os
 import select
 import sys
@@ -13,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from threading import Thread
 
+from backfill_cli.core.harmless import harmless
 from backfill_cli.core.masking import SECRETS
 
 _CHUNK = 65_536
@@ -20,8 +23,8 @@ _CHUNK = 65_536
 
 @contextmanager
 def diverted() -> Iterator[None]:
-    """Let descriptor 1 lead to stderr, and both through the masking of secrets, while the block runs."""
-    with _masked_stderr() if SECRETS else nullcontext():
+    """Let descriptor 1 lead to stderr, and both through a filter if there is something to filter, in this block."""
+    with _filtered_stderr() if SECRETS or _is_terminal(2) else nullcontext():
         try:
             sys.stdout.flush()
             kept = os.dup(1)
@@ -37,13 +40,15 @@ def diverted() -> Iterator[None]:
 
 
 @contextmanager
-def _masked_stderr() -> Iterator[None]:
-    """Put a pipe in the place of descriptor 2, whose other end is read, masked, and written to the real one."""
+def _filtered_stderr() -> Iterator[None]:
+    """Put a pipe in the place of descriptor 2, whose other end is read, filtered, and written to the real one."""
     try:
         real = os.dup(2)
-    except OSError:  # closed: nobody reads what could be masked
+    except OSError:  # closed: nobody reads what could be filtered
         yield
         return
+    with suppress(OSError, ValueError):
+        sys.stderr.flush()
     reading, writing = os.pipe()
     waking, wake = os.pipe()
     os.dup2(writing, 2)
@@ -65,6 +70,7 @@ def _masked_stderr() -> Iterator[None]:
 
 def _pump(reading: int, real: int, waking: int) -> None:
     stream = SECRETS.stream()
+    shown = _Shown() if _is_terminal(real) else bytes
     poll = select.poll()
     poll.register(reading, select.POLLIN)
     poll.register(waking, select.POLLIN)
@@ -72,8 +78,25 @@ def _pump(reading: int, real: int, waking: int) -> None:
         data = os.read(reading, _CHUNK)
         if not data:
             break
-        _write(real, stream.feed(data))
-    _write(real, stream.flush())
+        _write(real, shown(stream.feed(data)))
+    _write(real, shown(stream.flush()))
+
+
+class _Shown:
+    """Bytes in pieces, as text that a terminal may show."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+
+    def __call__(self, data: bytes) -> bytes:
+        return harmless(self._decoder.decode(data), keep="\n\t").encode(errors="backslashreplace")
+
+
+def _is_terminal(descriptor: int) -> bool:
+    try:
+        return os.isatty(descriptor)
+    except OSError:
+        return False
 
 
 def _write(descriptor: int, data: bytes) -> None:
