@@ -102,6 +102,8 @@ def abandon(ctx: AppContext, store: Store, owner: str, error: BaseException) -> 
 
     What it has started has ended before. When the store cannot be written the next command does this, as after a kill.
     """
+    if isinstance(error, StoreError) and error.code in ("store-locked", "store-gone"):
+        return  # waited for long enough, or somebody else's by now
     if isinstance(error, Interrupted):
         why = f"stopped by signal {error.number}"
     else:

@@ -23,7 +23,7 @@ from backfill_cli.core.work import PythonWork, ShellWork, SqlWork
 from backfill_cli.core.xcoms import RETURN_VALUE, TaskInstanceView
 from backfill_cli.engine.cancelling import AttemptCancelled, AttemptTimeout, Key, Register
 from backfill_cli.engine.lineage import NO_LINEAGE, Lineage
-from backfill_cli.engine.logs import AttemptLog, speaking
+from backfill_cli.engine.logs import AttemptLog, LogLost, speaking
 from backfill_cli.errors import BfillError
 
 REASON_LENGTH = 500
@@ -109,6 +109,7 @@ def _run(attempt: Attempt, started_at: int) -> AttemptReport:
         result = _runner(attempt)(attempt)
         if task.do_xcom_push and result.value is not None:
             attempt.ti.xcom_push(RETURN_VALUE, result.value)
+        attempt.log.check()
     except BaseException as error:  # noqa: BLE001  (whatever a task raises is how its try ended)
         outcome, reason, delay_s = _judge(error, attempt)
         failure = error
@@ -177,7 +178,7 @@ def _judge(error: BaseException, attempt: Attempt) -> tuple[Outcome, str, float 
             return Outcome.RETRY, f"timed out after {attempt.task.execution_timeout_s:g} s", None
         case AttemptCancelled():  # nothing is known against the task: no callback, no retry used
             return Outcome.LOST, "cancelled", None
-        case ShellFailed():
+        case ShellFailed() | LogLost():
             return Outcome.RETRY, _one_line(str(error)), None
         case BfillError():  # a template, an XCom, a missing secret: trying again changes nothing
             return Outcome.FAILED, _one_line(str(error)), None
@@ -204,7 +205,7 @@ def _explain(error: BaseException, attempt: Attempt) -> None:
             log.line(f"timed out after {attempt.task.execution_timeout_s:g} s")
         case AttemptCancelled():
             log.line("cancelled")
-        case ShellFailed() | FailTask() | RetryLater():
+        case ShellFailed() | FailTask() | RetryLater() | LogLost():
             log.line(str(error) or type(error).__name__)
         case _:
             import traceback

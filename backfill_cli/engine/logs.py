@@ -30,6 +30,10 @@ _LEVELS = 3
 _current: ContextVar[AttemptLog | None] = ContextVar("bfill_attempt_log", default=None)
 
 
+class LogLost(OSError):
+    """Something a try said is not in its log: the disk is full, or failing. A task never succeeds in silence then."""
+
+
 class AttemptLog:
     """The log of one try. Writes are appended whole and unbuffered: a killed process loses nothing it had printed, but
     for the last bytes that could have been the beginning of a secret."""
@@ -39,6 +43,7 @@ class AttemptLog:
         self._descriptor: int | None = None
         self._lock = Lock()
         self._closed = False
+        self._lost: LogLost | None = None
         self._said = SECRETS.stream()
 
     def write(self, data: bytes) -> None:
@@ -52,14 +57,23 @@ class AttemptLog:
             self._append(data)
 
     def _append(self, data: bytes) -> None:
-        """Write to the file, which is made with its folders at the first byte."""
+        """Write to the file, which is made with its folders at the first byte. Raises LogLost, and remembers it."""
         if not data or not self.path or self._closed:
             return
-        if self._descriptor is None:
-            self._descriptor = _open_private(self.path)
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self._descriptor, view) :]
+        try:
+            if self._descriptor is None:
+                self._descriptor = _open_private(self.path)
+            view = memoryview(data)
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+        except OSError as error:
+            self._lost = LogLost(f"its log cannot be written: {error.strerror or error}")
+            raise self._lost from error
+
+    def check(self) -> None:
+        """Raise LogLost when anything that was said is not in the log, whoever caught that at the time."""
+        if self._lost is not None:
+            raise self._lost
 
     def line(self, text: str) -> None:
         """Append one line of bfill's own, marked as such."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from threading import Barrier
@@ -309,7 +310,19 @@ def test_a_log_that_cannot_be_written_fails_what_prints_with_the_reason(tmp_path
     for task in (python(lambda: print("hello")), shell("echo hello")):
         report = run_attempt_into(task, tmp_path / "logs" / "a.log")
         assert report.outcome is Outcome.RETRY
-        assert "NotADirectoryError" in str(report.reason) or "FileExistsError" in str(report.reason)
+        assert str(report.reason).startswith("its log cannot be written: ")
+
+
+def test_output_that_is_lost_fails_a_task_that_catches_the_error(tmp_path: Path) -> None:
+    (tmp_path / "logs").write_text("a file where the folder should be")
+
+    def swallows() -> None:
+        with suppress(Exception):
+            print("hello")
+
+    report = run_attempt_into(python(swallows), tmp_path / "logs" / "a.log")
+    assert report.outcome is Outcome.RETRY
+    assert str(report.reason).startswith("its log cannot be written: ")
 
 
 def run_attempt_into(task: Any, path: Path) -> Any:

@@ -75,6 +75,9 @@ def break_once(stage: Stage, project: Project, random: Random, see: See) -> None
     if hit:
         see(f"{error} from {name}")
     refused = answer(traced.ran, f"{stage.name}, {what}")
+    if not refused:
+        states = [row["state"] for row in project.rows("SELECT state FROM backfills")]
+        assert set(states) == {"success"}, (f"{stage.name}, {what}", states)
     see("refused with exit 4" if refused else "no harm done, exit 0" if hit else "not met, exit 0")
     go_on(project, f"{stage.name}, {what}", see, refused=refused)
 
@@ -104,7 +107,8 @@ def go_on(project: Project, told: str, see: See, *, refused: str = "") -> None:
     listed = {(one["logical_date"][:10], one["task_id"]) for one in again.data["reexecuted"]}
     assert _interrupted(project, claims) <= listed, (told, _interrupted(project, claims), listed)
     see("tries interrupted, run again and listed", len(listed))
-    verified = project.bfill("audit", "verify", "--json")
+    heads = [one.value for one in claims if one.kind == "head"]
+    verified = project.bfill("audit", "verify", "--json", *(("--expect-head", str(heads[-1])) if heads else ()))
     assert verified.code == 0, (told, verified)
 
 
