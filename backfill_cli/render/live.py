@@ -61,6 +61,8 @@ class LiveListener:
         self._live: Live | None = None
 
     def on_start(self, start: RunStart) -> None:
+        if not start.total:
+            return  # nothing will happen: a board would flash up and be gone
         self._board = Board(start)
         self._live = Live(
             get_renderable=self._draw,
@@ -80,7 +82,7 @@ class LiveListener:
     def on_waiting(self, waiting: Mapping[str, int], next_retry_at: int | None) -> None:
         with self._lock:
             if self._board is not None:
-                self._board.waiting, self._board.next_retry_at = dict(waiting), next_retry_at
+                self._board.waiting = dict(waiting)
 
     def on_stopping(self, signal: int, running: int) -> None:
         with self._lock:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from backfill_cli.errors import BfillError
 from backfill_cli.store.engines import driver, driver_errors
 
 MOST = 200
@@ -39,16 +40,31 @@ class Peek:
         self._path = _path(location)
 
     def backfills(self) -> list[SeenBackfill]:
-        """Backfills, newest first."""
+        """Backfills, newest first; one whose process has died is `interrupted`, as `status` says it."""
+        rows = self._all(
+            "SELECT b.backfill_id, d.dag_id, b.state, b.first_date, b.last_date,"
+            " coalesce(json_extract(b.request, '$.timezone'), 'UTC'), coalesce(b.owner, ''), coalesce(o.host, '')"
+            " FROM backfills b JOIN dags d ON d.dag = b.dag LEFT JOIN owners o ON o.owner = b.owner"
+            " ORDER BY b.backfill DESC LIMIT ?",
+            MOST,
+        )
         return [
-            SeenBackfill(*row)
-            for row in self._all(
-                "SELECT b.backfill_id, d.dag_id, b.state, b.first_date, b.last_date,"
-                " coalesce(json_extract(b.request, '$.timezone'), 'UTC')"
-                " FROM backfills b JOIN dags d ON d.dag = b.dag ORDER BY b.backfill DESC LIMIT ?",
-                MOST,
-            )
+            SeenBackfill(name, dag_id, state if self._lives(state, owner, host) else "interrupted", *rest)
+            for name, dag_id, state, *rest, owner, host in rows
         ]
+
+    def _lives(self, state: str, owner: str, host: str) -> bool:
+        """Whether a state that somebody has to keep up is kept up; other states keep themselves."""
+        if state != "running" or self._path is None:
+            return True
+        if not owner or not host:
+            return False
+        from backfill_cli.store.locks import OwnerLocks
+
+        try:
+            return OwnerLocks(self._path.parent / "locks").is_alive(owner, host)
+        except (BfillError, OSError):
+            return True
 
     def dag_ids(self) -> list[str]:
         """Every DAG with a history here, by name."""
