@@ -6,7 +6,6 @@ What is drawn is `board.py`. Drawing never stops a backfill: a terminal that goe
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from threading import Lock
@@ -15,6 +14,7 @@ from typing import IO, Any, cast
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 
+from backfill_cli import clock
 from backfill_cli.core.ports import ProgressCounts, RunStart
 from backfill_cli.core.records import Batch
 from backfill_cli.render.board import Board
@@ -104,5 +104,5 @@ class LiveListener:
             if self._board is None:
                 return line()
             size = self._console.size
-            lines = self._board.lines(time.time_ns() // 1000, size.width, size.height)
+            lines = self._board.lines(clock.now_us(), size.width, size.height)
         return Group(*lines)
