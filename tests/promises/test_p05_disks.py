@@ -50,21 +50,6 @@ with DAG("slow", schedule="@daily", start_date=datetime(2024, 1, 1)):
 
 
 @pytest.fixture(scope="module")
-def stages(new_project: NewProject, tmp_path_factory: pytest.TempPathFactory) -> list[Stage]:
-    """A folder without a store, and a store with half of the dates done."""
-    first = new_project()
-    set_up(first, None)
-    fresh = Stage("a new store", None, count_calls(first))
-    half = new_project()
-    set_up(half, None)
-    half.bfill(*RUN[:-1], "--end", "2024-01-02").exits(0)
-    (half.folder / "witness").unlink()
-    kept = tmp_path_factory.mktemp("half") / ".bfill"
-    shutil.copytree(half.store.parent, kept)
-    return [fresh, Stage("a store with half of the dates", kept, count_calls(half))]
-
-
-@pytest.fixture(scope="module")
 def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forker]:
     """bfill with one second of patience instead of thirty."""
     with closing(Forker(mutated("variant-impatient", tmp_path_factory.mktemp("copy")))) as forker:
@@ -76,6 +61,28 @@ def rollback(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forker]:
     """bfill as it is where the SQLite library is too old for a write-ahead log."""
     with closing(Forker(mutated("variant-rollback-journal", tmp_path_factory.mktemp("copy")))) as forker:
         yield forker
+
+
+@pytest.fixture(scope="module")
+def stages(new_project: NewProject, rollback: Forker, tmp_path_factory: pytest.TempPathFactory) -> list[Stage]:
+    """A folder without a store, and a store with half of the dates done, with either journal."""
+    first = new_project()
+    set_up(first, None)
+    fresh = Stage("a new store", None, count_calls(first), first.forker)
+    half = new_project()
+    set_up(half, None)
+    half.bfill(*RUN[:-1], "--end", "2024-01-02").exits(0)
+    (half.folder / "witness").unlink()
+    kept = tmp_path_factory.mktemp("half") / ".bfill"
+    shutil.copytree(half.store.parent, kept)
+    older = new_project()
+    older.forker = rollback
+    set_up(older, fresh._replace(store=kept))
+    return [
+        fresh,
+        Stage("a store with half of the dates", kept, count_calls(half), half.forker),
+        Stage("the same with a rollback journal", kept, count_calls(older), rollback),
+    ]
 
 
 @pytest.fixture
@@ -349,9 +356,7 @@ def test_the_harness_of_failing_disks_catches(
     with closing(Forker(mutated(mutant, tmp_path))) as forker:
 
         def case(trial: Trial) -> None:
-            project = new_project()
-            project.forker = forker
-            break_once(trial.random.choice(stages), project, trial.random, lambda *_: None)
+            break_once(trial.random.choice(stages), new_project(), trial.random, lambda *_: None, forker)
 
         caught(case)
 
