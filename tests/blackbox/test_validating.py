@@ -39,7 +39,7 @@ def test_a_dag_that_cannot_be_hides_none_of_its_file(project: Project) -> None:
         project.bfill("run", "--dag", target, *DAY).exits(0)
     listed = project.bfill("dags", "list", "--json").exits(0).data["dags"]
     assert {one["dag_id"]: one["error"] is None for one in listed}["also_sound"]
-    project.bfill("run", "--dag", "never", *DAY).says(3, "never fires", "several.py:10")
+    project.bfill("run", "--dag", "never", *DAY).says(3, "never fires", "several.py:14")
     project.bfill("run", "--dag", "dags/several.py", *DAY).says(3, "5 DAGs", "also_sound")
 
 
