@@ -142,11 +142,12 @@ def test_status_pins_its_own_modules(project):
         *["clock", "errors", "app", "app.context", "app.lookup", "app.outcomes", "app.secrets", "app.service"],
         *["app.status", "app.status_page", "app.targets", "cli.bundles", "cli.conf", "cli.options", "cli.output"],
         *["cli.service", "cli.status", "cli.words", "core", "core.instants", "core.intervals", "core.masking"],
-        *["core.options", "core.planning", "core.problems", "core.records", "core.results", "core.standing", "core.states"],
-        *["loader", "loader.places", "loader.settings", "render", "render.as_json", "store", "store.connections"],
-        *["store.counting", "store.engines", "store.keys", "store.locks", "store.memory", "store.migrations"],
-        *["store.opening", "store.patience", "store.problems", "store.reading", "store.reading_backfills"],
-        *["store.rows", "store.sql", "store.writing", "store.writing_backfills"],
+        *["core.options", "core.planning", "core.problems", "core.records", "core.results", "core.standing"],
+        *["core.states", "loader", "loader.places", "loader.settings", "render", "render.as_json", "store"],
+        *["store.connections", "store.counting", "store.engines", "store.keys", "store.locks", "store.memory"],
+        *["store.migrations", "store.opening", "store.patience", "store.problems", "store.reading"],
+        *["store.reading_backfills", "store.rows", "store.sql", "store.writing", "store.writing_backfills"],
+        *["store.companions", "store.documents"],
     }
 
 
