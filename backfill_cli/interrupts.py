@@ -10,14 +10,16 @@ What the parent ignores stays ignored: `nohup bfill …` and a shell's backgroun
 from __future__ import annotations
 
 import os
-import signal
 import sys
 
-TYPE_CHECKING = False  # not typing's: nothing is imported here that can wait until signals are listened to
+TYPE_CHECKING = False  # not typing's: until signals are listened to, Python answers Ctrl-C with a traceback
 if TYPE_CHECKING:
+    import signal as _signal
     from typing import Any, NoReturn
+else:
+    import _signal  # what `signal` wraps in enums, which take a millisecond to be made
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNALS = (int(_signal.SIGINT), int(_signal.SIGTERM), int(_signal.SIGHUP))
 
 
 class Interrupted(KeyboardInterrupt):
@@ -27,7 +29,7 @@ class Interrupted(KeyboardInterrupt):
         number: The signal's.
     """
 
-    def __init__(self, number: int = signal.SIGINT) -> None:
+    def __init__(self, number: int = SIGNALS[0]) -> None:
         super().__init__(number)
         self.number = number
 
@@ -44,8 +46,8 @@ def listen() -> None:
     """Let INT, TERM and HUP interrupt this process from now on."""
     del _first[:]
     for one in SIGNALS:
-        if signal.getsignal(one) != signal.SIG_IGN:
-            signal.signal(one, _interrupt)
+        if _signal.getsignal(one) != _signal.SIG_IGN:
+            _signal.signal(one, _interrupt)
     sys.unraisablehook = _on_unraisable
 
 

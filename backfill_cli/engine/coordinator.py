@@ -40,6 +40,9 @@ OPENED_A_TURN = 500
 ABORT_WAIT_S = 7.0
 """Seconds a stop at once waits for tries to end: process groups get SIGKILL within 5, threads may never return."""
 
+LAST_WAIT_S = 1.0
+"""Seconds it waits when it is asked for once more, and process groups get SIGKILL at once."""
+
 LONGEST_LINGER_S = 0.005
 """Seconds, at most, that a turn waits for more to happen after the first message: less than anybody notices."""
 
@@ -319,8 +322,11 @@ class Coordinator:
 
     def _abort(self) -> None:
         self._abort_at = None
-        if self._leave_at is None:
-            self._leave_at = self._clock.monotonic() + ABORT_WAIT_S
+        now = self._clock.monotonic()
+        if self._leave_at is not None:
+            self._leave_at = min(self._leave_at, now + LAST_WAIT_S)
+        else:
+            self._leave_at = now + ABORT_WAIT_S
             self._cut_off = {(*key, flight.try_number) for key, flight in self.machine.flights.items()}
             self.machine.stop(abort=True)
         # Asked again, what runs ends without any grace: whoever presses a third time has waited long enough.

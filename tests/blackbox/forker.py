@@ -13,6 +13,7 @@ import gc
 import json
 import os
 import pkgutil
+import signal
 import sys
 import threading
 import time
@@ -56,6 +57,11 @@ def become(request: dict[str, Any]) -> None:
         os.setgid(request["uid"])
         os.setuid(request["uid"])
     os.chdir(request["cwd"])
+    if request["session"]:
+        os.setsid()
+    # As before Python has begun, whose own Ctrl-C would end in a traceback; and whatever pytest was told to ignore.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN if number in request["ignored"] else signal.SIG_DFL)
     if request["traced"]:
         await_tracer()
     os.environ.clear()
@@ -131,4 +137,7 @@ if __name__ == "__main__":
     asked = serve()
     if asked is not None:
         become(asked)
-        leave(run())
+        try:
+            leave(run())
+        except KeyboardInterrupt as stop:  # a signal on the way out; an interpreter would tell bfill's own hook of it
+            os._exit(getattr(stop, "exit_code", 130))

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -157,7 +157,9 @@ class Going:
         return word in self._read("err")
 
     def _read(self, name: str) -> str:
-        return self.streams.with_suffix(f".{name}").read_text(encoding="utf-8", errors="surrogateescape")
+        path = self.streams.with_suffix(f".{name}")
+        # Killed before it had opened its streams, it wrote nothing.
+        return path.read_text(encoding="utf-8", errors="surrogateescape") if path.exists() else ""
 
 
 @dataclass
@@ -200,8 +202,15 @@ class Project:
         cwd: Path | None = None,
         umask: int = 0o022,
         traced: bool = False,
+        session: bool = False,
+        ignored: Sequence[int] = (),
     ) -> Going:
-        """Start a command line; a traced one begins when somebody traces its process."""
+        """Start a command line; a traced one begins when somebody traces its process.
+
+        Args:
+            session: In a session and a process group of its own, as a terminal window or a service manager starts it.
+            ignored: Signals that it ignores from the start, as nohup and a shell's background jobs have it.
+        """
         self.started += 1
         streams = self.streams / str(self.started)
         given = "/dev/null"
@@ -227,6 +236,8 @@ class Project:
             uid=self.uid,
             umask=umask,
             traced=traced,
+            session=session,
+            ignored=list(ignored),
         )
         return Going(self.forker, words, pid, streams)
 

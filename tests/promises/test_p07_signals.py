@@ -1,0 +1,58 @@
+"""Promise 7: INT, TERM, HUP at any moment, to a command, its group or its session, once, twice or three times."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+from blackbox.world import Project, until
+
+from promises.abreast import abreast
+from promises.harness import MUTANT_TRIALS, Trial, Trials, caught, mutated
+from promises.stopping import SIGNALS, World, attacked, drained, world_of
+
+
+@pytest.mark.promise(7, short=60, long=600)
+def test_a_signal_at_any_moment_leaves_nothing_running_and_the_same_command_goes_on(
+    trials: Trials, tmp_path: Path
+) -> None:
+    abreast(trials, tmp_path, attacked)
+    if trials.count >= 20:
+        assert trials.seen["stopped, with a result"] > trials.count / 4, trials.seen
+        assert trials.seen["stopped"], trials.seen
+
+
+@pytest.mark.promise(7, short=4, long=40)
+def test_after_one_signal_nothing_new_starts(trials: Trials, tmp_path: Path) -> None:
+    abreast(trials, tmp_path, drained)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_what_the_parent_ignores_stays_ignored(project: Project, number: int) -> None:
+    """`nohup bfill run …`, and a background job of a script, whose Ctrl-C is not meant for it."""
+    project.write("dags/d.py", SLEEPER)
+    going = project.start("run", "--dag", "d", "--start", "2024-01-01", "--end", "2024-01-01", ignored=[number])
+    until((project.folder / "dags/there").exists)
+    going.signal(signal.Signals(number))
+    assert going.wait().exits(0)
+
+
+SLEEPER = """
+with DAG("d", schedule="@daily", start_date=datetime(2024, 1, 1)):
+    BashOperator(task_id="a", bash_command="touch there; sleep 0.3")
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("mutant", "case"),
+    [("signals-unheard", attacked), ("second-signal-deaf", attacked), ("drain-goes-on", drained)],
+)
+def test_the_harness_sees_a_guard_that_is_gone(
+    mutant: str, case: Callable[[World, Trial], None], tmp_path: Path
+) -> None:
+    with world_of(mutated(mutant, tmp_path), tmp_path / "world") as world:
+        assert caught(partial(case, world)) <= MUTANT_TRIALS
