@@ -14,7 +14,7 @@ def main() -> None:
     if sys.argv[1:] in (["--version"], ["-V"]):
         from backfill_cli import __version__
 
-        print(f"bfill {__version__}")
+        _say(f"bfill {__version__}\n")
         return
     if sys.argv[1:2] == ["__complete"]:
         from backfill_cli.cli.complete import answer
@@ -31,6 +31,22 @@ def main() -> None:
         _leave(interrupts.exit_code(otherwise=code))
     except interrupts.Interrupted as stop:
         _leave(stop.exit_code)
+
+
+def _say(text: str) -> None:
+    """Write to stdout; a reader that has left has read enough, any other failure is exit code 74."""
+    import os
+    from contextlib import suppress
+
+    try:
+        if sys.stdout is not None:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+    except OSError as error:
+        with suppress(OSError):  # what is still buffered goes nowhere: the interpreter flushes once more
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if not isinstance(error, BrokenPipeError):
+            sys.exit(74)
 
 
 OTHERS_WAIT_S = 1.0

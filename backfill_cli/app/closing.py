@@ -62,7 +62,7 @@ def close_backfill(
             row.backfill_id,
             state=state,
             owner=None,
-            ended_at=ctx.clock.now_us(),
+            ended_at=max(ctx.clock.now_us(), row.started_at or 0),  # begun by an earlier command, by another clock
             blocked=machine.blocked,
             interrupted=interrupted,
             reason=why if stopped else None,

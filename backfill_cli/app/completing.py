@@ -224,7 +224,7 @@ def _zone(name: str) -> tzinfo:
 
     try:
         return ZoneInfo(name)
-    except (OSError, ValueError):
+    except (OSError, ValueError, KeyError):  # KeyError: there is no such zone
         return UTC
 
 

@@ -12,16 +12,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from backfill_cli import clock
+
 if TYPE_CHECKING:
     from backfill_cli.core.ports import Clock, Store
     from backfill_cli.loader.settings import Settings
 
 
 class SystemClock:
-    """The clock of this machine."""
+    """The clock of this machine, held still from being set while a run lasts (`backfill_cli/clock.py`)."""
 
     def now_us(self) -> int:
-        return time.time_ns() // 1_000
+        return clock.now_us()
 
     def monotonic(self) -> float:
         return time.monotonic()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +23,9 @@ def list_all(ctx: AppContext) -> DagsResult:
     from backfill_cli.loader.folders import list_dags
 
     found = [
-        _info(ctx, None, one.dag, one.path) if isinstance(one.dag, BfillError) else _info(ctx, one.dag, None, one.path)
+        replace(_info(ctx, None, one.dag, one.path), dag_id=one.dag_id)
+        if isinstance(one.dag, BfillError)
+        else _info(ctx, one.dag, None, one.path)
         for one in list_dags(ctx.settings)
     ]
     return DagsResult(found, folders=[str(one) for one in ctx.settings.dags])
@@ -31,7 +33,10 @@ def list_all(ctx: AppContext) -> DagsResult:
 
 def validate(ctx: AppContext, targets: Sequence[str]) -> DagsResult:
     """Return what is wrong with these DAGs, or with all of the dags folders; exit code 3 when anything is."""
-    infos = [_checked(ctx, target) for target in targets or _all_targets(ctx)]
+    from backfill_cli.loader.folders import dag_targets
+
+    wanted = [one for target in targets for one in dag_targets(target, ctx.settings)] if targets else _all_targets(ctx)
+    infos = _apart([_checked(ctx, target) for target in wanted])
     broken = any(one.error is not None for one in infos)
     return DagsResult(infos, folders=[str(one) for one in ctx.settings.dags], exit_code=3 if broken else 0)
 
@@ -41,9 +46,33 @@ def _all_targets(ctx: AppContext) -> list[str]:
     from backfill_cli.loader.folders import list_dags
 
     return [
-        str(one.path) if isinstance(one.dag, BfillError) else f"{one.path}:{one.dag.dag_id}"
+        str(one.path) if one.dag_id is None else f"{one.path}:{one.dag_id}"  # a path without a name: the whole file
         for one in list_dags(ctx.settings)
     ]
+
+
+def _apart(infos: Sequence[DagInfo]) -> list[DagInfo]:
+    """Make a dag_id of several files an error of each: `--dag ID` could mean any of them, and history is the id's."""
+    places: dict[str, dict[str, None]] = defaultdict(dict)
+    for one in infos:
+        if one.dag_id is not None and one.path is not None:
+            places[one.dag_id][one.path] = None
+    return [one if one.error is not None else _ambiguous(one, list(places.get(one.dag_id or "", ()))) for one in infos]
+
+
+def _ambiguous(info: DagInfo, paths: Sequence[str]) -> DagInfo:
+    if len(paths) < 2 or info.path is None:
+        return info
+    from backfill_cli.loader.places import short_path
+
+    others = ", ".join(short_path(one) for one in paths if one != info.path)
+    return replace(
+        info,
+        error=f"dag_id '{info.dag_id}' is defined in {others} as well",
+        hint="give each DAG its own dag_id: their histories would be one",
+        code="ambiguous-dag",
+        where=short_path(info.path),
+    )
 
 
 def _checked(ctx: AppContext, target: str) -> DagInfo:
@@ -53,9 +82,9 @@ def _checked(ctx: AppContext, target: str) -> DagInfo:
         with ctx.store(write=False) as store:
             found = find_target(ctx, BackfillOptions(dag_id=target), store)
         refuse_impossible(found.dag, ctx.settings)
-        if found.dag.strict_templates:  # the conf comes with the command that runs it
-            deque(template_problems(found.dag, ctx.settings, BackfillOptions(), keeps_conf=True), maxlen=0)
-        return _info(ctx, found.dag, None, found.path, found.warnings)
+        # The conf comes with the command that runs it: nothing is said of its keys.
+        unknown = template_problems(found.dag, ctx.settings, BackfillOptions(), keeps_conf=True)
+        return _info(ctx, found.dag, None, found.path, (*found.warnings, *unknown))
     except BfillError as error:
         return _info(ctx, None, error, target)
 

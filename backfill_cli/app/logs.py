@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.lookup import find_backfill
 from backfill_cli.app.targets import find_target
 from backfill_cli.core.graph import near_hint
-from backfill_cli.core.instants import iso, run_id
+from backfill_cli.core.instants import run_id
 from backfill_cli.core.listings import LogEntry, LogsResult
 from backfill_cli.core.options import BackfillOptions
+from backfill_cli.core.planning import unfinished_because
 from backfill_cli.core.ports import Reader, Store
 from backfill_cli.core.ranges import When
 from backfill_cli.core.records import AttemptRow, InstanceRow, RunRow
-from backfill_cli.core.states import IN_FLIGHT
+from backfill_cli.core.states import IN_FLIGHT, RunState
 from backfill_cli.core.when import first_second, last_second
-from backfill_cli.core.zones import clock_of
+from backfill_cli.core.zones import ZoneClock, clock_of
 from backfill_cli.errors import NotFoundError
+
+_FAR = 2**60
+"""A logical date behind all others."""
+
+_LOOK_AHEAD = 1_000
+"""dag_runs looked at for the next one that has ended."""
 
 
 def logs(
@@ -41,7 +49,7 @@ def logs(
         first, last = first_second(date, clock), last_second(date, clock)
         entries = store.read(lambda reader: _entries(reader, dag_id, first, last, task_id, try_number, store.logs))
         if not entries:
-            raise store.read(lambda reader: _nothing(reader, dag_id, date, task_id, try_number, first, last))
+            raise store.read(lambda reader: _nothing(reader, dag_id, date, task_id, try_number, first, last, clock))
     return LogsResult(dag_id, zone, entries)
 
 
@@ -97,13 +105,34 @@ def _lines(path: Path) -> Iterator[str]:
 
 
 def _nothing(
-    reader: Reader, dag_id: str, date: When, task_id: str | None, try_number: int | None, first: int, last: int
+    reader: Reader,
+    dag_id: str,
+    date: When,
+    task_id: str | None,
+    try_number: int | None,
+    first: int,
+    last: int,
+    clock: ZoneClock,
 ) -> NotFoundError:
     tried = {one.task_id for one in reader.attempts(dag_id, first, last)}
     if task_id is not None and tried:
         if task_id in tried:
             return NotFoundError(f"{task_id} has no try {try_number} on {date}", hint="leave --try out to see all")
         return NotFoundError(f"task '{task_id}' has not run on {date}", hint=near_hint(task_id, tried))
-    before = reader.run_before(dag_id, first)
-    hint = f"the latest date before it that ran is {iso(before.logical_date)}" if before else "nothing ran before it"
-    return NotFoundError(f"no task of {dag_id} has run on {date}", hint=hint, code="no-attempt")
+    message = f"no task of {dag_id} has run on {date}"
+    return NotFoundError(message, hint=_why_nothing(reader, dag_id, first, last, clock), code="no-attempt")
+
+
+def _why_nothing(reader: Reader, dag_id: str, first: int, last: int, clock: ZoneClock) -> str:
+    """Say how the date stands where it has a dag_run, else which dates have run: never that of one that waits."""
+    for run in reader.runs(dag_id, first, last):
+        state = str(run.state) if run.state.is_terminal else unfinished_because(run)
+        return f"{clock.show(run.logical_date)} is {state}" + (f": {run.reason}" if run.reason else "")
+    ended = [reader.run_before(dag_id, first, state=state) for state in RunState if state.is_terminal]
+    before = max((run.logical_date for run in ended if run is not None), default=None)
+    later = islice(reader.runs(dag_id, last + 1, _FAR), _LOOK_AHEAD)
+    after = next((run.logical_date for run in later if run.state.is_terminal), None)
+    near = [clock.show(one) for one in (before, after) if one is not None]
+    if not near:
+        return f"nothing of {dag_id} has run yet; see: bfill status"
+    return f"the nearest {'dates that have' if len(near) > 1 else 'date that has'} run: {' and '.join(near)}"

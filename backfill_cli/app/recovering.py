@@ -123,8 +123,9 @@ def _interrupt(ctx: AppContext, writer: Writer, owner: str, why: str, details: M
     """Take an owner's backfills from it, and the owner from the store."""
     for row in writer.backfills(states=_OPEN, limit=1_000_000):
         if row.owner == owner:
+            ended_at = max(ctx.clock.now_us(), row.started_at or 0)  # the clock may have been set back since
             writer.set_backfill(
-                row.backfill_id, state=BackfillState.INTERRUPTED, owner=None, ended_at=ctx.clock.now_us(), reason=why
+                row.backfill_id, state=BackfillState.INTERRUPTED, owner=None, ended_at=ended_at, reason=why
             )
             told = {"dag_id": row.dag_id, "reason": why, **details}
             proof = attest_backfill(writer, row.backfill_id)

@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from backfill_cli import clock
 from backfill_cli.app.actor import host_name
 from backfill_cli.app.bench import Recipe, make_bench
 from backfill_cli.app.claiming import Me, claim_new, claim_stored
@@ -72,7 +73,7 @@ def carry_out(ctx: AppContext, job: Job, listeners: Sequence[Listener]) -> Backf
     me = Me(new_owner_id(), os.getpid(), host_name())
     orphans = Orphans(job.options.orphans, ctx.tell)
     stop_if_asked()  # a signal that a DAG file's `except:` swallowed
-    with noticing(own_process=ctx.own_process) as stops, ctx.store(write=True) as store:
+    with noticing(own_process=ctx.own_process) as stops, clock.held(), ctx.store(write=True) as store:
         store.hold_owner(me.owner)
         try:
             row = _claim(ctx, job, me, store, orphans)

@@ -33,11 +33,11 @@ def backup(ctx: AppContext, target: Path, *, yes: bool = False, confirm: Confirm
     """
     from backfill_cli.store import engines
     from backfill_cli.store.copying import back_up
-    from backfill_cli.store.opening import store_path
+    from backfill_cli.store.opening import is_store_file, store_path
     from backfill_cli.store.problems import FULL, IO, problem, translate
 
     source = store_path(ctx.settings.store)
-    if source is None or not source.is_file():
+    if source is None or not is_store_file(source):
         raise StoreError(f"there is no store at {ctx.settings.store}", hint="name it with --store", code="no-store")
     target = target.expanduser().absolute()
     _refuse(source, target)

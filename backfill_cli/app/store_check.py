@@ -6,7 +6,6 @@ place is like, and why it could not be read. Nothing is written, repaired, migra
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -106,6 +105,7 @@ class _Check:
     def _open(self, open_ones: ExitStack) -> Look | None:
         from backfill_cli.store.checking import Look, damage
         from backfill_cli.store.copying import copied, is_unfinished
+        from backfill_cli.store.opening import is_store_file
         from backfill_cli.store.problems import IO, problem
 
         found: list[Finding] = []
@@ -115,7 +115,9 @@ class _Check:
                 raise StoreError(
                     "a store in memory cannot be checked", hint="name a file: --store PATH", code="no-store"
                 )
-            _require_file(self._path)
+            if not is_store_file(self._path):
+                hint = "it is made by the first plan or run; or name another: --store PATH"
+                raise StoreError(f"there is no store at {self._path}", hint=hint, code="no-store")
             if is_unfinished(self._path):
                 what = "a killed process left a change to roll back; what follows is about a copy where that is done"
                 hint = "nothing to do: the next command does it"
@@ -174,29 +176,6 @@ def check(ctx: AppContext, *, tell: Tell | None = None) -> CheckResult:
     location = ctx.settings.store
     path = store_path(location)
     return _Check(ctx, location if path is None else str(path), path, tell or (lambda what, seen: None)).run()
-
-
-def _require_file(path: Path) -> None:
-    """Raise StoreError unless there is a plain file, in words for each of the things that may be there instead."""
-    try:
-        mode = path.lstat().st_mode
-    except OSError as error:
-        raise StoreError(
-            f"there is no store at {path}", hint="it is made by the first plan or run; or name another: --store PATH",
-            code="no-store",
-        ) from error  # fmt: skip
-    if stat.S_ISREG(mode):
-        return
-    kind = next((word for is_one, word in _KINDS if is_one(mode)), "no plain file")
-    raise StoreError(f"store {path} is {kind}", hint="name a file with --store", code="store-io")
-
-
-_KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
-    (stat.S_ISLNK, "a symbolic link"),
-    (stat.S_ISDIR, "a folder"),
-    (stat.S_ISFIFO, "a pipe"),
-    (stat.S_ISSOCK, "a socket"),
-)
 
 
 def _exposed(found: Iterator[Any]) -> Iterator[Finding]:

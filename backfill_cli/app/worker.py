@@ -18,6 +18,8 @@ from multiprocessing.connection import Connection
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
+from backfill_cli import clock
+
 if TYPE_CHECKING:
     from backfill_cli.app.bench import Recipe
     from backfill_cli.core.ports import AttemptReport, Invocation
@@ -98,4 +100,6 @@ def _bench_here(recipe: Recipe) -> Bench:
 
 
 if __name__ == "__main__":
-    serve(Connection(int(sys.argv[1])), int(sys.argv[2]))
+    descriptor, parent, offset_ns = map(int, sys.argv[1:])
+    clock.follow(offset_ns)
+    serve(Connection(descriptor), parent)

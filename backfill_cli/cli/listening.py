@@ -62,7 +62,7 @@ class Watching:
         if shared.quiet:
             return
         # Of its own: while tasks run, what they and their children write to descriptor 2 is made harmless on its way.
-        self._stream = streams.second(sys.stderr)
+        self._stream = streams.progress(sys.stderr)
         if streams.is_live(sys.stderr):
             from backfill_cli.render.live import LiveListener
 

@@ -7,17 +7,27 @@ Owns what happens when they cannot be written. State is recorded before anything
 from __future__ import annotations
 
 import errno
+import io
 import os
+import select
+import stat
 import sys
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
+
+PATIENCE_S = 1.0
+"""Seconds that progress waits for a reader who has stopped reading."""
+
+_ROOM = 4_096
+"""Bytes that a pipe with any room takes at once."""
 
 CANNOT_WRITE = 74
 """Exit code when a result could not be written to stdout (EX_IOERR) and nothing else was wrong."""
 
 
 def prepare() -> None:
-    """Make both streams safe to write to, once, before anything is printed."""
+    """Make both streams safe to write to, once, before anything is printed or opened."""
+    _occupy()
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
@@ -25,6 +35,22 @@ def prepare() -> None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _occupy() -> None:
+    """Put /dev/null in the place of a closed descriptor 0, 1 or 2: the next file to be opened would get its number.
+
+    A lock or a log that is descriptor 1 would receive whatever anybody prints.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            made = os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(made, True)
+            if made != number:  # somebody's thread was quicker with the number we wanted
+                os.dup2(made, number)
+                os.close(made)
 
 
 def is_terminal(stream: IO[str]) -> bool:
@@ -73,17 +99,70 @@ def flush_all() -> OSError | None:
     return None if failure is None or is_broken_pipe(failure) else failure
 
 
-def second(stream: IO[str]) -> IO[str]:
+def progress(stream: IO[str]) -> IO[str]:
     """Return a stream of its own to the same place, for who writes while a run diverts descriptor 2; else itself."""
     try:
         descriptor = os.dup(stream.fileno())
     except (OSError, ValueError):  # closed, or somebody's stream without a descriptor
         return stream
-    return open(descriptor, "w", encoding=getattr(stream, "encoding", "utf-8"), errors="backslashreplace")  # noqa: PTH123
+    return cast("IO[str]", Progress(descriptor, getattr(stream, "encoding", None) or "utf-8"))
+
+
+class Progress(io.TextIOBase):
+    """A stream that would rather lose text than time: a reader that stops reading must not stop a backfill.
+
+    `bfill run 2>&1 | less` and Ctrl-S on a terminal are such readers. The first write that finds no room waits for
+    `PATIENCE_S`, the following ones not at all, until there is room again.
+    """
+
+    def __init__(self, descriptor: int, encoding: str) -> None:
+        self._descriptor = descriptor
+        self._encoding = encoding
+        self._patience_s = PATIENCE_S
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._encoding
+
+    def writable(self) -> bool:
+        return True
+
+    def isatty(self) -> bool:
+        return os.isatty(self._descriptor)
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def write(self, text: str) -> int:
+        data = text.encode(self._encoding, "backslashreplace")
+        at = 0
+        while at < len(data) and self._has_room():
+            at += os.write(self._descriptor, data[at : at + _ROOM])
+        return len(text)
+
+    def _has_room(self) -> bool:
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLOUT)
+        found = bool(poll.poll(1_000 * self._patience_s))
+        self._patience_s = PATIENCE_S if found else 0.0
+        return found
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            os.close(self._descriptor)
 
 
 def is_broken_pipe(error: OSError) -> bool:
-    """Return whether the reader has left (rather than, say, the disk being full)."""
+    """Return whether the reader of stdout has left (rather than, say, the disk being full).
+
+    A terminal that was closed answers EIO, as a failing disk does; but a disk is no character device.
+    """
+    if error.errno == errno.EIO:
+        try:
+            return stat.S_ISCHR(os.fstat(1).st_mode)
+        except OSError:
+            return True
     return error.errno in (errno.EPIPE, errno.ESHUTDOWN, errno.EBADF)
 
 

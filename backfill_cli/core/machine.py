@@ -130,7 +130,7 @@ class BackfillMachine:
             for task_id, one in run.instances.items():
                 if one.state is TaskState.UP_FOR_RETRY:
                     run.active += 1
-                    self._timers.retry(now if one.retry_at is None else one.retry_at, run.logical_date, task_id)
+                    self._timers.retry(one.due_again(now), run.logical_date, task_id)
         for task_id in self.dag.tasks if spec.instances else self._first:
             self._to_consider.append((run, task_id))
         self._to_settle.append(run)

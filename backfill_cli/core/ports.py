@@ -348,7 +348,7 @@ class Clock(Protocol):
     """Where time comes from. Wall time decides what is due; waits use the monotonic clock."""
 
     def now_us(self) -> int:
-        """Epoch microseconds."""
+        """Epoch microseconds. While a run lasts they never go back and never jump: retries are waited for by them."""
         ...
 
     def monotonic(self) -> float:

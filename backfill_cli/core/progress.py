@@ -64,6 +64,15 @@ class Instance:
     skipped: int = 0
     is_ready: bool = False
 
+    def due_again(self, now: int) -> int:
+        """Return when a stored retry is due, epoch µs: never further off than its delay was when it was stored.
+
+        The clock may have been set back since: nobody waits a year for a retry of 5 s.
+        """
+        if self.retry_at is None or self.ended_at is None:
+            return now
+        return min(self.retry_at, now + max(0, self.retry_at - self.ended_at))
+
     def upstream(self) -> Upstream:
         return Upstream(self.total, self.success, self.failed, self.upstream_failed, self.skipped)
 

@@ -31,6 +31,7 @@ SAFE_TEXT: Final = re.compile(r"[A-Za-z0-9_:+./ -]*")
 _MARKS: Final = re.compile(f"([{DATA}{SAFE}])")
 # Readable without quotes when it is a whole word of its own, and not the command's name.
 _PLAIN_WORD: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./:@%+,-]*")
+_CONF_KEY: Final = re.compile(r"""(?:dag_run\.)?conf(?:\.(\w+)|\[(['"])(\w+)\2\])(?![\w.\[])""")
 _RESERVED: Final = words("if then else elif fi do done case esac while until for in select function time coproc")
 
 
@@ -198,9 +199,15 @@ def _refused(hole: Hole, refusal: Refusal) -> MacroError:
 
 
 def _advice(hole: Hole, first: str) -> str:
-    """What to write in its place: what the place itself suggests, and what is safe in any place (section 3)."""
-    named = re.fullmatch(r"(?:dag_run\.)?conf\.(\w+)", hole.inner)
-    variable = f"$BFILL_CONF_{named[1].upper()}" if named else "$BFILL_CONF_KEY"
+    """What to write in its place: what the place itself suggests, and what is safe in any place (section 3).
+
+    Of all values only those of a conf are in the environment of every task.
+    """
+    named = _CONF_KEY.match(hole.inner)
+    if named is None:
+        argument = f"hand the value to a script as an argument: ./script.sh {hole.shown}"
+        return f"{first}; or {argument}" if first else argument
+    variable = f"$BFILL_CONF_{(named[1] or named[3]).upper()}"
     if first:  # the variable alone would not do there: arithmetic, for one, evaluates what it finds in it
         return f'{first}; or hand "{variable}" to a script as an argument'
     return f'use "{variable}" from the environment, or hand the value to a script as an argument'

@@ -43,7 +43,7 @@ def recover_run(
         state, ended_at = advance(one.state, Event.LOST), None
         if losses >= LOSSES_UNTIL_FAILED:
             begun = advance(one.state, Event.STARTED) if one.state is TaskState.QUEUED else one.state
-            state, ended_at = advance(begun, Event.FAILED), now
+            state, ended_at = advance(begun, Event.FAILED), max(now, one.started_at or now)
         lost.append(one._replace(state=state, losses=losses, ended_at=ended_at, reason=f"lost: {why}"))
         started_at = one.started_at if one.started_at is not None else now
         attempts.append(

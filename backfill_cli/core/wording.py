@@ -13,6 +13,9 @@ from backfill_cli.core.progress import OpenRun
 from backfill_cli.core.states import TaskState
 from backfill_cli.core.zones import clock_of
 
+NEXT_TRY = "the next try"
+"""What tasks in `up_for_retry` wait for."""
+
 
 def why_failed(run: OpenRun) -> str:
     """Return the first failed task in DAG order and its reason."""
@@ -46,5 +49,5 @@ def waiting_reasons(pools: Pools, runs: Iterable[OpenRun], retries: int, max_act
         len(heap) for run in open_runs for heap in run.parked.values()
     )
     reasons["the previous date"] = sum(len(run.past_waiting) for run in open_runs)
-    reasons["their next try"] = retries
+    reasons[NEXT_TRY] = retries
     return {reason: count for reason, count in reasons.items() if count}

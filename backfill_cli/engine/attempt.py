@@ -8,11 +8,11 @@ the log file. What a new kind of work needs is a row in `RUNNERS`.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from backfill_cli import clock
 from backfill_cli.core.context import Context, RunFacts, running_in
 from backfill_cli.core.graph import NO_CALLBACKS, Callback, Dag, Task
 from backfill_cli.core.masking import SECRETS
@@ -85,7 +85,7 @@ class ShellFailed(Exception):
 
 def run_attempt(invocation: Invocation, bench: Bench) -> AttemptReport:
     """Run one try to its end and return how it ended. Never raises what the task raises."""
-    started_at = time.time_ns() // 1_000
+    started_at = clock.now_us()
     log = AttemptLog(invocation.log_path)
     with speaking(log):
         try:
@@ -256,7 +256,7 @@ def _report(
         invocation.try_number,
         outcome,
         started_at,
-        time.time_ns() // 1_000,
+        clock.now_us(),
         reason,
         xcoms or {},
         delay_s,

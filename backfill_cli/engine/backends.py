@@ -8,12 +8,12 @@ anybody's `concurrent.futures.Executor`, made by `factory(workers)`; what it get
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Executor, Future
 from functools import partial
 from typing import Protocol
 
+from backfill_cli import clock
 from backfill_cli.core.graph import Task, join_hints, near_hint
 from backfill_cli.core.ports import AttemptReport, Invocation
 from backfill_cli.core.work import PythonWork
@@ -152,7 +152,7 @@ def load_executor(name: str, workers: int) -> Executor:
 
 def _tell_started(invocation: Invocation, tell: Tell) -> None:
     key = invocation.logical_date, invocation.task_id
-    tell(Started(key, invocation.try_number, time.time_ns() // 1_000))
+    tell(Started(key, invocation.try_number, clock.now_us()))
 
 
 def _tell_end(future: Future[AttemptReport], invocation: Invocation, tell: Tell) -> None:
@@ -162,6 +162,6 @@ def _tell_end(future: Future[AttemptReport], invocation: Invocation, tell: Tell)
         # Asked for, not raised: whatever leaves a done-callback that is no Exception takes the report with it.
         error = CancelledError("cancelled before it began") if done.cancelled() else done.exception()
         key = invocation.logical_date, invocation.task_id
-        tell(done.result() if error is None else lost(key, invocation.try_number, time.time_ns() // 1_000, error))
+        tell(done.result() if error is None else lost(key, invocation.try_number, clock.now_us(), error))
 
     future.add_done_callback(take)

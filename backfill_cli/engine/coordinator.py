@@ -51,7 +51,7 @@ LOOK_EVERY_S = 0.5
 """Seconds between two words to the listener about what waits."""
 
 LONGEST_PAUSE_S = 60.0
-"""Seconds between two looks at the clock, at most: the wall clock may be set while the loop waits for a retry."""
+"""Seconds between two looks at the clock, at most: steady time goes on in a machine that sleeps, waiting does not."""
 
 
 class Feed(Protocol):

@@ -23,6 +23,7 @@ from multiprocessing.connection import Connection
 from threading import Lock
 from typing import Any
 
+from backfill_cli import clock
 from backfill_cli.core.graph import Task
 from backfill_cli.core.ports import AttemptReport, Invocation
 from backfill_cli.core.states import Outcome
@@ -46,8 +47,9 @@ class _Child:
     def __init__(self, recipe: object, lineage: Lineage) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
+            given = theirs.fileno(), os.getpid(), clock.offset_ns()
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "backfill_cli.app.worker", str(theirs.fileno()), str(os.getpid())],
+                [sys.executable, "-m", "backfill_cli.app.worker", *map(str, given)],
                 stdin=subprocess.DEVNULL,
                 stdout=2,  # stdout carries bfill's own result
                 env={**os.environ, **lineage.variables},
@@ -98,7 +100,7 @@ class ProcessExecutor(ThreadPoolExecutor):
             WorkerLost: The child ended without a report.
         """
         child = self._take()
-        started_at = time.time_ns() // 1_000
+        started_at = clock.now_us()
         ending = _Ending(child)
         key = invocation.logical_date, invocation.task_id
         started()
@@ -179,7 +181,7 @@ def _how(status: int) -> str:
 
 
 def _report(invocation: Invocation, started_at: int, reason: str) -> AttemptReport:
-    now = time.time_ns() // 1_000
+    now = clock.now_us()
     return AttemptReport(
         invocation.logical_date, invocation.task_id, invocation.try_number, Outcome.RETRY, started_at, now, reason
     )

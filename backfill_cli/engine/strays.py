@@ -1,8 +1,9 @@
 """What tasks write past Python's streams, to descriptors 1 and 2: their child processes, and code in C.
 
-Owns where that goes while tasks run: to stderr, because stdout carries bfill's own result; with secrets masked when
-there are any to mask, and on a terminal with everything that could drive it written as an escape. Which try wrote it
-cannot be known: threads share the descriptors.
+Owns where that goes while tasks run: into a pipe that bfill reads, and from there to stderr, because stdout carries
+bfill's own result. On the way secrets are masked and, for a terminal, what could drive it is written as an escape. A
+stderr that is full, has lost its reader or is not read any more fails or holds up no task: it was promised to bfill.
+Which try wrote what cannot be known: threads share the descriptors.
 """
 
 from __future__ import annotations
@@ -12,19 +13,22 @@ import os
 import select
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from threading import Thread
 
 from backfill_cli.core.harmless import harmless
 from backfill_cli.core.masking import SECRETS
 
 _CHUNK = 65_536
+_ROOM = 4_096
+"""Bytes that a pipe with any room takes at once."""
+_PATIENCE_MS = 1_000
 
 
 @contextmanager
 def diverted() -> Iterator[None]:
-    """Let descriptor 1 lead to stderr, and both through a filter if there is something to filter, in this block."""
-    with _filtered_stderr() if SECRETS or _is_terminal(2) else nullcontext():
+    """Let descriptors 1 and 2 both lead to stderr, through the filter, while the block runs."""
+    with _filtered_stderr():
         try:
             sys.stdout.flush()
             kept = os.dup(1)
@@ -100,8 +104,10 @@ def _is_terminal(descriptor: int) -> bool:
 
 
 def _write(descriptor: int, data: bytes) -> None:
-    """Write all of it; what stderr does not take is lost, as it is without a pipe in between."""
-    view = memoryview(data)
+    """Write all of it; what stderr does not take, or nobody reads in time, is lost: the end of a run waits for us."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    at = 0
     with suppress(OSError):
-        while view:
-            view = view[os.write(descriptor, view) :]
+        while at < len(data) and poll.poll(_PATIENCE_MS):
+            at += os.write(descriptor, data[at : at + _ROOM])

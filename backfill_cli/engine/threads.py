@@ -7,13 +7,13 @@ condition and its callbacks, costs more than all else that a worker does for a t
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import NamedTuple
 
+from backfill_cli import clock
 from backfill_cli.core.graph import Task
 from backfill_cli.core.ports import Invocation
 from backfill_cli.engine.attempt import Bench, run_attempt
@@ -80,9 +80,9 @@ class InThreads:
 def run_here(invocation: Invocation, bench: Bench, tell: Tell) -> None:
     """Run a try in this thread: say that it begins, run it, report how it ended, whatever happens."""
     key = invocation.logical_date, invocation.task_id
-    tell(Started(key, invocation.try_number, time.time_ns() // 1_000))
+    tell(Started(key, invocation.try_number, clock.now_us()))
     try:
         report = run_attempt(invocation, bench)
     except BaseException as error:  # noqa: BLE001  (out of run_attempt comes nothing of a task: the worker itself failed)
-        report = lost(key, invocation.try_number, time.time_ns() // 1_000, error)
+        report = lost(key, invocation.try_number, clock.now_us(), error)
     tell(report)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 
 from backfill_cli.core.graph import Dag
 from backfill_cli.core.problems import Problem
@@ -24,8 +25,32 @@ from backfill_cli.loader.rehearsal import Bounds
 from backfill_cli.loader.scopes import collecting
 
 
+class Uncompiled(NamedTuple):
+    """A DAG of a file that is impossible in itself, and why; its neighbours need not be."""
+
+    dag_id: str
+    error: BfillError
+
+
 def load_file(path: Path, *, timeout_s: float, timezone: str = "UTC", memory_mb: int = 2_048) -> list[Dag]:
-    """Run a DAG file and return its DAGs, compiled, in the order of their definition.
+    """Run a DAG file and return its DAGs, all of them compiled; else as `load_each`.
+
+    Raises:
+        ScheduleError, CycleError, DefinitionError: One of its DAGs is impossible.
+    """
+    found = load_each(path, timeout_s=timeout_s, timezone=timezone, memory_mb=memory_mb)
+    return [whole(one) for one in found]
+
+
+def whole(one: Dag | Uncompiled) -> Dag:
+    """Return the DAG. Raises the error of one that does not compile."""
+    if isinstance(one, Uncompiled):
+        raise one.error
+    return one
+
+
+def load_each(path: Path, *, timeout_s: float, timezone: str = "UTC", memory_mb: int = 2_048) -> list[Dag | Uncompiled]:
+    """Run a DAG file and return its DAGs, compiled where that is possible, in the order of their definition.
 
     Args:
         timeout_s: Seconds its top level may take.
@@ -34,8 +59,7 @@ def load_file(path: Path, *, timeout_s: float, timezone: str = "UTC", memory_mb:
 
     Raises:
         DefinitionError: It cannot be read, raises, exits, does not end in time, is not Python, holds no DAG or two of
-            one id, or one of its DAGs is impossible. `where` is the line in the user's file.
-        ScheduleError, CycleError: As their names say.
+            one id. `where` is the line in the user's file.
     """
     path = path.resolve()
     for verdict in tried([path], Bounds(timeout_s, memory_mb), timezone) or ():
@@ -59,7 +83,7 @@ def tried(paths: Sequence[Path], bounds: Bounds, timezone: str) -> list[rehearsa
 
     def work(path: Path) -> rehearsal.Work:
         def load() -> list[str]:
-            return [dag.dag_id for dag in load_file(path, timeout_s=bounds.timeout_s, timezone=timezone)]
+            return [dag.dag_id for dag in load_each(path, timeout_s=bounds.timeout_s, timezone=timezone)]
 
         return rehearsal.Work(str(path), path.parent, load)
 
@@ -79,8 +103,8 @@ def compiled(
     timeout_s: float,
     spent_s: float = 0.0,
     changes: Iterable[Change] = (),
-) -> list[Dag]:
-    """Return the DAGs of one file compiled. Raises DefinitionError when two of them share an id.
+) -> list[Dag | Uncompiled]:
+    """Return the DAGs of one file, compiled where that is possible. Raises DefinitionError when two share an id.
 
     Args:
         spent_s: Seconds of `timeout_s` that are over.
@@ -98,12 +122,22 @@ def compiled(
         by_id[dag.dag_id] = dag
     # Compiling runs code of users too: schedule objects, to_work of their operators.
     with explained(str(path), path.parent, timeout_s=timeout_s, spent_s=spent_s):
-        found = [dag.compile(timezone=timezone) for dag in by_id.values()]
+        found = [_compiled(dag, timezone) for dag in by_id.values()]
     notes = tuple(
         Problem("changes-process", f"{short_path(path)} changes {one.what} while it is loaded: put back", one.instead)
         for one in changes
     )
-    return [replace(dag, notes=dag.notes + notes) for dag in found] if notes else found
+    if not notes:
+        return found
+    return [one if isinstance(one, Uncompiled) else replace(one, notes=one.notes + notes) for one in found]
+
+
+def _compiled(dag: DAG, timezone: str) -> Dag | Uncompiled:
+    try:
+        return dag.compile(timezone=timezone)
+    except BfillError as error:  # what users' code raises is none of ours, and an error of the file
+        error.where = error.where or str(dag.place)
+        return Uncompiled(dag.dag_id, error)
 
 
 def _defined_in(path: Path, timeout_s: float) -> tuple[list[DAG], list[Change]]:

@@ -11,17 +11,18 @@ from typing import NamedTuple
 
 from backfill_cli.core.graph import Dag
 from backfill_cli.errors import BfillError
-from backfill_cli.loader.files import load_file, tried
+from backfill_cli.loader.files import Uncompiled, load_each, tried
 from backfill_cli.loader.rehearsal import Bounds
 from backfill_cli.loader.scanning import dag_files
 from backfill_cli.loader.settings import Settings
 
 
 class Listed(NamedTuple):
-    """One DAG of the dags folders, or one file that does not load."""
+    """One DAG of the dags folders, or what is wrong with one (`dag_id`) or with a whole file (None)."""
 
     dag: Dag | BfillError
     path: Path
+    dag_id: str | None
 
 
 class Scanned(NamedTuple):
@@ -33,9 +34,9 @@ class Scanned(NamedTuple):
 
     found: tuple[str, ...] | BfillError
     path: Path
-    loaded: tuple[Dag, ...] | None = None
+    loaded: tuple[Dag | Uncompiled, ...] | None = None
 
-    def dags(self, settings: Settings) -> tuple[Dag, ...]:
+    def dags(self, settings: Settings) -> tuple[Dag | Uncompiled, ...]:
         """Return its DAGs. Raises BfillError when it does not load, or does not load again."""
         if isinstance(self.found, BfillError):
             raise self.found
@@ -43,14 +44,27 @@ class Scanned(NamedTuple):
 
 
 def list_dags(settings: Settings) -> list[Listed]:
-    """Return every DAG of the dags folders, by file and then by definition; a file that does not load is its error."""
+    """Return every DAG of the dags folders, by file and then by definition; what does not load is its error."""
     found: list[Listed] = []
     for one in scan_dags(settings):
         try:
-            found.extend(Listed(dag, one.path) for dag in one.dags(settings))
+            dags = one.dags(settings)
         except BfillError as error:
-            found.append(Listed(error, one.path))
+            found.append(Listed(error, one.path, None))
+            continue
+        found.extend(Listed(dag.error if isinstance(dag, Uncompiled) else dag, one.path, dag.dag_id) for dag in dags)
     return found
+
+
+def dag_targets(target: str, settings: Settings) -> list[str]:
+    """Return what names each DAG of a file, when the target is a file that loads; else the target as it is."""
+    path = Path(target).expanduser()
+    if not path.is_file():
+        return [target]
+    try:
+        return [f"{target}:{dag.dag_id}" for dag in _load(path, settings)]
+    except BfillError:
+        return [target]
 
 
 def scan_dags(settings: Settings) -> list[Scanned]:
@@ -75,6 +89,6 @@ def _run(paths: Iterable[Path], settings: Settings) -> Iterable[Scanned]:
             yield Scanned(tuple(dag.dag_id for dag in dags), path, dags)
 
 
-def _load(path: Path, settings: Settings) -> list[Dag]:
+def _load(path: Path, settings: Settings) -> list[Dag | Uncompiled]:
     timeout_s, memory_mb = settings.import_timeout_s, settings.import_memory_mb
-    return load_file(path, timeout_s=timeout_s, timezone=settings.timezone, memory_mb=memory_mb)
+    return load_each(path, timeout_s=timeout_s, timezone=settings.timezone, memory_mb=memory_mb)

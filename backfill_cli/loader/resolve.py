@@ -17,7 +17,7 @@ from backfill_cli.core.ports import DagRef
 from backfill_cli.errors import BfillError, DefinitionError, NotFoundError
 from backfill_cli.loader import rehearsal, scenarios, versions
 from backfill_cli.loader.authoring import DAG
-from backfill_cli.loader.files import compiled, dags_of, load_file
+from backfill_cli.loader.files import Uncompiled, compiled, dags_of, load_each, whole
 from backfill_cli.loader.folders import Scanned, scan_dags
 from backfill_cli.loader.places import short_path
 from backfill_cli.loader.scopes import collecting
@@ -214,7 +214,7 @@ def _module(target: str, settings: Settings) -> Dag | None:
             hint=near_hint(name, set(known), otherwise="" if known else f"define one: with DAG('{name}', …):"),
             code="unknown-dag",
         )
-    return compiled(dags, file, timezone=settings.timezone, timeout_s=timeout_s)[0]
+    return whole(compiled(dags, file, timezone=settings.timezone, timeout_s=timeout_s)[0])
 
 
 def _imported(name: str, folder: Path, timeout_s: float) -> tuple[ModuleType, list[DAG]] | None:
@@ -228,21 +228,23 @@ def _imported(name: str, folder: Path, timeout_s: float) -> tuple[ModuleType, li
     with explained(name, folder, timeout_s=timeout_s), collecting() as created:
         try:
             spec = find_spec(name)
-        except ModuleNotFoundError:
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+                raise  # a package on the way is there, and imports what is not
             spec = None
         return (import_module(name), created) if spec is not None else None
 
 
-def _load(file: Path, settings: Settings) -> list[Dag]:
+def _load(file: Path, settings: Settings) -> list[Dag | Uncompiled]:
     timeout_s, memory_mb = settings.import_timeout_s, settings.import_memory_mb
-    return load_file(file, timeout_s=timeout_s, timezone=settings.timezone, memory_mb=memory_mb)
+    return load_each(file, timeout_s=timeout_s, timezone=settings.timezone, memory_mb=memory_mb)
 
 
-def _pick(dags: Sequence[Dag], name: str | None, shown: str, typed: str) -> Dag:
-    """Return the DAG of that name from one file, or its only one."""
+def _pick(dags: Sequence[Dag | Uncompiled], name: str | None, shown: str, typed: str) -> Dag:
+    """Return the DAG of that name from one file, or its only one. Raises its error when it does not compile."""
     if name is None:
         if len(dags) == 1:
-            return dags[0]
+            return whole(dags[0])
         raise DefinitionError(
             f"{shown} holds {len(dags)} DAGs: {', '.join(dag.dag_id for dag in dags)}",
             hint=f"name one: --dag {typed}:{dags[0].dag_id}",
@@ -250,7 +252,7 @@ def _pick(dags: Sequence[Dag], name: str | None, shown: str, typed: str) -> Dag:
         )
     for dag in dags:
         if dag.dag_id == name:
-            return dag
+            return whole(dag)
     raise NotFoundError(
         f"{shown} has no DAG '{name}'", hint=near_hint(name, [dag.dag_id for dag in dags]), code="unknown-dag"
     )
@@ -279,6 +281,13 @@ def _not_found(target: str, settings: Settings, scanned: Sequence[Scanned]) -> N
         beside = [str(folder / one.name) for one in folder.glob("*.py")] if folder.is_dir() else []
         hint = near_hint(path, beside, otherwise="give the path of a DAG file, or a dag_id from: bfill dags list")
         return NotFoundError(f"there is no DAG file '{path}'", hint=hint, code="unknown-dag")
+    module, colon, _ = target.rpartition(":")
+    if colon and all(part.isidentifier() for part in module.split(".")):
+        return NotFoundError(
+            f"there is no module '{module}' to import, and no file of that name",
+            hint=f"run bfill in the folder that {module.partition('.')[0]} is in, or install it beside bfill",
+            code="unknown-module",
+        )
     known = [dag_id for one in scanned if not isinstance(one.found, BfillError) for dag_id in one.found]
     if scenarios.looks_like_number(target):
         known = [scenarios.short_number(number) for number in scenarios.scenario_files()]

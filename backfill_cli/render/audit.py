@@ -18,9 +18,8 @@ _OUTCOME_STYLE = {"ok": "green", "success": "green", "failed": "red", "started":
 
 
 def render(result: AuditResult, width: int) -> Iterator[Text]:
-    """Return one line an entry, oldest first, its reason and counts below, and the head of the chain."""
+    """Return one line an entry, oldest first, its reason in full and its counts below, and the head of the chain."""
     rows: list[list[Part]] = []
-    notes: list[str] = []
     for row in result.events:
         who = f"{row.actor}@{row.host}" if row.host else row.actor
         rows.append(
@@ -33,10 +32,11 @@ def render(result: AuditResult, width: int) -> Iterator[Text]:
                 (cut(row.outcome, 16), _OUTCOME_STYLE.get(row.outcome, "")),
             ]
         )
-        notes.append("   ".join(one for one in (_details(row.details), f"“{row.reason}”" if row.reason else "") if one))
-    for made, note in zip(columns(rows), notes, strict=True):
+    for made, row in zip(columns(rows), result.events, strict=True):
         yield made
-        if note:
+        if row.reason:  # somebody's own words, and what an audit is read for: never cut
+            yield from folded(f"“{row.reason}”", width - 1, first=("      ", ""), rest="       ")
+        if note := _details(row.details):
             yield line("      ", (cut(note, max(30, width - 8)), DIM))
     if not rows:
         yield line(" no entry matches")
@@ -53,7 +53,10 @@ def _details(details: Mapping[str, Any]) -> str:
     shown = [
         f"{key} {value}"
         for key, value in details.items()
-        if key not in _FOR_JSON and isinstance(value, (int, float, str)) and value != ""
+        if key not in _FOR_JSON
+        and not key.endswith("digest")
+        and isinstance(value, (int, float, str))
+        and value not in ("", 0)
     ]
     return ", ".join(shown[:6])
 

@@ -16,6 +16,7 @@ from rich.text import Text
 from backfill_cli.core.ports import ProgressCounts, RunStart
 from backfill_cli.core.records import Batch
 from backfill_cli.core.states import TaskState
+from backfill_cli.core.wording import NEXT_TRY
 from backfill_cli.render.dates import DateFormat
 from backfill_cli.render.pace import Pace
 from backfill_cli.render.text import cut, line, pad, wide
@@ -42,6 +43,7 @@ class Cell(NamedTuple):
     state: TaskState
     since: int | None
     try_number: int
+    retry_at: int | None = None
 
 
 class Board:
@@ -54,7 +56,6 @@ class Board:
         self.open: dict[int, dict[str, Cell]] = {}
         self.failures: deque[Failure] = deque(maxlen=_FAILURES)
         self.waiting: Mapping[str, int] = {}
-        self.next_retry_at: int | None = None
         self.stopping = ""
         self.pace = Pace()
         self.pace.start(start.started_at, start.total)
@@ -70,7 +71,7 @@ class Board:
                 self.failures.append(Failure(row.logical_date, row.task_id, row.try_number, row.reason or ""))
             cells = self.open.get(row.logical_date)
             if cells is not None:
-                cells[row.task_id] = Cell(row.state, row.started_at, row.try_number)
+                cells[row.task_id] = Cell(row.state, row.started_at, row.try_number, row.retry_at)
         for done in batch.runs:
             if done.state.is_terminal:
                 self.open.pop(done.logical_date, None)
@@ -166,13 +167,16 @@ class Board:
         return duration(max(0, (now - cell.since) // 1_000_000)) + tried
 
     def _waiting(self, now: int, width: int) -> list[Text]:
-        made = [
-            line((" waiting  ", WARN), cut(f"{count(number, 'task')} for {why}", width - 12))
-            for why, number in sorted(self.waiting.items(), key=lambda one: -one[1])[:2]
-        ]
-        if self.next_retry_at is not None and self.next_retry_at > now:
-            made.append(line((" next try ", WARN), f"in {duration((self.next_retry_at - now) // 1_000_000)}"))
-        return made
+        told = sorted(self.waiting.items(), key=lambda one: -one[1])
+        whys = [f"{count(number, 'task')} for {why}" for why, number in told if why != NEXT_TRY][:2]
+        # Not from what was told a moment ago: the cells know who waits for a try, and whose time has come.
+        due = [cell.retry_at for cells in self.open.values() for cell in cells.values() if cell.retry_at is not None]
+        later = [at for at in due if at > now]
+        if later:
+            first = "the first " if len(later) > 1 else ""
+            seconds = -(-(min(later) - now) // 1_000_000)
+            whys.append(f"{count(len(later), 'task')} for {NEXT_TRY}, {first}in {duration(seconds)}")
+        return [line((" waiting  ", WARN), cut(why, width - 12)) for why in whys]
 
     def _failures(self, width: int) -> list[Text]:
         made = []

@@ -11,11 +11,11 @@ it.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from json import JSONEncoder
 from typing import Any
 
+from backfill_cli import clock
 from backfill_cli.core.instants import iso, iso_us, run_id
 from backfill_cli.core.masking import SECRETS
 from backfill_cli.core.ports import ProgressCounts, RunStart
@@ -70,7 +70,7 @@ class EventListener:
         """Waiting is no event: nothing has happened."""
 
     def on_stopping(self, signal: int | None, running: int, reason: str) -> None:
-        now = iso_us(time.time_ns() // 1000)
+        now = iso_us(clock.now_us())
         self._say({"event": "stopping", "at": now, "signal": signal, "running_tasks": running, "reason": reason})
 
     def on_end(self) -> None:
@@ -79,13 +79,13 @@ class EventListener:
     def finished(self, result: BackfillResult) -> None:
         """Write the totals: the keys of `run --json`, without the dates."""
         data = {key: value for key, value in result.data().items() if key not in ("results", "failures", "reexecuted")}
-        at = iso_us(result.ended_at) or iso_us(time.time_ns() // 1000)
+        at = iso_us(result.ended_at) or iso_us(clock.now_us())
         self._say({"event": "backfill_finished", "at": at, "exit_code": result.exit_code, **data})
 
     def aborted(self, error: BfillError) -> None:
         """Write the error that came in place of a result."""
         told = {"kind": error.kind, "code": error.code, "message": error.message, "hint": error.hint}
-        now = iso_us(time.time_ns() // 1000)
+        now = iso_us(clock.now_us())
         self._say({"event": "backfill_aborted", "at": now, "exit_code": error.exit_code, "error": told})
 
     def _events(self, batch: Batch, at: int) -> Iterator[tuple[int, Event]]:

@@ -92,7 +92,7 @@ def _told(group: FailureGroup, dates: DateFormat) -> str:
 
 
 def _alike(group: FailureGroup) -> str:
-    return f" (and {group.variants - 1:,} alike)" if group.variants > 1 else ""
+    return f" (+{group.variants - 1:,} alike)" if group.variants > 1 else ""
 
 
 def _which(group: FailureGroup, dates: DateFormat) -> str:

@@ -6,7 +6,6 @@ What is drawn is `board.py`. Drawing never stops a backfill: a terminal that goe
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from threading import Lock
@@ -15,6 +14,7 @@ from typing import IO, Any, cast
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 
+from backfill_cli import clock
 from backfill_cli.core.ports import ProgressCounts, RunStart
 from backfill_cli.core.records import Batch
 from backfill_cli.render.board import Board
@@ -61,6 +61,8 @@ class LiveListener:
         self._live: Live | None = None
 
     def on_start(self, start: RunStart) -> None:
+        if not start.total:
+            return  # nothing will happen: a board would flash up and be gone
         self._board = Board(start)
         self._live = Live(
             get_renderable=self._draw,
@@ -80,7 +82,7 @@ class LiveListener:
     def on_waiting(self, waiting: Mapping[str, int], next_retry_at: int | None) -> None:
         with self._lock:
             if self._board is not None:
-                self._board.waiting, self._board.next_retry_at = dict(waiting), next_retry_at
+                self._board.waiting = dict(waiting)
 
     def on_stopping(self, signal: int | None, running: int, reason: str) -> None:
         with self._lock:
@@ -103,5 +105,5 @@ class LiveListener:
             if self._board is None:
                 return line()
             size = self._console.size
-            lines = self._board.lines(time.time_ns() // 1000, size.width, size.height)
+            lines = self._board.lines(clock.now_us(), size.width, size.height)
         return Group(*lines)

@@ -9,7 +9,7 @@ from rich.text import Text
 from backfill_cli.core.listings import LogEntry, LogsResult
 from backfill_cli.render.dates import DateFormat
 from backfill_cli.render.safe import safe_text
-from backfill_cli.render.text import line
+from backfill_cli.render.text import line, wide
 from backfill_cli.render.theme import BOLD, DIM, look
 from backfill_cli.render.words import duration, near_path
 
@@ -22,13 +22,14 @@ def render(result: LogsResult, width: int) -> Iterator[Text]:
     for number, entry in enumerate(result.entries):
         if number:
             yield line()
-        yield _headline(entry, dates)
+        yield from _headline(entry, dates, width)
         if entry.reason:
             yield line("   ", (entry.reason, DIM))
         yield from _lines(entry)
 
 
-def _headline(entry: LogEntry, dates: DateFormat) -> Text:
+def _headline(entry: LogEntry, dates: DateFormat, width: int) -> Iterator[Text]:
+    """What was tried and how it ended, and the file: behind it where there is room, else below, whole."""
     seen = look(
         {"retry": "up_for_retry", "deferred": "up_for_retry", "lost": "interrupted"}.get(
             entry.outcome or "", entry.outcome or "running"
@@ -37,14 +38,19 @@ def _headline(entry: LogEntry, dates: DateFormat) -> Text:
     took = ""
     if entry.started_at is not None and entry.ended_at is not None:
         took = duration((entry.ended_at - entry.started_at) / 1_000_000)
-    return line(
+    head = line(
         " ",
         (f"{dates.full(entry.logical_date)} {entry.task_id}", BOLD),
         f" try {entry.try_number}  ",
         (f"{seen.symbol} {entry.outcome or 'running'}", seen.style),
-        f"  {took}  " if took else "  ",
-        (near_path(entry.path), DIM),
+        f"  {took}" if took else "",
     )
+    path = near_path(entry.path)
+    if head.cell_len + wide(path) + 2 <= width:
+        yield line(head, "  ", (path, DIM))
+    else:
+        yield head
+        yield Text.assemble("   ", (safe_text(path), DIM), no_wrap=True)
 
 
 def _lines(entry: LogEntry) -> Iterator[Text]:

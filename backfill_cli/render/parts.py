@@ -53,7 +53,7 @@ def closing(next_command: str) -> Iterator[Text]:
 
 
 def failures(groups: Sequence[FailureGroup], dates: DateFormat, width: int) -> list[Text]:
-    """Failures by cause: `2 dates  load: HTTP 503 from warehouse-7 (and 1 alike)   03-11, 03-12`."""
+    """Failures by cause: `2 dates  load: HTTP 503 from warehouse-7 (+1 alike)   03-11, 03-12`."""
     if not groups:
         return []
     number = max(wide(count(group.count, "date")) for group in groups)
@@ -61,7 +61,7 @@ def failures(groups: Sequence[FailureGroup], dates: DateFormat, width: int) -> l
     room = max(30, width - number - max(wide(one) for one in listings) - 8)
     rows = []
     for group, listing in zip(groups, listings, strict=True):
-        alike = f" (and {group.variants - 1:,} alike)" if group.variants > 1 else ""
+        alike = f" (+{group.variants - 1:,} alike)" if group.variants > 1 else ""
         said = f"{group.task_id}: {group.reason}" if group.task_id else group.reason
         cause = cut(said, room - wide(alike)) + alike
         rows.append((count(group.count, "date").rjust(number), cause, (listing, DIM)))

@@ -12,6 +12,7 @@ from typing import IO
 from rich.console import Console, Group
 from rich.live import Live
 
+from backfill_cli import clock
 from backfill_cli.core.standing import BackfillView, StatusResult
 from backfill_cli.core.states import BackfillState
 from backfill_cli.render.safe import safe_text
@@ -55,7 +56,7 @@ def watch_lines(ask: Ask, file: IO[str], *, every_s: float, quiet: bool = False)
         while True:
             line = _line(result)
             if line != told and not quiet:
-                file.write(f"{stamp(time.time_ns() // 1000)} {safe_text(line)}\n")
+                file.write(f"{stamp(clock.now_us())} {safe_text(line)}\n")
                 file.flush()
             told = line
             if is_over(result):

@@ -18,6 +18,7 @@ from typing import Any
 from backfill_cli.core.upkeep import Finding, Severity
 from backfill_cli.errors import StoreError
 from backfill_cli.store import engines, migrations
+from backfill_cli.store.companions import refuse_foreign_log
 from backfill_cli.store.connections import Connection
 from backfill_cli.store.counting import STRETCH
 from backfill_cli.store.documents import FIRST_SECOND, LAST_SECOND, json_text, name
@@ -67,6 +68,10 @@ _OUTCOMES = (
     "count(*) FILTER (WHERE p.outcome = 'failed') AS bad FROM backfills f JOIN backfill_dates p "
     "ON p.backfill = f.backfill GROUP BY f.backfill HAVING f.completed <> ok OR f.failed <> bad"
 )
+_UNNAMED = (
+    "SELECT d.dag_id, k.key FROM dag_versions v JOIN dags d ON d.dag = v.dag, json_each(v.tasks) k "
+    "WHERE NOT EXISTS (SELECT 1 FROM tasks t WHERE t.dag = v.dag AND t.task_id = k.key)"
+)
 
 Tell = Callable[[str, int], None]
 """Hears how far a check has come: what it is at, and how many of them it has seen."""
@@ -91,6 +96,7 @@ class Look:
     @classmethod
     def at(cls, path: Path, tell: Tell) -> Look:
         """Open a store for looking at. Raises StoreError when not even that can be done."""
+        refuse_foreign_log(path)
         try:
             connection = engines.connect(str(path), write=False)
         except engines.driver_errors() as error:
@@ -197,6 +203,9 @@ def counters(look: Look) -> Iterator[Finding]:
             f"backfill {one_line(str(backfill_id))} counts {completed} and {failed} dates, its dates say {ok} and {bad}"
         )
         yield Finding("counts", Severity.DAMAGE, what, _BY_HAND)
+    for dag_id, task_id in islice(one.rows(_UNNAMED), _MOST):
+        what = f"a version of {one_line(str(dag_id))} names the task {one_line(str(task_id))}, which it never had"
+        yield Finding("unknown-task", Severity.DAMAGE, what, _BY_HAND)
     for table, column, parent in _LINKS:
         row = one.one(f"SELECT count(*) FROM {table} x WHERE x.{column} NOT IN (SELECT {column} FROM {parent})")
         if row and row[0]:

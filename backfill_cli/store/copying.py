@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from backfill_cli.store import engines, migrations, problems, schema
+from backfill_cli.store.companions import refuse_foreign_log
 from backfill_cli.store.connections import Connection
 from backfill_cli.store.keys import Keys
 from backfill_cli.store.locks import OwnerLocks, sync_folder
@@ -56,6 +57,7 @@ def back_up(source: Path, target: Path) -> BackedUp:
         schema.require(copy, number)
         found = SqlReader(copy, Keys(copy), OwnerLocks(None)).audit_head()
 
+    refuse_foreign_log(source)
     connection = engines.connect(str(source), write=False)
     try:
         size = copy_store(connection, target, inspect=inspect)

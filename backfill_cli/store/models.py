@@ -93,7 +93,7 @@ class DagRun(Table, table=True):
     dag: int = c.key("which DAG", given=True)
     logical_date: int = c.seconds("start of the data interval", primary_key=True)
     data_interval_end: int = c.seconds("end of the data interval, not part of it")
-    run_type: str = c.word("who asked first: backfill, scheduled or manual")
+    run_type: str | None = c.word("who asked first: scheduled or manual; empty stands for backfill", optional=True)
     state: str = c.word("queued, running, success or failed")
     version: int = c.count("the dag_versions row it ran under")
     conf: str | None = c.document("the run's conf; empty stands for {}", optional=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from backfill_cli.errors import StoreError
 from backfill_cli.store import engines, migrations
+from backfill_cli.store.companions import refuse_foreign_log
 from backfill_cli.store.connections import Connection
 from backfill_cli.store.heads import HeadFile
 from backfill_cli.store.locks import make_private_folder, sync_folder
@@ -42,7 +43,7 @@ def open_store(location: str, *, write: bool, patience_s: float = PATIENCE_S) ->
         return memory_store(writable=write)
     shown = str(path)
     try:
-        exists = _is_store_file(path)
+        exists = is_store_file(path)
         if write:
             refuse_links(path.parent)
             HeadFile(path).refuse_other()
@@ -52,6 +53,7 @@ def open_store(location: str, *, write: bool, patience_s: float = PATIENCE_S) ->
         raise refused(error, shown) from error
     if not exists and not write:
         return _stand_in(path)
+    refuse_foreign_log(path)
     older = patiently(lambda: _prepare(path, write=write), patience_s)
     if older is not None:
         return older
@@ -100,7 +102,7 @@ def store_path(location: str) -> Path | None:
     )
 
 
-def _is_store_file(path: Path) -> bool:
+def is_store_file(path: Path) -> bool:
     """Return whether there is a file to open. Raises StoreError for anything but a plain file."""
     try:
         mode = path.lstat().st_mode

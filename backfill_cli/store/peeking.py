@@ -1,8 +1,9 @@
 """A quick look into a store for completion: names and dates, or nothing at all.
 
 Owns a handful of queries over a connection that can change nothing: nothing is rolled back, migrated or waited for, and
-whatever goes wrong is an empty answer, because whoever presses TAB has asked no question yet. Everything else reads
-through `opening.py`, which takes ten times as long to import.
+whatever goes wrong is an empty answer, because whoever presses TAB has asked no question yet. A row of a damaged store
+is left out: only what is text where text belongs, and a date that calendars show. Everything else reads through
+`opening.py`, which takes ten times as long to import.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from backfill_cli.errors import BfillError
 from backfill_cli.store.engines import driver, driver_errors
 
 MOST = 200
 """Rows of an answer: more than anybody reads off a list."""
 
 _BUSY_MS = 20
+# The years 2 to 9998: a date of theirs can be shown in any zone.
+_FIRST_SECOND, _LAST_SECOND = -62_104_060_800, 253_370_764_799
 
 
 class SeenBackfill(NamedTuple):
@@ -39,25 +43,41 @@ class Peek:
         self._path = _path(location)
 
     def backfills(self) -> list[SeenBackfill]:
-        """Backfills, newest first."""
+        """Backfills, newest first; one whose process has died is `interrupted`, as `status` says it."""
+        rows = self._all(
+            "sssDDsss",
+            "SELECT b.backfill_id, d.dag_id, b.state, b.first_date, b.last_date,"
+            " coalesce(json_extract(b.request, '$.timezone'), 'UTC'), coalesce(b.owner, ''), coalesce(o.host, '')"
+            " FROM backfills b JOIN dags d ON d.dag = b.dag LEFT JOIN owners o ON o.owner = b.owner"
+            " ORDER BY b.backfill DESC LIMIT ?",
+            MOST,
+        )
         return [
-            SeenBackfill(*row)
-            for row in self._all(
-                "SELECT b.backfill_id, d.dag_id, b.state, b.first_date, b.last_date,"
-                " coalesce(json_extract(b.request, '$.timezone'), 'UTC')"
-                " FROM backfills b JOIN dags d ON d.dag = b.dag ORDER BY b.backfill DESC LIMIT ?",
-                MOST,
-            )
+            SeenBackfill(name, dag_id, state if self._lives(state, owner, host) else "interrupted", *rest)
+            for name, dag_id, state, *rest, owner, host in rows
         ]
+
+    def _lives(self, state: str, owner: str, host: str) -> bool:
+        """Whether a state that somebody has to keep up is kept up; other states keep themselves."""
+        if state != "running" or self._path is None:
+            return True
+        if not owner or not host:
+            return False
+        from backfill_cli.store.locks import OwnerLocks
+
+        try:
+            return OwnerLocks(self._path.parent / "locks").is_alive(owner, host)
+        except (BfillError, OSError):
+            return True
 
     def dag_ids(self) -> list[str]:
         """Every DAG with a history here, by name."""
-        return [name for (name,) in self._all("SELECT dag_id FROM dags ORDER BY dag_id LIMIT ?", 10 * MOST)]
+        return [name for (name,) in self._all("s", "SELECT dag_id FROM dags ORDER BY dag_id LIMIT ?", 10 * MOST)]
 
     def dag_of(self, backfill_id: str) -> str | None:
         """The DAG of a backfill."""
         rows = self._all(
-            "SELECT d.dag_id FROM backfills b JOIN dags d ON d.dag = b.dag WHERE b.backfill_id = ?", backfill_id
+            "s", "SELECT d.dag_id FROM backfills b JOIN dags d ON d.dag = b.dag WHERE b.backfill_id = ?", backfill_id
         )
         return rows[0][0] if rows else None
 
@@ -66,6 +86,7 @@ class Peek:
         return [
             name
             for (name,) in self._all(
+                "s",
                 "SELECT t.key FROM dags d JOIN dag_versions v ON v.version = d.version, json_each(v.tasks) t"
                 " WHERE d.dag_id = ? ORDER BY t.id LIMIT ?",
                 dag_id,
@@ -76,6 +97,7 @@ class Peek:
     def runs(self, dag_id: str) -> list[tuple[int, str]]:
         """(logical date, state) of the latest dag_runs, newest first."""
         return self._all(
+            "Ds",
             "SELECT r.logical_date, r.state FROM dags d JOIN dag_runs r ON r.dag = d.dag"
             " WHERE d.dag_id = ? ORDER BY r.logical_date DESC LIMIT ?",
             dag_id,
@@ -85,13 +107,15 @@ class Peek:
     def timezone(self, dag_id: str) -> str:
         """The zone the DAG had when it was planned last; UTC when nothing is known."""
         rows = self._all(
-            "SELECT json_extract(b.request, '$.timezone') FROM backfills b JOIN dags d ON d.dag = b.dag"
-            " WHERE d.dag_id = ? ORDER BY b.backfill DESC LIMIT 1",
+            "s",
+            "SELECT coalesce(json_extract(b.request, '$.timezone'), 'UTC')"
+            " FROM backfills b JOIN dags d ON d.dag = b.dag WHERE d.dag_id = ? ORDER BY b.backfill DESC LIMIT 1",
             dag_id,
         )
-        return rows[0][0] or "UTC" if rows else "UTC"
+        return rows[0][0] if rows else "UTC"
 
-    def _all(self, sql: str, *values: Any) -> list[Any]:
+    def _all(self, columns: str, sql: str, *values: Any) -> list[Any]:
+        """Return the sound rows; a letter a column: `s` text, `D` a date in seconds, which may be NULL."""
         if self._path is None or not self._path.is_file():
             return []
         try:
@@ -101,9 +125,15 @@ class Peek:
                 for setting in (f"busy_timeout = {_BUSY_MS}", "query_only = ON", "trusted_schema = OFF"):
                     connection.execute(f"PRAGMA {setting}")
                 found: list[Any] = connection.execute(sql, values).fetchall()
-                return found
+                return [row for row in found if all(map(_is_sound, columns, row))]
         except driver_errors():
             return []
+
+
+def _is_sound(kind: str, value: Any) -> bool:
+    if kind == "s":
+        return type(value) is str
+    return value is None or (type(value) is int and _FIRST_SECOND <= value <= _LAST_SECOND)
 
 
 def _path(location: str) -> Path | None:

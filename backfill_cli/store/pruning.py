@@ -86,7 +86,7 @@ def remove(writer: Writer, dag_id: str, before: int) -> str:
 def is_done(reader: Reader, dag_id: str, logical_date: int, run_type: str, before: int) -> bool:
     """Return whether a dag_run of that name succeeded before the instant, and nobody works on it."""
     connection, dag = _at(reader, dag_id)
-    query = f"SELECT 1 FROM dag_runs r WHERE {_DONE} AND r.logical_date = ? AND r.run_type = ?"
+    query = f"SELECT 1 FROM dag_runs r WHERE {_DONE} AND r.logical_date = ? AND coalesce(r.run_type, 'backfill') = ?"
     return connection.one(query, (dag, before, logical_date, run_type)) is not None
 
 

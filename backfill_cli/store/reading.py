@@ -85,7 +85,7 @@ class LedgerReader:
         dag = self._keys.find_dag(dag_id)
         if dag is None:
             return None
-        manual = " AND r.run_type <> 'manual'" if skip_manual else ""
+        manual = " AND coalesce(r.run_type, 'backfill') <> 'manual'" if skip_manual else ""
         latest = "ORDER BY r.logical_date DESC LIMIT 1"
         if state is None:
             query = f"{_RUNS} WHERE r.dag = ? AND r.logical_date < ?{manual} {latest}"

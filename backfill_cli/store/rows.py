@@ -55,7 +55,7 @@ TASK_STATES = {state.value: state for state in TaskState}
 BACKFILL_STATES = {state.value: state for state in BackfillState}
 OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 ACTIONS = {action.value: action for action in Action}
-RUN_TYPES = {run_type.value: run_type for run_type in RunType}
+RUN_TYPES: dict[str | None, RunType] = {None: RunType.BACKFILL, **{one.value: one for one in RunType}}
 _MAYBE_RUN_STATE: dict[str | None, RunState | None] = {None: None, **RUN_STATES}
 
 
@@ -172,8 +172,8 @@ def _audit(row: Row) -> AuditRow:
     return AuditRow(row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], mapping(row[8]), row[9], row[10])
 
 
-RUN = Shape("dag_runs", "ddsssSTTSSS", _run)
-OWNED_RUN = Shape("dag_runs", "sddsssSTTSSS", lambda row: (name(row[0]), _run(row[1:])))
+RUN = Shape("dag_runs", "ddSssSTTSSS", _run)
+OWNED_RUN = Shape("dag_runs", "sddSssSTTSSS", lambda row: (name(row[0]), _run(row[1:])))
 INSTANCE = Shape("task_instances", "dssnnnTTTS", _instance)
 ATTEMPT = Shape("attempts", "dsnttsSsS", _attempt)
 PLAN = Shape("backfill_dates", "ddsSs", _plan)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from backfill_cli.core.records import AttemptRow, Batch, Claim, InstanceRow, RunRow, XComRow
+from backfill_cli.core.records import AttemptRow, Batch, Claim, InstanceRow, RunRow, RunType, XComRow
 from backfill_cli.core.states import RunState
 from backfill_cli.errors import ConflictError
 from backfill_cli.store import counting
@@ -55,6 +55,9 @@ _STATES = ByKeys("SELECT logical_date, state FROM dag_runs WHERE dag = ? AND log
 _OUTCOMES = ByKeys(
     "UPDATE backfill_dates SET outcome = ? WHERE backfill = ? AND outcome IS NULL AND logical_date IN ({keys})"
 )
+
+_USUAL = RunType.BACKFILL
+"""Nearly every dag_run is of this type; in the store the empty one stands for it."""
 
 
 class LedgerWriter(SqlReader):
@@ -146,9 +149,9 @@ class LedgerWriter(SqlReader):
     def _run_values(self, dag: int, row: RunRow, backfills: dict[str, int | None]) -> tuple[Any, ...]:
         date, end, run_type, state, version, conf, started_at, ended_at, reason, backfill_id, owner = row
         return (
-            dag, date, end, run_type._value_, state._value_, self._keys.versions(dag)[version],
-            None if conf == "{}" else storable(conf), started_at, ended_at, storable(reason),
-            self._backfill_key(backfill_id, backfills), owner,
+            dag, date, end, None if run_type is _USUAL else run_type._value_, state._value_,
+            self._keys.versions(dag)[version], None if conf == "{}" else storable(conf), started_at, ended_at,
+            storable(reason), self._backfill_key(backfill_id, backfills), owner,
         )  # fmt: skip
 
     def _count(self, dag: int, rows: Mapping[int, RunRow]) -> None:

@@ -40,9 +40,17 @@ def become(request: dict[str, Any]) -> None:
     for number, (path, flags) in enumerate(
         ((request["stdin"], os.O_RDONLY), (request["out"], os.O_WRONLY), (request["err"], os.O_WRONLY))
     ):
+        if path is None:  # closed, as by the shell's `>&-`: an interpreter that starts so has no such stream
+            os.close(number)
+            setattr(sys, ("stdin", "stdout", "stderr")[number], None)
+            continue
         descriptor = os.open(path, flags | (os.O_CREAT | os.O_TRUNC if number else 0), 0o600)
         os.dup2(descriptor, number)
         os.close(descriptor)
+    # Those of the warm process know what they were opened on: perhaps a file, in which one can seek.
+    for number, name, errors in ((1, "stdout", "strict"), (2, "stderr", "backslashreplace")):
+        if getattr(sys, name) is not None:
+            setattr(sys, name, open(number, "w", encoding="utf-8", errors=errors, closefd=False))  # noqa: SIM115
     if request["uid"]:
         os.setgroups([])
         os.setgid(request["uid"])
@@ -107,7 +115,13 @@ def leave(code: int) -> None:
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+        try:
+            if stream is not None and not stream.closed:
+                stream.flush()
+        except OSError as error:
+            if sys.stderr is not None:
+                os.write(2, f"Exception ignored in: {stream!r}\n{error!r}\n".encode())
+            code = 120
     os._exit(code)
 
 

@@ -35,7 +35,7 @@ def test_failures_that_differ_in_values_alone_are_one_cause(project: Project) ->
     assert found == {first: (3, 3), "RuntimeError: HTTP 503": (1, 1), "RuntimeError: HTTP 404": (1, 1)}
     for status in (project.bfill("status", *words), project.bfill("status", ran.data["backfill_id"])):
         assert "3 dates  load: FileNotFoundError" in status.out
-        assert "(and 2 alike)" in status.out
+        assert "(+2 alike)" in status.out
     assert "inbox/2024-01-03.csv" in (project.folder / "junit.xml").read_text()  # a test case says what was on its date
 
 

@@ -139,7 +139,7 @@ def test_status_imports_what_it_shows(project, more):
 def test_status_pins_its_own_modules(project):
     assert ours(imported(project, "status", "--json")) == {
         *HELP,
-        *["errors", "app", "app.context", "app.lookup", "app.outcomes", "app.secrets", "app.service"],
+        *["clock", "errors", "app", "app.context", "app.lookup", "app.outcomes", "app.secrets", "app.service"],
         *["app.status", "app.status_page", "app.targets", "cli.bundles", "cli.conf", "cli.options", "cli.output"],
         *["cli.service", "cli.status", "cli.words", "core", "core.instants", "core.intervals", "core.masking"],
         *["core.options", "core.planning", "core.problems", "core.records", "core.results", "core.standing", "core.states"],

@@ -40,7 +40,7 @@ def test_a_failed_try_waits_its_delay_in_up_for_retry() -> None:
     row = play.ledger.instances[FIRST, "a"]
     assert (row.state, row.retry_at) == (TaskState.UP_FOR_RETRY, play.now + 60 * SECOND)
     assert play.wake_at == play.machine.next_retry_at() == row.retry_at
-    assert play.machine.waiting() == {"their next try": 1}
+    assert play.machine.waiting() == {"the next try": 1}
     play.now += 59 * SECOND
     assert not play.turn().submissions
     play.wait()

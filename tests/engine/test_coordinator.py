@@ -196,7 +196,7 @@ def test_listeners_hear_what_waits_and_until_when(threads: Executor, monkeypatch
     rig.run()
     told = [(waiting, at) for waiting, at in rig.watching.waiting if waiting]
     (retry_at,) = {row.retry_at for batch in rig.store.batches for row in batch.instances if row.retry_at}
-    assert told and set(map(repr, told)) == {repr(({"their next try": 1}, retry_at))}
+    assert told and set(map(repr, told)) == {repr(({"the next try": 1}, retry_at))}
     assert all(at is None for waiting, at in rig.watching.waiting if not waiting), "a dagrun_timeout is no retry"
 
 

@@ -146,7 +146,7 @@ def test_a_module_and_a_name(settings: Settings, write: Write) -> None:
     with pytest.raises(NotFoundError, match=r"module 'flows_pkg\.sales' has no DAG 'mian'") as caught:
         resolve_dag("flows_pkg.sales:mian", settings=settings)
     assert caught.value.hint == "did you mean 'main'?"
-    with pytest.raises(NotFoundError, match=r"there is no DAG 'nowhere\.sales:main'"):
+    with pytest.raises(NotFoundError, match=r"there is no module 'nowhere\.sales' to import"):
         resolve_dag("nowhere.sales:main", settings=settings)
 
 

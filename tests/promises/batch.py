@@ -23,13 +23,21 @@ LONGEST_S = 60
 
 
 class Ended(NamedTuple):
-    """How one command line ended, and whether the store file has another content than before it."""
+    """How one command line ended.
+
+    Args:
+        wrote: The store file has another content than before.
+        commits: Transactions it committed.
+        commits_after: Those of them that it committed after it had found the store damaged.
+    """
 
     words: tuple[str, ...]
     code: int
     out: str
     err: str
     wrote: bool
+    commits: int
+    commits_after: int
 
     @property
     def json(self) -> dict[str, Any]:
@@ -76,17 +84,53 @@ class Batches:
         self._process.stdout.close()
         self._process.wait(10)
 
+    def __enter__(self) -> Batches:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
 
 def content(store: Path) -> tuple[bytes, ...]:
     """Return what a store file holds; how often it was opened for writing and in which journal mode does not count."""
-    try:
-        whole = bytearray(store.read_bytes())
-    except OSError:
+    if not store.is_file():
         return ()
+    whole = bytearray(store.read_bytes())
     # sqlite.org/fileformat.html: read and write version, change counter, version-valid-for and the library's number.
     for first, behind in ((18, 20), (24, 28), (92, 100)):
         whole[first:behind] = bytes(len(whole[first:behind]))
     return (bytes(whole),)
+
+
+class _Watch:
+    """Counts the writing transactions that are committed, and those after damage was found."""
+
+    def __init__(self) -> None:
+        from backfill_cli.errors import StoreError
+        from backfill_cli.store.connections import Connection
+
+        self.begin()
+        run, made = Connection.run, StoreError.__init__
+
+        def watched(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> int:
+            self.is_writing = sql == "BEGIN IMMEDIATE" or (self.is_writing and sql != "ROLLBACK")
+            changed = run(connection, sql, parameters)
+            if sql == "COMMIT" and self.is_writing:
+                self.is_writing = False
+                self.commits += 1
+                self.commits_after += self.is_damaged
+            return changed
+
+        def noted(error: StoreError, *args: Any, **named: Any) -> None:
+            made(error, *args, **named)
+            self.is_damaged = self.is_damaged or error.code == "store-damaged"
+
+        Connection.run = watched  # type: ignore[method-assign]
+        StoreError.__init__ = noted  # type: ignore[method-assign]
+
+    def begin(self) -> None:
+        self.commits = self.commits_after = 0
+        self.is_writing = self.is_damaged = False
 
 
 def _one(words: list[str]) -> tuple[int, str, str]:
@@ -111,7 +155,7 @@ def _batch(request: dict[str, Any], write: int) -> None:
     signal.alarm(LONGEST_S)
     os.chdir(request["folder"])
     environ = {"PATH": os.environ["PATH"], "HOME": request["folder"], "TZ": "UTC", "LANG": "C.UTF-8"}
-    environ |= {"COLUMNS": "100", "BFILL_COMPLETE_DEBUG": "1"}
+    environ |= {"COLUMNS": "100", "BFILL_COMPLETE_DEBUG": "1", "TMPDIR": request["folder"]}
     os.environ.clear()
     os.environ.update(environ)
     # Descriptor 1 is the client's; what a task or bfill itself writes past sys.stdout is of no interest.
@@ -119,11 +163,14 @@ def _batch(request: dict[str, Any], write: int) -> None:
     for number in (0, 1):
         os.dup2(null, number)
     store = Path(request["store"])
+    watch = _Watch()
     with os.fdopen(write, "w", encoding="utf-8") as answers:
         for words in request["commands"]:
             before = content(store)
+            watch.begin()
             code, out, err = _one(words)
-            answers.write(json.dumps([words, code, out, err, content(store) != before]) + "\n")
+            seen = [words, code, out, err, content(store) != before, watch.commits, watch.commits_after]
+            answers.write(json.dumps(seen) + "\n")
             answers.flush()
 
 

@@ -176,12 +176,16 @@ class Disk:
     def _take(self, call: Call) -> Node | None:
         """Carry out one call; return what it syncs, if it does."""
         match call.name, call.arguments:
-            case "openat", (str(), bytes(path), str(flags), *_):
-                self._open(path, flags)
+            case "openat", (str(folder), bytes(path), str(flags), *_):
+                self._open(_join(folder, path), flags)
             case "mkdir", (bytes(path), *_):
                 self._rename(path, Folder())
+            case "mkdirat", (str(folder), bytes(path), *_):
+                self._rename(_join(folder, path), Folder())
             case "unlink", (bytes(path),):
                 self._rename(path, None)
+            case "unlinkat", (str(folder), bytes(path), *_):
+                self._rename(_join(folder, path), None)
             case "rename", (bytes(old), bytes(new)):
                 node = self._find(old.decode())
                 self._rename(old, None)
@@ -237,6 +241,11 @@ class Disk:
 
     def _is_ignored(self, path: str) -> bool:
         return any(f"{self._root}/{one}" in path for one in self._ignoring)
+
+
+def _join(folder: str, path: bytes) -> bytes:
+    """Return a path that is given relative to an open folder."""
+    return path if path.startswith(b"/") else f"{folder}/".encode() + path
 
 
 def _returned(waiting: list[tuple[int, Node, int]], place: int) -> list[tuple[int, Node, int]]:

@@ -33,7 +33,8 @@ with DAG("slow", schedule="@daily", start_date=datetime(2024, 1, 1)):
         mark("stubborn " + ds)
         if ds >= "2024-01-02" or (HERE / "go").exists():
             return "true"
-        return f"trap '' TERM; echo pid $$ >> {HERE}/marks; sleep 30"
+        trap = "trap '' TERM; " if (HERE / "deaf").exists() else ""
+        return f"{trap}echo pid $$ >> {HERE}/marks; sleep 30; true"
     @task
     def quick(ds: str):
         mark("quick " + ds)
@@ -45,27 +46,12 @@ with DAG("slow", schedule="@daily", start_date=datetime(2024, 1, 1)):
     quick() >> behind()
     stubborn()
 """
-"""On the first date a command that SIGTERM does not end; on all of them a task that waits for the word to go."""
-
-
-@pytest.fixture(scope="module")
-def stages(new_project: NewProject, tmp_path_factory: pytest.TempPathFactory) -> list[Stage]:
-    """A folder without a store, and a store with half of the dates done."""
-    first = new_project()
-    set_up(first, None)
-    fresh = Stage("a new store", None, count_calls(first))
-    half = new_project()
-    set_up(half, None)
-    half.bfill(*RUN[:-1], "--end", "2024-01-02").exits(0)
-    (half.folder / "witness").unlink()
-    kept = tmp_path_factory.mktemp("half") / ".bfill"
-    shutil.copytree(half.store.parent, kept)
-    return [fresh, Stage("a store with half of the dates", kept, count_calls(half))]
+"""On the first date a long command, perhaps deaf to SIGTERM; on each a task that waits for the word to go."""
 
 
 @pytest.fixture(scope="module")
 def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forker]:
-    """bfill with two seconds of patience instead of thirty."""
+    """bfill with one second of patience instead of thirty."""
     with closing(Forker(mutated("variant-impatient", tmp_path_factory.mktemp("copy")))) as forker:
         yield forker
 
@@ -75,6 +61,28 @@ def rollback(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forker]:
     """bfill as it is where the SQLite library is too old for a write-ahead log."""
     with closing(Forker(mutated("variant-rollback-journal", tmp_path_factory.mktemp("copy")))) as forker:
         yield forker
+
+
+@pytest.fixture(scope="module")
+def stages(new_project: NewProject, rollback: Forker, tmp_path_factory: pytest.TempPathFactory) -> list[Stage]:
+    """A folder without a store, and a store with half of the dates done, with either journal."""
+    first = new_project()
+    set_up(first, None)
+    fresh = Stage("a new store", None, count_calls(first), first.forker)
+    half = new_project()
+    set_up(half, None)
+    half.bfill(*RUN[:-1], "--end", "2024-01-02").exits(0)
+    (half.folder / "witness").unlink()
+    kept = tmp_path_factory.mktemp("half") / ".bfill"
+    shutil.copytree(half.store.parent, kept)
+    older = new_project()
+    older.forker = rollback
+    set_up(older, fresh._replace(store=kept))
+    return [
+        fresh,
+        Stage("a store with half of the dates", kept, count_calls(half), half.forker),
+        Stage("the same with a rollback journal", kept, count_calls(older), rollback),
+    ]
 
 
 @pytest.fixture
@@ -133,8 +141,10 @@ def test_a_disk_of_any_small_size_is_one_line_and_loses_nothing(trials: Trials, 
     assert trials.seen["store-full"] > trials.count / 3, trials.seen
 
 
-def fill_up(project: Project) -> None:
-    """Fill the store's disk while tasks run, one deaf to SIGTERM: they end, and what comes behind never begins."""
+def fill_up(project: Project, *, deaf: bool) -> None:
+    """Fill the store's disk while tasks run: they end, also one that is deaf to SIGTERM, and nothing more begins."""
+    if deaf:
+        (project.folder / "deaf").write_text("")
     project.write("dags/slow.py", SLOW)
     words = ("run", "--dag", "slow", "--start", "2024-01-01", "--end", "2024-01-02", "--parallel", "2")
     with small_disk(project.store.parent, "4m") as disk:
@@ -149,8 +159,8 @@ def fill_up(project: Project) -> None:
         ]
         said = marks(project)
         assert not [line for line in said if line.startswith("behind")], "a task began that nothing is recorded of"
-        (deaf,) = [line.removeprefix("pid ") for line in said if line.startswith("pid")]
-        assert not Path(f"/proc/{deaf}").exists(), "a task outlived its run"
+        (pid,) = [line.removeprefix("pid ") for line in said if line.startswith("pid")]
+        assert not Path(f"/proc/{pid}").exists(), "a task outlived its run"
         disk.make_room()
         again = project.bfill(*words, "--json")
         assert again.code == 0, again
@@ -159,9 +169,10 @@ def fill_up(project: Project) -> None:
 
 
 @needs_mount
+@pytest.mark.parametrize("deaf", [False, pytest.param(True, marks=pytest.mark.long)], ids=["", "deaf to SIGTERM"])
 @pytest.mark.promise(5)
-def test_a_disk_that_is_full_while_tasks_run_ends_them_and_starts_nothing_more(project: Project) -> None:
-    fill_up(project)
+def test_a_disk_that_is_full_while_tasks_run_ends_them_and_starts_nothing_more(deaf: bool, project: Project) -> None:
+    fill_up(project, deaf=deaf)
 
 
 @pytest.mark.parametrize("way", ["mode", "mount", "immutable"])
@@ -345,9 +356,7 @@ def test_the_harness_of_failing_disks_catches(
     with closing(Forker(mutated(mutant, tmp_path))) as forker:
 
         def case(trial: Trial) -> None:
-            project = new_project()
-            project.forker = forker
-            break_once(trial.random.choice(stages), project, trial.random, lambda *_: None)
+            break_once(trial.random.choice(stages), new_project(), trial.random, lambda *_: None, forker)
 
         caught(case)
 
@@ -361,4 +370,4 @@ def test_the_harness_of_vanished_and_full_stores_catches(mutant: str, project: P
     with closing(Forker(mutated(mutant, tmp_path))) as forker:
         project.forker = forker
         with pytest.raises(AssertionError):
-            vanish(project, "removed") if mutant == "never-adrift" else fill_up(project)
+            vanish(project, "removed") if mutant == "never-adrift" else fill_up(project, deaf=True)

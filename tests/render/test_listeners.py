@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import re
 import time
+from dataclasses import replace
 
 import pytest
 
 from backfill_cli.core.ports import ProgressCounts
 from backfill_cli.core.records import Batch
 from backfill_cli.core.states import RunState, TaskState
+from backfill_cli.core.wording import NEXT_TRY
 from backfill_cli.render.board import Board
 from backfill_cli.render.lines import LineListener
 from backfill_cli.render.live import LiveListener
@@ -36,12 +38,11 @@ def board_in_the_middle() -> Board:
         instance(opened[0], "load", TaskState.RUNNING, at - 12 * SECOND),
         instance(opened[1], "extract", TaskState.SUCCESS, at),
         instance(opened[1], "clean", TaskState.RUNNING, at - 3 * SECOND, tries=2),
-        instance(opened[2], "extract", TaskState.UP_FOR_RETRY, at),
+        instance(opened[2], "extract", TaskState.UP_FOR_RETRY, at)._replace(retry_at=at + 5 * SECOND),
         instance(DATES[10], "load", TaskState.FAILED, at, tries=3, reason="HTTP 503 from warehouse"),
     ]
     board.note(batch, ProgressCounts(31, 19, 1, 0, 3, 2), at)
-    board.waiting = {"pool warehouse: 2 of 2 slots taken": 3}
-    board.next_retry_at = at + 5 * SECOND
+    board.waiting = {"pool warehouse: 2 of 2 slots taken": 3, NEXT_TRY: 7}
     return board
 
 
@@ -49,6 +50,32 @@ def board_in_the_middle() -> Board:
 def test_the_board_is_as_its_golden_file_shows_it(width, golden):
     lines = board_in_the_middle().lines(NOW_US + 190 * SECOND, width, 24)
     golden(f"render/board.{width}.txt", "".join(line.plain + "\n" for line in lines))
+
+
+def waiting_lines(board: Board, now: int) -> list[str]:
+    return [line.plain.removeprefix(" waiting  ") for line in board.lines(now, 100, 24) if "next try" in line.plain]
+
+
+def test_the_board_counts_down_to_the_next_try_and_forgets_it_when_its_time_has_come():
+    """What the coordinator told half a second ago says nothing about now; the board's own cells do."""
+    board = board_in_the_middle()
+    at = NOW_US + 190 * SECOND
+    assert waiting_lines(board, at) == ["1 task for the next try, in 5 s"]
+    assert waiting_lines(board, at + 4_900_000) == ["1 task for the next try, in 1 s"], "never in 0 s"
+    assert waiting_lines(board, at + 5 * SECOND) == []
+    other = instance(DATES[20], "clean", TaskState.UP_FOR_RETRY, at)._replace(retry_at=at + 2 * SECOND)
+    board.note(Batch(instances=[other]), board.counts, at)
+    assert waiting_lines(board, at) == ["2 tasks for the next try, the first in 2 s"]
+    board.note(Batch(instances=[instance(DATES[20], "clean", TaskState.RUNNING, at)]), board.counts, at)
+    assert waiting_lines(board, at) == ["1 task for the next try, in 5 s"]
+
+
+def test_a_run_with_nothing_to_do_flashes_no_board():
+    screen = io.StringIO()
+    listener = LiveListener(screen, colour=False)
+    listener.on_start(replace(start_of(DATES, NOW_US), total=0))
+    listener.on_end()
+    assert screen.getvalue() == ""
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120, 200])

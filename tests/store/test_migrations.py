@@ -126,6 +126,33 @@ def test_a_step_that_fails_leaves_the_store_at_the_version_before(
     connection.close()
 
 
+def test_step_2_keeps_every_dag_run_and_gives_each_store_a_key_of_its_own(path: Path) -> None:
+    keys = set()
+    for name in ("one.db", "two.db"):
+        file = path.with_name(name)
+        open_store(str(file), write=True).close()
+        file.unlink()
+        file.touch()
+        connection = engines.connect(str(file), write=True)
+        migrations.migrate(connection, str(file), to=1)
+        connection.run("INSERT INTO dags (dag, dag_id) VALUES (1, 'sales')")
+        columns = "dag, logical_date, data_interval_end, run_type, state, version, started_at, reason, owner"
+        for values in (
+            (1, 5, 6, "backfill", "success", 1, 7, None, None),
+            (1, 6, 7, "manual", "failed", 1, 8, "r", "o"),
+        ):
+            connection.run(f"INSERT INTO dag_runs ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+        before = connection.all("SELECT run_id, run_type, state, started_at, reason, owner FROM v_dag_runs")
+        migrations.migrate(connection, str(file))
+        assert connection.all("SELECT run_id, run_type, state, started_at, reason, owner FROM v_dag_runs") == before
+        assert connection.all("SELECT run_type, digest FROM dag_runs") == [(None, None), ("manual", None)]
+        ((key,),) = connection.all("SELECT value FROM meta WHERE name = 'digest_key'")
+        assert len(bytes.fromhex(key)) == 32
+        keys.add(key)
+        connection.close()
+    assert len(keys) == 2
+
+
 def test_open_runs_are_found_through_the_partial_index() -> None:
     from store_builders import day, run_row
 
