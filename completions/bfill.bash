@@ -17,9 +17,9 @@ _bfill_below() {
 _bfill_flags() {
     case "$1" in
         "") echo "-V --version --help" ;;
-        "plan") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --max-runs --executor --orphans --task --run-backwards --ignore-first-depends-on-past --strict-templates --reprocess --reset-dag-run --dry-run --detailed-exitcode --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
-        "run") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --max-runs --executor --orphans --task --run-backwards --ignore-first-depends-on-past --strict-templates --reprocess --reset-dag-run --dry-run --events --on-event --junit --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
-        "rerun-failed") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --max-runs --executor --orphans --task --run-backwards --ignore-first-depends-on-past --strict-templates --whole-run --events --on-event --junit --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
+        "plan") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --max-runs --executor --fail-fast --max-failures --max-duration --deadline --orphans --task --run-backwards --ignore-first-depends-on-past --strict-templates --reprocess --reset-dag-run --dry-run --detailed-exitcode --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
+        "run") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --max-runs --executor --fail-fast --max-failures --max-duration --deadline --orphans --task --run-backwards --ignore-first-depends-on-past --strict-templates --reprocess --reset-dag-run --dry-run --events --on-event --junit --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
+        "rerun-failed") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --max-runs --executor --fail-fast --max-failures --max-duration --deadline --orphans --task --run-backwards --ignore-first-depends-on-past --strict-templates --whole-run --events --on-event --junit --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
         "reset") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --task --downstream --where --orphans --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
         "status") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --where --gaps --watch --limit --after --store --json -q --quiet -v --verbose --no-color --help" ;;
         "logs") echo "--dag --try --store --json -q --quiet -v --verbose --no-color --help" ;;
@@ -70,6 +70,7 @@ _bfill_kind() {
         --dag) echo "dags" ;;
         --dates) echo "date-list" ;;
         --dates-from) echo "files" ;;
+        --deadline) echo "nothing" ;;
         --end) echo "dates" ;;
         --events) echo "files" ;;
         --executor) echo "executors" ;;
@@ -78,6 +79,8 @@ _bfill_kind() {
         --junit) echo "files" ;;
         --last) echo "spans" ;;
         --limit) echo "nothing" ;;
+        --max-duration) echo "durations" ;;
+        --max-failures) echo "failures" ;;
         --max-runs) echo "nothing" ;;
         --name) echo "nothing" ;;
         --older-than) echo "ages" ;;
@@ -111,7 +114,9 @@ _bfill_values() {
         dags) _bfill_offer dags ""; ((${#COMPREPLY[@]})) || _bfill_files '*.py' ;;
         date-list) _bfill_offer date-list "list" ;;
         dates) _bfill_offer dates "" ;;
+        durations) _bfill_offer durations "" "30m" "1h" "2h" "8h" ;;
         executors) _bfill_offer executors "" "thread" "process" ;;
+        failures) _bfill_offer failures "" "1" "5" "5%" "10%" ;;
         files) _bfill_files '*' ;;
         formats) _bfill_offer formats "" "md" "html" "json" "csv" ;;
         log-words) _bfill_offer log-words "" ;;

@@ -1,7 +1,7 @@
 # fish completion for bfill, written from its command line by: python -m backfill_cli.cli.completions
 # Keep it:  bfill completion fish > ~/.config/fish/completions/bfill.fish
 
-set -g __bfill_valued --action --actor --after --command --conf --dag --dates --dates-from --end --events --executor --expect-head --format --junit --last --limit --max-runs --name --older-than --on-event --orphans --out --parallel --reason --reprocess --schedule --since --start --store --tag --target --task --timezone --try --until --where --workers
+set -g __bfill_valued --action --actor --after --command --conf --dag --dates --dates-from --deadline --end --events --executor --expect-head --format --junit --last --limit --max-duration --max-failures --max-runs --name --older-than --on-event --orphans --out --parallel --reason --reprocess --schedule --since --start --store --tag --target --task --timezone --try --until --where --workers
 set -g __bfill_groups '' 'audit' 'dags' 'store' 'scenario'
 set -g __bfill_commands 'plan' 'run' 'rerun-failed' 'reset' 'status' 'logs' 'audit' 'audit verify' 'audit report' 'dags' 'dags list' 'dags show' 'dags validate' 'store' 'store check' 'store backup' 'store prune' 'scenario' 'scenario list' 'scenario show' 'scenario run' 'completion'
 
@@ -87,6 +87,10 @@ complete -c bfill -n '__bfill_at "plan"' -l parallel -x -d 'Dates open together 
 complete -c bfill -n '__bfill_at "plan"' -l workers -x -d 'Tasks at once (32 threads, on demand).'
 complete -c bfill -n '__bfill_at "plan"' -l max-runs -x -d 'Refuse to run more dates (10,000).'
 complete -c bfill -n '__bfill_at "plan"' -l executor -x -k -a 'thread process' -d 'Where tasks run: thread (default), process, package.module:factory.'
+complete -c bfill -n '__bfill_at "plan"' -l fail-fast -d 'Start nothing new once a date has failed.'
+complete -c bfill -n '__bfill_at "plan"' -l max-failures -x -k -a '1 5 5% 10%' -d 'Start nothing new once N dates have failed, or N% of those to do.'
+complete -c bfill -n '__bfill_at "plan"' -l max-duration -x -k -a '30m 1h 2h 8h' -d 'Start nothing new after 90m, 2h, 1h30m.'
+complete -c bfill -n '__bfill_at "plan"' -l deadline -x -d 'Start nothing new from this moment on.'
 complete -c bfill -n '__bfill_at "plan"' -l orphans -x -k -a 'end wait leave' -d 'What a killed bfill left running: end it first (default), wait for it, or leave it.'
 complete -c bfill -n '__bfill_at "plan"' -l task -x -k -a '(__bfill_ask tasks)' -d 'Only these tasks: load, +load (and before), load+ (and behind), load_*. May be repeated.'
 complete -c bfill -n '__bfill_at "plan"' -l run-backwards -d 'Newest date first.'
@@ -125,6 +129,10 @@ complete -c bfill -n '__bfill_at "run"' -l parallel -x -d 'Dates open together (
 complete -c bfill -n '__bfill_at "run"' -l workers -x -d 'Tasks at once (32 threads, on demand).'
 complete -c bfill -n '__bfill_at "run"' -l max-runs -x -d 'Refuse to run more dates (10,000).'
 complete -c bfill -n '__bfill_at "run"' -l executor -x -k -a 'thread process' -d 'Where tasks run: thread (default), process, package.module:factory.'
+complete -c bfill -n '__bfill_at "run"' -l fail-fast -d 'Start nothing new once a date has failed.'
+complete -c bfill -n '__bfill_at "run"' -l max-failures -x -k -a '1 5 5% 10%' -d 'Start nothing new once N dates have failed, or N% of those to do.'
+complete -c bfill -n '__bfill_at "run"' -l max-duration -x -k -a '30m 1h 2h 8h' -d 'Start nothing new after 90m, 2h, 1h30m.'
+complete -c bfill -n '__bfill_at "run"' -l deadline -x -d 'Start nothing new from this moment on.'
 complete -c bfill -n '__bfill_at "run"' -l orphans -x -k -a 'end wait leave' -d 'What a killed bfill left running: end it first (default), wait for it, or leave it.'
 complete -c bfill -n '__bfill_at "run"' -l task -x -k -a '(__bfill_ask tasks)' -d 'Only these tasks: load, +load (and before), load+ (and behind), load_*. May be repeated.'
 complete -c bfill -n '__bfill_at "run"' -l run-backwards -d 'Newest date first.'
@@ -165,6 +173,10 @@ complete -c bfill -n '__bfill_at "rerun-failed"' -l parallel -x -d 'Dates open t
 complete -c bfill -n '__bfill_at "rerun-failed"' -l workers -x -d 'Tasks at once (32 threads, on demand).'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l max-runs -x -d 'Refuse to run more dates (10,000).'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l executor -x -k -a 'thread process' -d 'Where tasks run: thread (default), process, package.module:factory.'
+complete -c bfill -n '__bfill_at "rerun-failed"' -l fail-fast -d 'Start nothing new once a date has failed.'
+complete -c bfill -n '__bfill_at "rerun-failed"' -l max-failures -x -k -a '1 5 5% 10%' -d 'Start nothing new once N dates have failed, or N% of those to do.'
+complete -c bfill -n '__bfill_at "rerun-failed"' -l max-duration -x -k -a '30m 1h 2h 8h' -d 'Start nothing new after 90m, 2h, 1h30m.'
+complete -c bfill -n '__bfill_at "rerun-failed"' -l deadline -x -d 'Start nothing new from this moment on.'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l orphans -x -k -a 'end wait leave' -d 'What a killed bfill left running: end it first (default), wait for it, or leave it.'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l task -x -k -a '(__bfill_ask tasks)' -d 'Only these tasks: load, +load (and before), load+ (and behind), load_*. May be repeated.'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l run-backwards -d 'Newest date first.'

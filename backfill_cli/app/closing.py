@@ -44,7 +44,7 @@ def close_backfill(
         ConflictError: Somebody else has it by now (`claim-lost`); nothing was written.
     """
     interrupted = len(machine.runs)
-    why = f"stopped by signal {stopped.signal}" if stopped else "the run ended"
+    why = stopped.reason if stopped else "the run ended"
 
     def work(writer: Writer) -> tuple[BackfillRow, str]:
         now = writer.backfill(row.backfill_id)

@@ -20,11 +20,13 @@ from backfill_cli.app.claiming import Me, claim_new, claim_stored
 from backfill_cli.app.closing import close_backfill, result_of
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.feed import StoreFeed
+from backfill_cli.app.halts import halt_of
 from backfill_cli.app.ids import new_owner_id
 from backfill_cli.app.jobs import Choose, Job, find_job
 from backfill_cli.app.orphans import Orphans, end_stragglers
 from backfill_cli.app.recovering import abandon
 from backfill_cli.app.secrets import learn_references
+from backfill_cli.core.halting import Halt
 from backfill_cli.core.machine import BackfillMachine, Limits
 from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.pools import DEFAULT_POOL, DEFAULT_POOL_SLOTS
@@ -60,6 +62,7 @@ def carry_out(ctx: AppContext, job: Job, listeners: Sequence[Listener]) -> Backf
     """Claim the job's dates, run them, close the backfill, and return how it ended."""
     _refuse(job)
     _refuse_executors(job)
+    halt = halt_of(job.options, dates=job.plan.to_run, timezone=job.target.dag.timezone, now_us=ctx.clock.now_us())
     if job.row is None and not job.plan.total:
         dag = job.target.dag
         return nothing_to_do(
@@ -75,7 +78,7 @@ def carry_out(ctx: AppContext, job: Job, listeners: Sequence[Listener]) -> Backf
         try:
             row = _claim(ctx, job, me, store, orphans)
             stops.keep()
-            result = _run_claimed(ctx, job, row, me, store, listeners, stops)
+            result = _run_claimed(ctx, job, row, me, store, listeners, stops, halt)
             problems = (*result.problems, *orphans.problems)
             # What came while the backfill was closed came too late to stop it, but it was said to this process.
             return replace(result, problems=problems, stopped_by=result.stopped_by or stops.first)
@@ -94,7 +97,14 @@ def _claim(ctx: AppContext, job: Job, me: Me, store: Store, orphans: Orphans) ->
 
 
 def _run_claimed(
-    ctx: AppContext, job: Job, row: BackfillRow, me: Me, store: Store, listeners: Sequence[Listener], stops: Stops
+    ctx: AppContext,
+    job: Job,
+    row: BackfillRow,
+    me: Me,
+    store: Store,
+    listeners: Sequence[Listener],
+    stops: Stops,
+    halt: Halt,
 ) -> BackfillResult:
     from backfill_cli.engine.coordinator import ABORT_WAIT_S, Coordinator
     from backfill_cli.engine.lineage import Lineage, inherited
@@ -127,6 +137,7 @@ def _run_claimed(
         clock=ctx.clock,
         grace_s=ctx.settings.grace_s,
         listeners=listeners,
+        halt=halt,
     )
     _tell_start(listeners, job, row)
     stopped: Stopped | None = None

@@ -38,9 +38,9 @@ class Several:
         for one in self._listeners:
             one.on_waiting(waiting, next_retry_at)
 
-    def on_stopping(self, signal: int, running: int) -> None:
+    def on_stopping(self, signal: int | None, running: int, reason: str) -> None:
         for one in self._listeners:
-            one.on_stopping(signal, running)
+            one.on_stopping(signal, running, reason)
 
     def on_end(self) -> None:
         for one in self._listeners:

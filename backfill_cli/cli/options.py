@@ -14,12 +14,15 @@ import typer
 from backfill_cli.errors import UsageProblem
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from backfill_cli.core.options import BackfillOptions
     from backfill_cli.core.when import When
 
 _WHICH = "Which DAG"
 _DATES = "Which dates"
 _HOW = "How to run"
+_UNTIL = "How far"
 _SHARED = "Shared options"
 
 REPROCESS = ("failed", "success", "completed", "stale", "all")
@@ -186,6 +189,30 @@ class Running:
             rich_help_panel=_HOW,
         ),
     ] = None
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast", help="Start nothing new once a date has failed.", rich_help_panel=_UNTIL)
+    ] = False
+    max_failures: Annotated[
+        str | None,
+        typer.Option(
+            "--max-failures",
+            metavar="N|N%",
+            help="Start nothing new once N dates have failed, or N% of those to do.",
+            rich_help_panel=_UNTIL,
+        ),
+    ] = None
+    max_duration: Annotated[
+        str | None,
+        typer.Option(
+            "--max-duration", metavar="TIME", help="Start nothing new after 90m, 2h, 1h30m.", rich_help_panel=_UNTIL
+        ),
+    ] = None
+    deadline: Annotated[
+        str | None,
+        typer.Option(
+            "--deadline", metavar="INSTANT", help="Start nothing new from this moment on.", rich_help_panel=_UNTIL
+        ),
+    ] = None
     orphans: OrphansChoice = "end"
     task: Annotated[
         list[str] | None,
@@ -284,6 +311,10 @@ def backfill_options(
             "run_backwards": running.run_backwards,
             "ignore_first_depends_on_past": running.ignore_first_depends_on_past,
             "strict_templates": running.strict_templates,
+            "fail_fast": running.fail_fast,
+            "max_failures": running.max_failures,
+            "max_duration": _duration("--max-duration", running.max_duration),
+            "deadline": _when("--deadline", running.deadline),
         }
     if redoing is not None:
         given |= {"reprocess": _reprocess(redoing.reprocess), "reset_dag_run": redoing.reset_dag_run}
@@ -318,6 +349,14 @@ def _check_target(selection: Range, backfill_id: str | None) -> None:
                     hint=f"a DAG file says its {flag} itself; or add --command '…'",
                     code="needs-command",
                 )
+
+
+def _duration(flag: str, text: str | None) -> timedelta | None:
+    if text is None:
+        return None
+    from backfill_cli.core.halting import duration
+
+    return duration(flag, text)
 
 
 def _when(flag: str, text: str | None) -> When | None:

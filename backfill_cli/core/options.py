@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 
@@ -39,6 +39,11 @@ class BackfillOptions:
             `package.module:factory`.
         orphans: What becomes of processes that a killed bfill left running, before their tries run again: `end`
             (SIGTERM, SIGKILL after 5 s), `wait`, or `leave`: run beside them.
+        fail_fast: Start nothing new once a date has failed.
+        max_failures: The same once so many have: 5, or "10%" of the dates to do. What runs then ends by itself, and
+            the same request goes on with the rest.
+        max_duration: The same once the run has lasted so long.
+        deadline: The same at a moment: an aware datetime, or a date or naive datetime in the DAG's zone.
         on_conflict: What to do when a live process holds some of the dates; `fail` only, for now.
     """
 
@@ -72,4 +77,8 @@ class BackfillOptions:
     executor: str | None = None
     orphans: str = "end"
     strict_templates: bool = False
+    fail_fast: bool = False
+    max_failures: int | str | None = None
+    max_duration: timedelta | None = None
+    deadline: date | datetime | None = None
     yes: bool = False

@@ -395,8 +395,8 @@ class Listener(Protocol):
         """Tasks that wait, by reason in words ("pool a: 2 of 2 slots taken"), and when the next retry is due."""
         ...
 
-    def on_stopping(self, signal: int, running: int) -> None:
-        """A stop was asked for; so many tasks are still running."""
+    def on_stopping(self, signal: int | None, running: int, reason: str) -> None:
+        """Nothing new starts: a signal came, or a limit was reached (None); so many tasks are still running."""
         ...
 
     def on_end(self) -> None: ...

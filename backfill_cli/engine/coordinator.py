@@ -17,6 +17,7 @@ from queue import Empty, SimpleQueue
 from typing import NamedTuple, Protocol
 
 from backfill_cli.core.graph import Task
+from backfill_cli.core.halting import NO_HALT, Halt
 from backfill_cli.core.instants import run_id
 from backfill_cli.core.machine import BackfillMachine, Step, Submission
 from backfill_cli.core.ports import AttemptReport, Clock, DagRef, Invocation, Listener, Store
@@ -68,16 +69,22 @@ class Stopped(NamedTuple):
     """Why a run ended early.
 
     Args:
-        signal: The first one.
+        signal: The first one; None when the run halted by itself.
         left_running: Tries whose threads had not returned.
         at_once: Asked twice, or the grace time was over: what still ran was ended.
         cut_off: What that was, as (logical_date, task_id, try_number).
+        halted: Why it halted by itself, in words.
     """
 
-    signal: int
+    signal: int | None
     left_running: int
     at_once: bool = False
     cut_off: frozenset[tuple[int, str, int]] = frozenset()
+    halted: str = ""
+
+    @property
+    def reason(self) -> str:
+        return self.halted if self.signal is None else f"stopped by signal {self.signal}"
 
 
 class Coordinator:
@@ -91,6 +98,7 @@ class Coordinator:
         dag_ref: What a worker finds the DAG by.
         logs: The folder for logs.
         grace_s: After TERM or HUP, seconds that running tasks have to end by themselves.
+        halt: When the run ends itself.
     """
 
     def __init__(
@@ -107,10 +115,12 @@ class Coordinator:
         clock: Clock,
         grace_s: float,
         listeners: Sequence[Listener] = (),
+        halt: Halt = NO_HALT,
     ) -> None:
         self.machine = machine
         self.inbox: SimpleQueue[Message] = SimpleQueue()
         self.stopped_by: int | None = None
+        self.halted: str | None = None
         self._store = store
         self._claim = claim
         self._feed = feed
@@ -130,6 +140,9 @@ class Coordinator:
         self._look_at = 0.0
         self._linger_s = 0.0
         self._begun: dict[Key, tuple[float, Started]] = {}
+        self._halt = halt
+        self._failed_before = machine.failed
+        self._began_at = clock.monotonic()
 
     def ask_to_stop(self, signal: int) -> None:
         """Ask from a signal handler: the first drains, the second stops at once."""
@@ -142,10 +155,11 @@ class Coordinator:
         self.inbox.put(Overdue(key, try_number))
 
     def run(self) -> Stopped | None:
-        """Loop until nothing is left to do, or a stop has been carried out; then says which signal it was."""
+        """Loop until nothing is left to do, or a stop or halt has been carried out; then says why."""
         while True:
             now = self._clock.now_us()
             self.machine.on_time(now)
+            self._mind_the_halt(now)
             self._note_begun()
             self._open_dates(now)
             step = self.machine.take(now)
@@ -158,10 +172,10 @@ class Coordinator:
             self._listen(step.wake_at)
             self._mind_the_stop()
         self._callbacks.finish(give_up=self._is_asked_to_leave)
-        if self.stopped_by is None:
+        if self.stopped_by is None and not self.halted:
             return None
         at_once = self._leave_at is not None
-        return Stopped(self.stopped_by, len(self.machine.flights), at_once, frozenset(self._cut_off))
+        return Stopped(self.stopped_by, len(self.machine.flights), at_once, frozenset(self._cut_off), self.halted or "")
 
     # one turn
 
@@ -291,6 +305,8 @@ class Coordinator:
             pauses.append((wake_at - self._clock.now_us()) / 1_000_000)
         begun_at = next((heard_at + BEGUN_AFTER_S for heard_at, _ in self._begun.values()), None)
         pauses += [at - self._clock.monotonic() for at in (self._abort_at, self._leave_at, begun_at) if at is not None]
+        if self.halted is None and (left_s := self._halt.left_s(self._running_s(), self._clock.now_us())) is not None:
+            pauses.append(left_s)
         return max(0.0, min(pauses))
 
     def _hear(self, message: Message) -> None:
@@ -307,6 +323,18 @@ class Coordinator:
 
     # stopping
 
+    def _mind_the_halt(self, now: int) -> None:
+        if self.machine.stopping:
+            return
+        self.halted = self._halt.why(self.machine.failed - self._failed_before, self._running_s(), now)
+        if self.halted is not None:
+            self.machine.stop()
+            for listener in self._listeners:
+                listener.on_stopping(None, len(self.machine.flights), self.halted)
+
+    def _running_s(self) -> float:
+        return self._clock.monotonic() - self._began_at
+
     def _on_stop(self, signal: int) -> None:
         from signal import SIGINT
 
@@ -318,7 +346,7 @@ class Coordinator:
         if signal != SIGINT:
             self._abort_at = self._clock.monotonic() + self._grace_s
         for listener in self._listeners:
-            listener.on_stopping(signal, len(self.machine.flights))
+            listener.on_stopping(signal, len(self.machine.flights), f"stopped by signal {signal}")
 
     def _abort(self) -> None:
         self._abort_at = None

@@ -69,9 +69,9 @@ class EventListener:
     def on_waiting(self, waiting: Mapping[str, int], next_retry_at: int | None) -> None:
         """Waiting is no event: nothing has happened."""
 
-    def on_stopping(self, signal: int, running: int) -> None:
+    def on_stopping(self, signal: int | None, running: int, reason: str) -> None:
         now = iso_us(clock.now_us())
-        self._say({"event": "stopping", "at": now, "signal": signal, "running_tasks": running})
+        self._say({"event": "stopping", "at": now, "signal": signal, "running_tasks": running, "reason": reason})
 
     def on_end(self) -> None:
         """The last event needs the result: `finished` writes it."""

@@ -69,8 +69,10 @@ class LineListener:
     def on_waiting(self, waiting: Mapping[str, int], next_retry_at: int | None) -> None:
         """Waiting is not an event: the board shows it, a log would only repeat it."""
 
-    def on_stopping(self, signal: int, running: int) -> None:
-        self._say(None, f"stopping signal {signal} running {running}: nothing new starts, signal again to stop at once")
+    def on_stopping(self, signal: int | None, running: int, reason: str) -> None:
+        again = "" if signal is None else ", signal again to stop at once"
+        why = f"signal {signal}" if signal is not None else f"because {reason}"
+        self._say(None, f"stopping {why} running {running}: nothing new starts{again}")
 
     def on_end(self) -> None:
         """The closing line needs the result: `finished` writes it."""

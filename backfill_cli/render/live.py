@@ -84,11 +84,12 @@ class LiveListener:
             if self._board is not None:
                 self._board.waiting = dict(waiting)
 
-    def on_stopping(self, signal: int, running: int) -> None:
+    def on_stopping(self, signal: int | None, running: int, reason: str) -> None:
         with self._lock:
             if self._board is not None:
                 tasks = count(running, "running task")
-                self._board.stopping = f"finishing {tasks}, nothing new starts; press again to stop them"
+                why, again = (f"{reason}: ", "") if signal is None else ("", "; press again to stop them")
+                self._board.stopping = f"{why}finishing {tasks}, nothing new starts{again}"
 
     def on_end(self) -> None:
         self.close()

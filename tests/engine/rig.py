@@ -69,7 +69,7 @@ class Watching:
     def on_waiting(self, waiting: Mapping[str, int], next_retry_at: int | None) -> None:
         self.waiting.append((waiting, next_retry_at))
 
-    def on_stopping(self, signal: int, running: int) -> None:
+    def on_stopping(self, signal: int | None, running: int, reason: str) -> None:
         self.stopping.append((signal, running))
 
     def on_end(self) -> None: ...

@@ -143,7 +143,7 @@ def test_the_last_line_has_the_totals_of_run_json_and_no_dates():
 
 def test_a_stop_and_an_error_are_told():
     listening, stream = listener()
-    listening.on_stopping(15, 3)
+    listening.on_stopping(15, 3, "stopped by signal 15")
     listening.aborted(StoreError("store x is full", hint="free some space", code="store-full"))
     stopping, aborted = stream.events
     assert (stopping["signal"], stopping["running_tasks"]) == (15, 3)

@@ -128,7 +128,7 @@ def test_a_terminal_that_goes_away_does_not_stop_the_run(recwarn):
 
     for listener in (LiveListener(Gone(), colour=True), LineListener(Gone())):
         play(listener, DATES[:8], pause=lambda: time.sleep(0.02))
-        listener.on_stopping(2, 3)
+        listener.on_stopping(2, 3, "stopped by signal 2")
 
 
 def test_lines_are_one_fact_each_with_a_stamp_and_no_control_byte():
