@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,15 @@ settings.register_profile("bfill", deadline=None)
 settings.load_profile("bfill")
 
 GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.fixture(autouse=True)
+def _no_secrets_of_others() -> Iterator[None]:
+    """What one test makes secret would be masked, and refused as an XCom, in all tests after it."""
+    yield
+    masking = sys.modules.get("backfill_cli.core.masking")
+    if masking is not None:
+        masking.SECRETS.clear()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

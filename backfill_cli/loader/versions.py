@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from backfill_cli.core.graph import Dag, Task
+from backfill_cli.core.masking import LOOKS_SECRET
 from backfill_cli.core.work import PythonWork, ShellWork, SqlWork, Work
 from backfill_cli.loader import names, sources
 
 _PASSWORD = re.compile(r"(?<=://)([^/@:]*):[^/@]*@")
+_IN_QUERY = re.compile(rf"([?&][^=&]*(?:{LOOKS_SECRET.pattern})[^=&]*=)[^&#]*", re.IGNORECASE)
 
 
 def digest(parts: Any) -> str:
@@ -73,8 +75,8 @@ def with_settings(dag: Dag, connections: Mapping[str, str], variables: Mapping[s
 
 
 def without_password(url: str) -> str:
-    """Return a URL with its password left out."""
-    return _PASSWORD.sub(r"\1@", url)
+    """Return a URL with its password left out, and what its query calls one."""
+    return _IN_QUERY.sub(r"\1", _PASSWORD.sub(r"\1@", url))
 
 
 def _with_values(task: Task, connections: Mapping[str, str], variables: Mapping[str, str]) -> Task:
