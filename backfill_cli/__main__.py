@@ -35,14 +35,14 @@ def main() -> None:
 
 def _say(text: str) -> None:
     """Write to stdout; a reader that has left has read enough, any other failure is exit code 74."""
-    import os
-    from contextlib import suppress
-
     try:
         if sys.stdout is not None:
             sys.stdout.write(text)
             sys.stdout.flush()
     except OSError as error:
+        import os
+        from contextlib import suppress
+
         with suppress(OSError):  # what is still buffered goes nowhere: the interpreter flushes once more
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         if not isinstance(error, BrokenPipeError):
