@@ -89,12 +89,17 @@ class StoreFeed:
         return json.loads(stored.conf), stored.conf
 
     def _clears(self, stored: RunRow | None, instances: Sequence[InstanceRow], action: Action) -> frozenset[str]:
-        """The task instances that go back to `scheduled`: failed ones of a failed run, else all of a rerun."""
-        if stored is None or action not in (Action.RERUN, Action.RESET):
+        """The task instances that go back to `scheduled`: failed ones of a failed run, else all of a rerun.
+
+        `rerun-failed` goes on with blocked dates (RESUME); what has failed there is to run again as well.
+        """
+        request = self._row.request
+        goes_on = action is Action.RESUME and bool(request.get("rerun_failed"))
+        if stored is None or not (goes_on or action in (Action.RERUN, Action.RESET)):
             return frozenset()
         if stored.backfill_id == self._row.backfill_id and not stored.state.is_terminal:
             return frozenset()  # this backfill was stopped in it, after it had cleared it
-        some = action is Action.RERUN and stored.state is RunState.FAILED and not self._row.request.get("whole_run")
+        some = goes_on or (action is Action.RERUN and stored.state is RunState.FAILED and not request.get("whole_run"))
         outside = self._dag.left_out
         return frozenset(
             one.task_id for one in instances if one.task_id not in outside and (not some or _did_not_do(one))
