@@ -11,7 +11,7 @@ from blackbox.world import Forker, Project
 
 from promises.callkills import Template, killed_once, small
 from promises.harness import Trials, caught, mutated
-from promises.killing import tell
+from promises.killstories import tell
 from promises.strace import needs_strace
 
 NewProject = Callable[[], Project]

@@ -13,10 +13,10 @@ import pytest
 from blackbox.world import Project
 
 from promises.harness import Trial, Trials
-from promises.killing import tell
+from promises.killstories import tell
 
 
-@pytest.mark.promise(2, short=14, long=300)
+@pytest.mark.promise(2, short=20, long=300)
 def test_what_was_recorded_as_done_stays_done_and_what_was_interrupted_is_listed(
     trials: Trials, new_project: Callable[[], Project]
 ) -> None:
