@@ -50,6 +50,14 @@ def play(
                 break
     except OSError:
         _leave(CLOSED)
+    except Exception as error:  # noqa: BLE001  (not of a file: an installation that this user may not read, say)
+        told = {
+            "class": "DefinitionError",
+            "message": f"cannot be tried: {type(error).__name__}: {error}",
+            "hint": "look at the installation of Python and of bfill: may this user read it?",
+            "code": "rehearsal",
+        }
+        os.write(notes, json.dumps({"error": told}).encode() + b"\n")
     finally:
         _leave(0)
 

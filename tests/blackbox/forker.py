@@ -22,14 +22,20 @@ from pathlib import Path
 from typing import Any
 
 
+LIBRARIES = ("pendulum", "croniter", "jinja2.sandbox", "rich.console", "rich.table", "sqlalchemy", "sqlite3")
+
+
 def warm_up() -> None:
-    """Import every module of bfill, and so the libraries behind it; modules do nothing when imported."""
+    """Import every module of bfill, and so the libraries behind it; modules do nothing when imported.
+
+    And what they import later: a command that steps down to another user may not be able to read it any more.
+    """
     import backfill_cli
 
     for module in pkgutil.walk_packages(backfill_cli.__path__, "backfill_cli."):
         if not module.name.endswith("__main__") and "_scenarios" not in module.name:
             import_module(module.name)
-    for name in ("pendulum", "croniter", "jinja2.sandbox", "rich.console", "rich.table", "sqlalchemy", "sqlite3"):
+    for name in (*LIBRARIES, "faulthandler", "fcntl", "resource", "select"):
         import_module(name)
     gc.collect()
     gc.freeze()  # children share these pages as long as no collection walks through them
