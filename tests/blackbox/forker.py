@@ -21,7 +21,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-
 LIBRARIES = ("pendulum", "croniter", "jinja2.sandbox", "rich.console", "rich.table", "sqlalchemy", "sqlite3")
 
 

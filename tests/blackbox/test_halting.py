@@ -1,4 +1,4 @@
-"""Runs that end themselves: nothing new starts, what runs ends by itself, and the rest goes on with the same command."""
+"""Runs that end themselves: nothing new starts, what runs ends by itself, the rest goes on with the same command."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+
 from blackbox.world import Project
 
 WEEK = ("--dag", "sales", "--start", "2024-01-01", "--end", "2024-01-07")
