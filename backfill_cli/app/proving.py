@@ -99,9 +99,11 @@ class _Proof:
             yield from self._dag(key, dag_id)
         for table, number, date in self._reader.strangers():
             what = "backfill" if table == "backfill_dates" else "DAG"
-            yield Finding(
-                "row-nobodys", f"{table} has a row of {_date(date)} for {what} {number}, which does not exist"
-            )
+            what = f"{table} has a row of {_date(date)} for {what} {number}, which does not exist"
+            yield Finding("row-nobodys", what)
+        for table, column, key in self._reader.wrong_types():
+            where = ", ".join(f"{name} {_date(one) if name == 'logical_date' else one}" for name, one in key.items())
+            yield Finding("row-type", f"{table}.{column} holds a value of a wrong type: {where}")
 
     def _backfills(self, key: bytes, stored: dict[object, StoredBackfill]) -> Iterator[Finding]:
         for backfill_id, said in self._said.backfills.items():

@@ -6,7 +6,7 @@ what is there, also when it is no state, no number or no Unicode, and whoever ve
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 Values = tuple[Any, ...]
@@ -98,8 +98,8 @@ class HistoryReader(Protocol):
         """The first few (backfill id, logical date) that a backfill finished and that have no dag_run."""
         ...
 
-    def wrong_types(self) -> Iterator[tuple[str, str, str]]:
-        """(table, column, row in words) of values that are not of their column's type, one a column."""
+    def wrong_types(self) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+        """(table, column, the row's key) of values that are not of their column's type, one a column."""
         ...
 
     def is_to_do(self, backfill_id: str, logical_date: int) -> bool:

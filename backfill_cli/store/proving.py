@@ -206,18 +206,18 @@ class ProofReader(LedgerReader):
             (self._keys.find_dag(dag_id),),
         )
 
-    def wrong_types(self) -> Iterator[tuple[str, str, str]]:
-        """Yield (table, column, row in words) of values that are not of their column's type, one a column.
+    def wrong_types(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        """Yield (table, column, the row's key) of values that are not of their column's type, one a column.
 
         STRICT tables take none; a record can still be changed in the file, or while the schema says something else.
         """
         for table in ("dag_runs", "task_instances", "attempts", "backfills", "backfill_dates"):
             columns = self._raw(f"SELECT name, lower(type), pk FROM pragma_table_info('{table}')")
-            key = ", ".join(f"'{name} ' || {name}" for name, _, pk in columns if pk)
+            key = [name for name, _, pk in columns if pk]
             for name, kind, _ in columns:
-                query = f"SELECT {key} FROM {table} WHERE {name} IS NOT NULL AND typeof({name}) <> '{kind}' LIMIT 1"
-                for row in self._raw(query):
-                    yield table, name, ", ".join(map(str, row))
+                odd = f"{name} IS NOT NULL AND typeof({name}) <> '{kind}'"
+                for row in self._raw(f"SELECT {', '.join(key)} FROM {table} WHERE {odd} LIMIT 1"):
+                    yield table, name, dict(zip(key, row, strict=True))
 
     def is_to_do(self, backfill_id: str, logical_date: int) -> bool:
         """Return whether that backfill has the date among those it works on."""

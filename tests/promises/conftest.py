@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 from blackbox.conftest import bfill, forker, inside, new_project, project, sales
+from blackbox.world import Forker
 
 from promises.harness import Trials
+from promises.tampering import World
 
 __all__ = ["bfill", "forker", "inside", "new_project", "project", "sales"]
 
@@ -33,6 +35,14 @@ def trials(request: pytest.FixtureRequest) -> Trials:
     count = option("--trials") or mark.kwargs["long" if option("--long") else "short"]
     made = request.node.stash[_TRIALS] = Trials(count, option("--seed"))
     return made
+
+
+@pytest.fixture(scope="session")
+def history_world(forker: Forker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A long history that the tests of promises 6 and 15 tamper with, copy by copy."""
+    world = World(tmp_path_factory.mktemp("history"), forker)
+    yield world
+    world.close()
 
 
 @pytest.hookimpl(wrapper=True)
