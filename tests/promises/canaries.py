@@ -23,7 +23,7 @@ HARD = PLAIN + "!#$%&'()*+,-./:;<=>?@[\\]^_`{|}~\" "
 SOURCES = ("connection in the environment", "connection behind a reference", "variable", "conf", "query of a URL")
 """Where canary number 0, 1, … comes from, and 5, 6, … again."""
 
-CANARIES = 15
+CANARIES = 20
 SINKS = 8
 """Canaries in a project, and the tasks that let each of them out: other ones for each."""
 

@@ -90,9 +90,9 @@ def _was_hit(project: Project, see: See) -> None:
         see(name)
 
 
-@pytest.mark.promise(13, short=4, long=70)
+@pytest.mark.promise(13, short=3, long=50)
 def test_no_secret_is_written_anywhere(trials: Trials, new_project: NewProject) -> None:
-    """60 canaries (1,050 in the long version), each through 8 of 18 kinds of tasks, and 20 commands after them."""
+    """60 canaries (1,000 in the long version), each through 8 of 18 kinds of tasks, and 20 commands after them."""
     for trial in trials:
         let_them_out(new_project(), trial, trials.see)
     assert trials.seen["canaries × sinks"] >= CANARIES * SINKS * trials.count

@@ -17,7 +17,7 @@ from promises.terminals import on_terminal
 NewProject = Callable[[], Project]
 See = Callable[..., None]
 
-STRINGS = 20
+STRINGS = 34
 """Hostile texts in a project."""
 
 DAY = ("--start", "2024-01-01", "--end", "2024-01-01")
@@ -124,9 +124,9 @@ def _word(one: str) -> str:
     return "".join(char for char in one if char != "\0" and not 0xD800 <= ord(char) <= 0xDFFF)[:200]
 
 
-@pytest.mark.promise(16, short=5, long=60)
+@pytest.mark.promise(16, short=3, long=35)
 def test_no_text_drives_what_shows_it(trials: Trials, new_project: NewProject) -> None:
-    """100 strings (1,200 in the long version), each through a dozen places and twenty outputs."""
+    """102 strings (1,190 in the long version), each through a dozen places and twenty outputs."""
     for trial in trials:
         say_it_everywhere(new_project(), trial, trials.see)
     assert trials.seen["strings"] == STRINGS * trials.count
