@@ -117,7 +117,7 @@ def planted_column(trial: Trial, template: Template, batches: Batches, folder: P
         trials.see("a command stopped", any(one.code == 4 for one in ended))
 
 
-@pytest.mark.promise(17, short=40, long=600)
+@pytest.mark.promise(17, short=20, long=600)
 def test_nothing_in_a_store_is_executed(trials: Trials, template: Template, batches: Batches, tmp_path: Path) -> None:
     for trial in trials:
         planted_column(trial, template, batches, tmp_path / "copy", trials)
