@@ -32,9 +32,9 @@ def attest_backfill(writer: Writer, backfill_id: str) -> dict[str, Any]:
     row = writer.backfill(backfill_id)
     assert row is not None, backfill_id
     attesting = _Attesting(writer, row.dag_id)
-    seals = AttemptsSeals(writer.digest_key(), (backfill_id,))
+    seals = AttemptsSeals(writer.history().digest_key(), (backfill_id,))
     if row.first is not None and row.last is not None:
-        for page in writer.histories(row.dag_id, row.first, row.last, backfill_id=backfill_id):
+        for page in writer.history().histories(row.dag_id, row.first, row.last, backfill_id=backfill_id):
             seals.take(page)
             attesting.take(page)
     return {**seals.details(backfill_id), **seal_backfill(writer, backfill_id), **attesting.done()}
@@ -44,7 +44,7 @@ def attest_runs(writer: Writer, dag_id: str, dates: Collection[int]) -> dict[str
     """Attest the dag_runs of these dates; returns the DAG's `ledger` for the entry."""
     attesting = _Attesting(writer, dag_id)
     if dates:
-        for page in writer.histories(dag_id, min(dates), max(dates)):
+        for page in writer.history().histories(dag_id, min(dates), max(dates)):
             attesting.take(page, lambda run: run.logical_date in dates)
     return attesting.done()
 
@@ -60,9 +60,9 @@ def reattest(writer: Writer, dag_id: str, first: int, last: int) -> dict[str, An
     Returns:
         For the entry: the DAG's `ledger`, and `seals`: backfill id → what is to be said of it from now on.
     """
-    key = writer.digest_key()
+    key = writer.history().digest_key()
     said = Testimony()
-    for values in writer.stored_audit():
+    for values in writer.history().stored_audit():
         said.take(read_entry(values))
     at_rest = {
         row.backfill_id
@@ -75,7 +75,7 @@ def reattest(writer: Writer, dag_id: str, first: int, last: int) -> dict[str, An
     }
     attesting = _Attesting(writer, dag_id)
     seals = AttemptsSeals(key, at_rest)
-    for page in writer.histories(dag_id):
+    for page in writer.history().histories(dag_id):
         seals.take(page)
         attesting.take(page, lambda run: first <= run.logical_date <= last and run.digest is not None)
     changed = {}
@@ -88,10 +88,10 @@ def reattest(writer: Writer, dag_id: str, first: int, last: int) -> dict[str, An
 
 def seal_backfill(reader: Reader, backfill_id: str) -> dict[str, Any]:
     """Return `backfill_digest` for the entry that leaves a backfill as it is now: its row and its dates."""
-    stored = reader.stored_backfill(backfill_id)
+    stored = reader.history().stored_backfill(backfill_id)
     assert stored is not None, backfill_id
-    seal = BackfillSeal(reader.digest_key(), stored.values)
-    for dates in reader.stored_dates(backfill_id):
+    seal = BackfillSeal(reader.history().digest_key(), stored.values)
+    for dates in reader.history().stored_dates(backfill_id):
         seal.add(dates)
     return seal.details()
 
@@ -101,9 +101,10 @@ class _Attesting:
 
     def __init__(self, writer: Writer, dag_id: str) -> None:
         self._writer = writer
+        self._history = writer.history()
         self._dag_id = dag_id
-        self._digests = RunDigests(writer.digest_key(), dag_id)
-        self._before = writer.ledger(dag_id)
+        self._digests = RunDigests(writer.history().digest_key(), dag_id)
+        self._before = writer.history().ledger(dag_id)
         self._after = self._before or Ledger(0, 0)
 
     def take(self, page: HistoryPage, is_meant: Callable[[StoredRun], bool] | None = None) -> None:
@@ -116,14 +117,14 @@ class _Attesting:
                 total += digest - (run.digest or 0)
                 runs += run.digest is None
         self._after = Ledger(added(total, 0), runs)
-        self._writer.set_digests(self._dag_id, changed)
+        self._history.set_digests(self._dag_id, changed)
 
     def done(self) -> dict[str, Any]:
         """Store what the DAG's digests come to now; returns `ledger` for the entry."""
-        if self._before is None and self._writer.is_unattested(self._dag_id):
+        if self._before is None and self._history.is_unattested(self._dag_id):
             self._adopt()
         before, after = self._before or Ledger(0, 0), self._after
-        self._writer.set_ledger(self._dag_id, after)
+        self._history.set_ledger(self._dag_id, after)
         return {"ledger": {"before": sum_text(before.total), "after": sum_text(after.total), "runs": after.runs}}
 
     def _adopt(self) -> None:
@@ -131,5 +132,5 @@ class _Attesting:
         going_on = {
             row.backfill_id for row in self._writer.backfills(dag_id=self._dag_id, limit=EVERY) if row.owner is not None
         }
-        for page in self._writer.histories(self._dag_id):
+        for page in self._history.histories(self._dag_id):
             self.take(page, lambda run: run.digest is None and run.backfill_id not in going_on)

@@ -43,6 +43,7 @@ class _Proof:
 
     def __init__(self, reader: Reader, kept: Sequence[str] | None, expected: Head | None) -> None:
         self._reader = reader
+        self._history = reader.history()
         self._kept = kept
         self._chain = ChainCheck()
         self._said = Testimony()
@@ -68,7 +69,7 @@ class _Proof:
 
     def _broken(self) -> Iterator[Finding]:
         """Walk the chain; yield what is wrong with it."""
-        for row in self._chain.over(self._reader.stored_audit()):
+        for row in self._chain.over(self._history.stored_audit()):
             self._file.look(row)
             self._person.look(row)
             try:
@@ -88,21 +89,21 @@ class _Proof:
     def _changed(self) -> Iterator[Finding]:
         """Yield what is not as the chain says."""
         try:
-            key = self._reader.digest_key()
+            key = self._history.digest_key()
         except StoreError as error:
             yield Finding("key-lost", f"{error}: the digests cannot be checked")
             return
-        stored = {one.backfill_id: one for one in self._reader.stored_backfills()}
+        stored = {one.backfill_id: one for one in self._history.stored_backfills()}
         yield from self._backfills(key, stored)
         dag_ids = dict.fromkeys([*(row.dag_id for row in self._reader.dags()), *self._said.dags])
         for dag_id in dag_ids:
             yield from self._dag(key, dag_id)
-        for table, number, date in self._reader.strangers():
+        for table, number, date in self._history.strangers():
             what = "backfill" if table == "backfill_dates" else "DAG"
             what = f"{table} has a row of {_date(date)} for {what} {number}, which does not exist"
             yield Finding("row-nobodys", what)
-        for table, column, key in self._reader.wrong_types():
-            where = ", ".join(f"{name} {_date(one) if name == 'logical_date' else one}" for name, one in key.items())
+        for table, column, row in self._history.wrong_types():
+            where = ", ".join(f"{name} {_date(one) if name == 'logical_date' else one}" for name, one in row.items())
             yield Finding("row-type", f"{table}.{column} holds a value of a wrong type: {where}")
 
     def _backfills(self, key: bytes, stored: dict[object, StoredBackfill]) -> Iterator[Finding]:
@@ -120,7 +121,7 @@ class _Proof:
     def _backfill(self, key: bytes, stored: StoredBackfill, said: Said) -> Iterator[Finding]:
         self._digests += 1
         seal = BackfillSeal(key, stored.values)
-        for dates in self._reader.stored_dates(stored.backfill_id):
+        for dates in self._history.stored_dates(stored.backfill_id):
             seal.add(dates)
         if seal.details()["backfill_digest"] != said.backfill_digest:
             what = f"backfill {stored.backfill_id} or its dates are not as entry {said.seq} left them"
@@ -136,7 +137,7 @@ class _Proof:
         seals = AttemptsSeals(key, sealed)
         digests = RunDigests(key, dag_id)
         total = runs = 0
-        for page in self._reader.histories(dag_id):
+        for page in self._history.histories(dag_id):
             seals.take(page)
             for run, digest in digests.over(page):
                 if type(run.digest) is int:
@@ -153,7 +154,7 @@ class _Proof:
     def _is_excused(self, dag_id: str, run: StoredRun) -> bool:
         """Return whether a dag_run need not fit its digest, and count it."""
         said = self._said.backfills.get(run.backfill_id)
-        if said is not None and said.is_going_on and self._reader.is_to_do(run.backfill_id, run.logical_date):
+        if said is not None and said.is_going_on and self._history.is_to_do(run.backfill_id, run.logical_date):
             self._going_on += 1
         elif run.digest is None and dag_id not in self._said.dags:
             self._older += 1
@@ -173,13 +174,13 @@ class _Proof:
     def _sum(self, dag_id: str, found: Ledger) -> Iterator[Finding]:
         """Compare what the stored digests come to with the DAG's last ledger: this finds the row that is not there."""
         said = self._said.dags.get(dag_id)
-        kept = self._reader.ledger(dag_id)
+        kept = self._history.ledger(dag_id)
         if (kept and (sum_text(kept.total), kept.runs)) != (said and (said.total, said.runs)):
             what = f"the ledger of DAG {dag_id} is not as {_entry(said)} left it"
             yield Finding("ledger-changed", what, entry=said and said.seq, target=dag_id)
         if (sum_text(found.total), found.runs) == ((said.total, said.runs) if said else (NOTHING, 0)):
             return
-        missing = self._reader.finished_without_run(dag_id)
+        missing = self._history.finished_without_run(dag_id)
         for backfill_id, date in missing:
             what = f"dag_run {dag_id} {_date(date)}, which {backfill_id} finished, is not in the store"
             yield _at(date, Finding("run-missing", what, target=dag_id))

@@ -54,7 +54,7 @@ class Ledger(NamedTuple):
 
 
 class HistoryReader(Protocol):
-    """What digests are made of, as it is; a part of `ports.Reader`, over one snapshot."""
+    """What digests are made of, as it is, over one snapshot."""
 
     def digest_key(self) -> bytes:
         """The key of this store."""
@@ -107,8 +107,8 @@ class HistoryReader(Protocol):
         ...
 
 
-class HistoryWriter(Protocol):
-    """Where digests go; a part of `ports.Writer`."""
+class HistoryWriter(HistoryReader, Protocol):
+    """The same in a write transaction, with the places where digests go."""
 
     def set_digests(self, dag_id: str, digests: Iterable[tuple[int, int]]) -> None:
         """(digest, logical date) pairs of dag_runs."""

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
-from backfill_cli.core.histories import HistoryReader, HistoryWriter
 from backfill_cli.core.records import (
     AttemptRow,
     AuditRow,
@@ -29,6 +28,7 @@ from backfill_cli.core.states import BackfillState, Outcome, RunState, TaskState
 
 if TYPE_CHECKING:
     from backfill_cli.core.context import PreviousSuccess
+    from backfill_cli.core.histories import HistoryReader, HistoryWriter
 
 T = TypeVar("T")
 
@@ -92,7 +92,7 @@ class AttemptReport:
     skip_behind: str | None = None
 
 
-class Reader(HistoryReader, Protocol):
+class Reader(Protocol):
     """Queries over one consistent snapshot. Iterators stream and are valid only inside the `read` or `write` call."""
 
     # DAGs
@@ -209,12 +209,13 @@ class Reader(HistoryReader, Protocol):
         """Entries with seq > after, ascending; since and until are epoch microseconds, both included; streams."""
         ...
 
+    def history(self) -> HistoryReader: ...
     def pools(self) -> Mapping[str, int]:
         """Pool name → slots, as stored; -1 is unlimited. `default_pool` is always there."""
         ...
 
 
-class Writer(Reader, HistoryWriter, Protocol):
+class Writer(Reader, Protocol):
     """One write transaction: everything is kept, or nothing. Reads see its own writes."""
 
     def register_dag(
@@ -282,6 +283,7 @@ class Writer(Reader, HistoryWriter, Protocol):
         """Append one entry; its seq must follow the head. Raises StoreError otherwise."""
         ...
 
+    def history(self) -> HistoryWriter: ...
     def set_pool(self, name: str, slots: int) -> None: ...
 
 
@@ -311,11 +313,7 @@ class Store(Protocol):
         ...
 
     def kept_heads(self) -> Sequence[str] | None:
-        """The lines that keep heads of the audit chain outside of it (core/heads.py); None when there are none.
-
-        They are compared with a snapshot that is taken afterwards: each is of an earlier commit then.
-        """
-        ...
+        """The lines beside the store that keep heads of its audit chain (core/heads.py); read before the snapshot."""
 
     def hold_owner(self, owner: str) -> None:
         """Take the kernel locks that prove this process and its children alive; before `add_owner`."""

@@ -17,7 +17,6 @@ from backfill_cli.errors import StoreError
 from backfill_cli.store import engines, migrations
 from backfill_cli.store.companions import refuse_foreign_log
 from backfill_cli.store.connections import Connection
-from backfill_cli.store.heads import HeadFile
 from backfill_cli.store.locks import make_private_folder, sync_folder
 from backfill_cli.store.memory import MemoryStore
 from backfill_cli.store.patience import PATIENCE_S, patiently
@@ -46,6 +45,8 @@ def open_store(location: str, *, write: bool, patience_s: float = PATIENCE_S) ->
         exists = is_store_file(path)
         if write:
             refuse_links(path.parent)
+            from backfill_cli.store.heads import HeadFile
+
             HeadFile(path).refuse_other()
         if write and not exists:
             _create(path)
@@ -72,7 +73,7 @@ def open_store(location: str, *, write: bool, patience_s: float = PATIENCE_S) ->
         connect=connect,
         writable=write,
         patience_s=patience_s,
-        heads=HeadFile(path),
+        keeps_heads=True,
     )
 
 

@@ -8,13 +8,13 @@ the number it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from backfill_cli.core.histories import HistoryPage, Ledger, StoredBackfill, Text
-from backfill_cli.store.connections import Row
+from backfill_cli.store.connections import Connection, Row
+from backfill_cli.store.keys import Keys
 from backfill_cli.store.problems import damaged
-from backfill_cli.store.reading import LedgerReader
 
 _NAMES = {
     "task": "coalesce(t.task_id, x.task)",
@@ -110,8 +110,12 @@ _MOST_RUNS, _MOST_ROWS = 256, 16_384
 """How many dag_runs a page holds, and about how many rows below them: flat memory, and few queries a dag_run."""
 
 
-class ProofReader(LedgerReader):
-    """What digests are made of, over one snapshot."""
+class StoredHistory:
+    """What digests are made of, over one snapshot; in a write transaction also where they go."""
+
+    def __init__(self, connection: Connection, keys: Keys) -> None:
+        self._connection = connection
+        self._keys = keys
 
     def digest_key(self) -> bytes:
         """Return the key of this store, 32 bytes. Raises StoreError when somebody has removed or changed it."""
@@ -226,6 +230,18 @@ class ProofReader(LedgerReader):
             "WHERE f.backfill_id = ? AND p.logical_date = ? AND p.action <> 'skip'"
         )
         return bool(self._raw(query, (backfill_id, logical_date)))
+
+    def set_digests(self, dag_id: str, digests: Iterable[tuple[int, int]]) -> None:
+        """Store (digest, logical date) pairs of dag_runs."""
+        dag = self._keys.dag(dag_id)
+        self._connection.many(
+            "UPDATE dag_runs SET digest = ? WHERE dag = ? AND logical_date = ?",
+            ((digest, dag, date) for digest, date in digests),
+        )
+
+    def set_ledger(self, dag_id: str, ledger: Ledger) -> None:
+        """Store what the digests of a DAG's dag_runs come to."""
+        self._connection.run("UPDATE dags SET digests = ?, attested = ? WHERE dag_id = ?", (*ledger, dag_id))
 
     def _walk(
         self, what: _Query, dag: int | None, after: Any, until: Any, backfill: int | None, limit: str = ""

@@ -7,15 +7,18 @@ answer a short question.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from backfill_cli.core.records import AuditRow, BackfillDateRow, BackfillRow, OwnerRow, PlanRow
 from backfill_cli.core.states import BackfillState
 from backfill_cli.store.connections import Connection
 from backfill_cli.store.keys import Keys
 from backfill_cli.store.locks import OwnerLocks
-from backfill_cli.store.proving import ProofReader
-from backfill_cli.store.reading import one_of
+from backfill_cli.store.reading import LedgerReader, one_of
 from backfill_cli.store.rows import AUDIT, BACKFILL, BACKFILL_DATE, DATE, HEAD, OWNER, PLAN, POOL
+
+if TYPE_CHECKING:
+    from backfill_cli.store.proving import StoredHistory
 
 _BACKFILLS = (
     "SELECT f.backfill_id, d.dag_id, f.state, v.digest, f.identity, f.request, f.created_at, f.first_date, "
@@ -28,7 +31,7 @@ _TO_DO = "outcome IS NULL AND action <> 'skip'"
 DEFAULT_POOL, DEFAULT_SLOTS = "default_pool", 128
 
 
-class SqlReader(ProofReader):
+class SqlReader(LedgerReader):
     """All of `Reader`, over one snapshot."""
 
     def __init__(self, connection: Connection, keys: Keys, locks: OwnerLocks) -> None:
@@ -151,6 +154,12 @@ class SqlReader(ProofReader):
             query += " LIMIT ?"
         parameters = (after, *asked.values(), *(() if limit is None else (limit,)))
         return AUDIT.records(self._connection.rows(query, parameters))
+
+    def history(self) -> StoredHistory:
+        """Return this snapshot as it is, unchecked."""
+        from backfill_cli.store.proving import StoredHistory  # asked for by few commands
+
+        return StoredHistory(self._connection, self._keys)
 
     def pools(self) -> Mapping[str, int]:
         """Return pool name → slots, as stored; -1 is unlimited. `default_pool` is always there."""

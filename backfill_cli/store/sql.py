@@ -15,11 +15,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from backfill_cli.core.heads import head_line
 from backfill_cli.errors import StoreError
 from backfill_cli.store import engines
 from backfill_cli.store.connections import Connection
-from backfill_cli.store.heads import HeadFile
 from backfill_cli.store.keys import Keys
 from backfill_cli.store.locks import OwnerLocks, is_locked
 from backfill_cli.store.patience import PATIENCE_S, patiently
@@ -29,6 +27,7 @@ from backfill_cli.store.writing_backfills import SqlWriter
 
 if TYPE_CHECKING:
     from backfill_cli.core.ports import Reader, Writer
+    from backfill_cli.core.records import AuditRow
 
 T = TypeVar("T")
 
@@ -52,7 +51,7 @@ class SqlStore:
         connect: Makes a connection; called with whether it is to write.
         writable: Whether `write` is allowed at all.
         patience_s: Seconds until a busy store becomes a StoreError.
-        heads: Where the heads of the audit chain are kept, after each commit that moved it.
+        keeps_heads: Whether each commit that moves the audit chain is followed by a line in the file of its heads.
     """
 
     def __init__(
@@ -64,10 +63,10 @@ class SqlStore:
         connect: Callable[[bool], Connection],
         writable: bool,
         patience_s: float = PATIENCE_S,
-        heads: HeadFile | None = None,
+        keeps_heads: bool = False,
     ) -> None:
         self._location = location
-        self._heads = heads
+        self._keeps_heads = keeps_heads
         self._folder = folder
         self._logs = logs
         self._connect = connect
@@ -112,7 +111,11 @@ class SqlStore:
 
         They are compared with a snapshot that is taken afterwards: each is of an earlier commit then.
         """
-        return None if self._heads is None else self._heads.lines()
+        if not self._keeps_heads:
+            return None
+        from backfill_cli.store.heads import HeadFile
+
+        return HeadFile(Path(self._location)).lines()
 
     def hold_owner(self, owner: str) -> None:
         """Take the kernel locks that prove this process and its children alive; before `add_owner`."""
@@ -216,8 +219,8 @@ class SqlStore:
             raise
         # Asked once more behind the commit: it may have gone to a file that has no name any more.
         self._refuse_adrift(connection)
-        if writer.entries and self._heads is not None:
-            self._heads.append([head_line(row) for row in writer.entries])
+        if writer.entries and self._keeps_heads:
+            self._keep_heads(writer.entries)
         return result
 
     def _refuse_adrift(self, connection: Connection, cause: Exception | None = None) -> None:
@@ -230,6 +233,12 @@ class SqlStore:
         if error.code == DAMAGED.code:
             self._damage = error
         return error
+
+    def _keep_heads(self, entries: Sequence[AuditRow]) -> None:
+        from backfill_cli.core.heads import head_line
+        from backfill_cli.store.heads import HeadFile
+
+        HeadFile(Path(self._location)).append([head_line(row) for row in entries])
 
     def _undo(self, session: Session, mark: int) -> None:
         """Roll back; a connection that cannot is dropped, and the next write opens another."""

@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from backfill_cli.core.histories import Ledger
 from backfill_cli.core.records import AuditRow, BackfillRow, PlanRow
 from backfill_cli.core.states import BackfillState
 from backfill_cli.errors import NotFoundError, StoreError
@@ -159,18 +158,6 @@ class SqlWriter(LedgerWriter):
             ),
         )  # fmt: skip
         self.entries.append(row)
-
-    def set_digests(self, dag_id: str, digests: Iterable[tuple[int, int]]) -> None:
-        """Store (digest, logical date) pairs of dag_runs."""
-        dag = self._keys.dag(dag_id)
-        self._connection.many(
-            "UPDATE dag_runs SET digest = ? WHERE dag = ? AND logical_date = ?",
-            ((digest, dag, date) for digest, date in digests),
-        )
-
-    def set_ledger(self, dag_id: str, ledger: Ledger) -> None:
-        """Store what the digests of a DAG's dag_runs come to."""
-        self._connection.run("UPDATE dags SET digests = ?, attested = ? WHERE dag_id = ?", (*ledger, dag_id))
 
     def set_pool(self, name: str, slots: int) -> None:
         """Store a pool's size; -1 is unlimited."""

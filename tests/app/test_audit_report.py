@@ -18,6 +18,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from shutil import copytree
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -328,9 +329,14 @@ class Counting:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._reader, name)
 
-    def histories(self, *args: Any, **kwargs: Any) -> Iterator[HistoryPage]:
-        for page in self._reader.histories(*args, **kwargs):
-            self.tries += sum(len(one.attempts) for one in page.histories) + len(page.strays)
+    def history(self) -> Any:
+        history = self._reader.history()
+        methods = {name: getattr(history, name) for name in dir(history) if not name.startswith("_")}
+        return SimpleNamespace(**{**methods, "histories": self._histories})
+
+    def _histories(self, *args: Any, **kwargs: Any) -> Iterator[HistoryPage]:
+        for page in self._reader.history().histories(*args, **kwargs):
+            self.tries += len(page.attempts)
             yield page
 
 
