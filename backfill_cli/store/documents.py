@@ -21,8 +21,10 @@ MOST_DATES = 2**40
 FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799
 """The years 1 to 9999, which is what every calendar above can show."""
 
-# What the loader lets a DAG or a task be called: it becomes a part of log paths.
-_NAME = re.compile(r"[\w.-]{1,250}")
+# What the loader lets a DAG or a task be called (loader/options.py): it becomes a part of log paths.
+_NAME = re.compile(r"[\w.-]+")
+LONGEST_NAME = 240
+"""Bytes."""
 _KNOWN_NAMES = 10_000
 _NO_ZONES = ("", "localtime", "posixrules")
 
@@ -88,7 +90,7 @@ def conf_text(text: str) -> str:
 @lru_cache(maxsize=_KNOWN_NAMES)
 def name(text: str) -> str:
     """Return the name of a DAG or a task. Raises ValueError for one the loader would not have taken."""
-    if not _NAME.fullmatch(text) or text in (".", ".."):
+    if not _NAME.fullmatch(text) or text in (".", "..") or len(text.encode()) > LONGEST_NAME:
         raise ValueError(f"the name {text!r}")
     return text
 
