@@ -38,11 +38,16 @@ class Telling:
         target = settings.on_event if flag is None else _target_of(flag)
         if target is None:
             return
+        from backfill_cli.core.links import scheme_of, shown_link
+        from backfill_cli.core.masking import SECRETS
         from backfill_cli.engine.couriers import courier_for
         from backfill_cli.engine.outbox import Outbox
         from backfill_cli.loader.event_targets import revealed
 
-        self._courier = courier_for(*revealed(target, os.environ))
+        target = revealed(target, os.environ)
+        if scheme_of(target.text) and shown_link(target.text) != target.text:
+            SECRETS.add(target.text)  # what stands behind the host may be a token
+        self._courier = courier_for(*target)
         self._outbox = Outbox(self._courier)
 
     @property

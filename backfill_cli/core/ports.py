@@ -18,6 +18,7 @@ from backfill_cli.core.records import (
     Claim,
     DagRow,
     DurationRow,
+    EndedRuns,
     InstanceRow,
     OwnerRow,
     PlanRow,
@@ -113,6 +114,10 @@ class Reader(Protocol):
         backwards: bool = False,
     ) -> Iterator[RunRow]:
         """dag_runs with first <= logical_date <= last, in order of logical date; streams."""
+        ...
+
+    def ended_runs(self, dag_id: str, first: int, last: int) -> Iterator[EndedRuns]:
+        """Terminal dag_runs of those dates, by date, some thousands at a time: a fifth of what `runs` costs."""
         ...
 
     def run(self, dag_id: str, logical_date: int) -> RunRow | None: ...

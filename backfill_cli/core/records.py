@@ -59,6 +59,13 @@ class RunRow(NamedTuple):
     owner: str | None = None
 
 
+class EndedRuns(NamedTuple):
+    """Some terminal dag_runs: their logical dates, ascending, and of each its state and version."""
+
+    dates: list[int]
+    kinds: list[tuple[RunState, str]]
+
+
 class InstanceRow(NamedTuple):
     """One task instance. A row appears when the task is first dispatched, skipped or failed from upstream.
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
+from itertools import islice
 
-from backfill_cli.core.records import AttemptRow, DagRow, DurationRow, InstanceRow, RunRow, VersionRow
+from backfill_cli.core.records import AttemptRow, DagRow, DurationRow, EndedRuns, InstanceRow, RunRow, VersionRow
 from backfill_cli.core.states import Outcome, RunState, TaskState
 from backfill_cli.store import counting
 from backfill_cli.store.connections import Connection
 from backfill_cli.store.keys import Keys
-from backfill_cli.store.rows import ATTEMPT, DAG, DURATION, INSTANCE, RUN, VERSION, XCOM
+from backfill_cli.store.problems import damaged
+from backfill_cli.store.rows import ATTEMPT, DAG, DURATION, INSTANCE, RUN, RUN_STATES, VERSION, VERSION_NAME, XCOM
 
 RUN_COLUMNS = (
     "r.logical_date, r.data_interval_end, r.run_type, r.state, v.digest, r.conf, r.started_at, r.ended_at, r.reason, "
@@ -26,6 +28,9 @@ _RUNS = f"SELECT {RUN_COLUMNS} FROM dag_runs r {RUN_NAMES}"
 _DAGS = "SELECT d.dag_id, d.path, v.digest, d.definition FROM dags d LEFT JOIN dag_versions v ON v.version = d.version"
 # Word for word the condition of the partial index (steps/), for the planner to recognise; both databases do.
 ACTIVE = "(r.state IN ('queued', 'running') OR r.owner IS NOT NULL)"
+_BLOCK = 4_096
+"""dag_runs that are read and compared together."""
+
 _OPEN = frozenset({RunState.QUEUED, RunState.RUNNING})
 
 
@@ -72,6 +77,31 @@ class LedgerReader:
             (self._keys.find_dag(dag_id), first, last, *words),
         )
         return RUN.records(rows)
+
+    def ended_runs(self, dag_id: str, first: int, last: int) -> Iterator[EndedRuns]:
+        """Stream the terminal dag_runs of those dates, by date, in blocks.
+
+        What a row says but its date is looked up once a state and version, not once a row.
+        """
+        dag = self._keys.find_dag(dag_id)
+        names = self._connection.rows("SELECT version, digest FROM dag_versions WHERE dag = ?", (dag,))
+        versions = dict(VERSION_NAME.records(names))
+        rows = self._connection.rows(
+            "SELECT logical_date, state, version FROM dag_runs "
+            "WHERE dag = ? AND logical_date BETWEEN ? AND ? AND state IN ('success', 'failed') ORDER BY logical_date",
+            (dag, first, last),
+        )
+        known: dict[tuple[str, int], tuple[RunState, str]] = {}
+        while block := list(islice(rows, _BLOCK)):
+            dates, states, numbers = zip(*block, strict=True)
+            kinds = list(zip(states, numbers, strict=True))
+            for kind in set(kinds) - known.keys():
+                if kind[1] not in versions:
+                    raise damaged("dag_runs", f"version {kind[1]!r}, which its DAG never had")
+                known[kind] = RUN_STATES[kind[0]], versions[kind[1]]
+            if set(map(type, dates)) != {int}:
+                raise damaged("dag_runs", "a date that is no number")
+            yield EndedRuns(list(dates), list(map(known.__getitem__, kinds)))
 
     def run(self, dag_id: str, logical_date: int) -> RunRow | None:
         """Return one dag_run, None when the date was never opened."""

@@ -188,6 +188,24 @@ def test_counts_follow_every_change_of_state_and_equal_a_count_over_the_rows(sto
         assert store.read(lambda r, b=bounds: r.count_runs(DAG, *b)) == expected
 
 
+def test_ended_runs_are_the_terminal_ones_with_state_and_version(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backfill_cli.store.reading._BLOCK", 7)
+    for version in ("v1", "v2"):
+        register(store, version=version)
+    states = list(RunState)
+    rows = [run_row(day(n), states[n % 4], version=f"v{n % 3 % 2 + 1}") for n in range(60)]
+    store.write(lambda w: w.set_runs(DAG, rows))
+    for first, last in [(0, 59), (10, 40), (5, 5), (50, 300), (9, 3)]:
+        bounds = (day(first), day(last))
+        blocks = store.read(lambda r, b=bounds: list(r.ended_runs(DAG, *b)))
+        expected = [
+            (row.logical_date, (row.state, row.version)) for row in rows[first : last + 1] if row.state.is_terminal
+        ]
+        assert [pair for block in blocks for pair in zip(*block, strict=True)] == expected
+        assert all(len(block.dates) <= 7 for block in blocks)
+    assert store.read(lambda r: list(r.ended_runs("nope", 0, day(9)))) == []
+
+
 # task instances, attempts, XComs
 
 
