@@ -387,7 +387,7 @@ class Life:
         """Do one thing; returns what."""
         random = self.random
         what = random.choice(
-            ("run", "run", "plan", "kill", "kill", "rerun-failed", "reset", "reprocess", "stop", "task")
+            ("run", "run", "plan", "kill", "kill", "rerun-failed", "reset", "reprocess", "stop", "task", "prune")
         )
         dag = random.choice(("sales", "sales", "nap")) if what not in ("kill", "stop") else "nap"
         first = random.randint(1, 6)
@@ -408,11 +408,13 @@ class Life:
             case "reprocess":
                 return ("run", *words, "--reprocess", self.random.choice(("failed", "success", "all")), "-q")
             case "task":
-                return ("run", *words, "--task", self.random.choice(("load", "one", "extract", "two"))[:0] or "*", "-q")
+                return ("run", *words, "--task", "one" if words[1] == "nap" else "extract", "-q")
             case "reset":
                 return ("reset", *words, "--yes", "-q")
             case "rerun-failed":
                 return ("rerun-failed", *words, "-q")
+            case "prune":
+                return ("store", "prune", "--older-than", "2100-01-01", "--yes", "-q")
             case _:
                 return ("plan", *words, "-q")
 
