@@ -182,7 +182,8 @@ class Board:
         made = []
         seen = look(TaskState.FAILED)
         for failure in self.failures:
-            tries = self.start.max_tries.get(failure.task_id, failure.try_number)
+            # Tries are counted through all runs of a date, and allowed a run: a date that is repaired has more.
+            tries = max(self.start.max_tries.get(failure.task_id, 0), failure.try_number)
             day = self.dates.argument(failure.logical_date)
             logs = f"bfill logs {quote(self.start.backfill_id)} {day} {quote(failure.task_id)}"
             where = f"{self.dates.short(failure.logical_date)} {failure.task_id}, try {failure.try_number} of {tries}: "

@@ -91,7 +91,7 @@ class LineListener:
         failed = [row for row in batch.instances if row.state == TaskState.FAILED]
         for row in failed[:_FAILURES_A_BATCH]:
             tries = self._start.max_tries.get(row.task_id, 0) if self._start else 0
-            of = f"/{tries}" if tries else ""
+            of = f"/{max(tries, row.try_number)}" if tries else ""
             day = self._dates.argument(row.logical_date)
             self._say(at, f"failed {day} {row.task_id} try {row.try_number}{of} {row.reason or ''}".rstrip())
         if len(failed) > _FAILURES_A_BATCH:

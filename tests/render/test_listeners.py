@@ -70,6 +70,18 @@ def test_the_board_counts_down_to_the_next_try_and_forgets_it_when_its_time_has_
     assert waiting_lines(board, at) == ["1 task for the next try, in 5 s"]
 
 
+def test_a_try_is_never_one_of_fewer():
+    """A date that runs again goes on counting: try 4, though each run of it has three."""
+    failed = Batch(instances=[instance(DATES[0], "load", TaskState.FAILED, NOW_US, tries=4, reason="HTTP 503")])
+    board, log = board_in_the_middle(), io.StringIO()
+    board.note(failed, board.counts, NOW_US)
+    assert "03-01 load, try 4 of 4: HTTP 503" in "".join(line.plain for line in board.lines(NOW_US, 120, 24))
+    lines = LineListener(log)
+    lines.on_start(start_of(DATES, NOW_US))
+    lines.on_batch(failed, board.counts, NOW_US)
+    assert "load try 4/4 HTTP 503" in log.getvalue()
+
+
 def test_a_run_with_nothing_to_do_flashes_no_board():
     screen = io.StringIO()
     listener = LiveListener(screen, colour=False)
