@@ -48,11 +48,11 @@ class _Check:
         with ExitStack() as open_ones:
             look = self._open(open_ones)
             self._part("place", self._place, lambda: str(self.facts.get("file_system") or ""))
-            if look is None:
-                self.parts += [Part(name, NOT_REACHED) for name in (*_INSIDE, "history")]
-            else:
+            if look is not None:
                 self._inside(look)
                 self._history()
+            else:
+                self.parts += [Part(name, NOT_REACHED) for name in (*_INSIDE, "history")]
         return CheckResult(self._location, self.parts, self.findings, self.facts, self.head)
 
     def _part(self, name: str, what: Callable[[], Iterator[Finding]], told: Callable[[], str]) -> None:
@@ -126,6 +126,9 @@ class _Check:
             look = Look.at(self._path, self._tell)
             open_ones.callback(look.close)
             self.facts["schema"] = look.version()
+            if not self.facts["schema"]:
+                found.append(_empty(self._path))
+                look = None
         except (StoreError, OSError) as error:
             known = error if isinstance(error, StoreError) else problem(IO, self._location, str(error))
             found.append(damage(known))
@@ -176,6 +179,17 @@ def check(ctx: AppContext, *, tell: Tell | None = None) -> CheckResult:
     location = ctx.settings.store
     path = store_path(location)
     return _Check(ctx, location if path is None else str(path), path, tell or (lambda what, seen: None)).run()
+
+
+def _empty(path: Path) -> Finding:
+    """What a store without tables is: new, or one that was something else when its heads were kept."""
+    from backfill_cli.store.heads import HeadFile
+
+    lines = sum(1 for one in HeadFile(path).lines() or () if one)
+    if lines:
+        what = f"nothing is in it, and the file beside it keeps {lines} heads of an audit chain"
+        return Finding("empty", Severity.HISTORY, what, "restore a backup")
+    return Finding("empty", Severity.NOTE, "nothing has been stored in it yet", "the next plan or run makes its tables")
 
 
 def _exposed(found: Iterator[Any]) -> Iterator[Finding]:

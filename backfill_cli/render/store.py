@@ -90,7 +90,7 @@ def _verdict(result: CheckResult) -> Text:
     words = {0: "the store is sound", 4: "the store is damaged"}.get(result.exit_code, "the history does not verify")
     seen = look("success" if result.exit_code == 0 else "failed")
     if missed:
-        words = "the store cannot be read"
+        words = "the store cannot be read" if result.exit_code else "the store is empty"
     rest = f"   {count(missed, 'part')} could not be reached" if missed else ""
     return line(" ", (f"{seen.symbol} {words}", seen.style), rest)
 

@@ -115,7 +115,8 @@ class _Watch:
         def watched(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> int:
             self.is_writing = sql == "BEGIN IMMEDIATE" or (self.is_writing and sql != "ROLLBACK")
             changed = run(connection, sql, parameters)
-            if sql == "COMMIT" and self.is_writing:
+            # A store of an older schema is read from a copy in memory, which has no file and is nobody's store.
+            if sql == "COMMIT" and self.is_writing and (connection.one("PRAGMA database_list") or (0, "", ""))[2]:
                 self.is_writing = False
                 self.commits += 1
                 self.commits_after += self.is_damaged

@@ -111,7 +111,7 @@ def test_a_truncated_store_is_told(trials: Trials, rested: Template, batches: Ba
         commands = damage.some(damage.looking(rested), trial.random, 6)
         commands += damage.some(damage.acting(rested), trial.random, 1, always=())
         ended = damage.check_all(batches.run(folder, commands, store))
-        assert damage.is_noticed(ended) or left == 0, left
+        assert damage.is_noticed(ended), left
         trials.see("a command stopped", any(one.code == 4 for one in ended))
 
 
@@ -232,10 +232,11 @@ def test_an_empty_file_is_a_store_that_nothing_is_in_yet(rested: Template, batch
     """What a process leaves that dies between making the file and its first transaction."""
     store = rested.copy(tmp_path / "copy")
     store.write_bytes(b"")
-    looked, ran = damage.check_all(
-        batches.run(tmp_path / "copy", [("status", "--json"), ("run", *damage.RANGE, "--json")], store)
-    )
-    assert looked.code == 0 and not looked.wrote
+    store.with_name(f"{store.name}.heads").unlink()
+    commands = [("status", "--json"), ("store", "check", "--json"), ("run", *damage.RANGE, "--json")]
+    looked, checked, ran = damage.check_all(batches.run(tmp_path / "copy", commands, store))
+    assert looked.code == checked.code == 0 and not looked.wrote and not checked.wrote
+    assert "empty" in [one["code"] for one in checked.json["data"]["findings"]]
     assert ran.json["data"]["completed"] == 7
 
 
