@@ -263,7 +263,7 @@ complete -c bfill -n '__bfill_at "logs"' -l no-color -d 'No colour (NO_COLOR).'
 complete -c bfill -n '__bfill_at "logs"' -l help -d 'Show this message and exit.'
 
 # bfill audit
-complete -c bfill -n '__bfill_at "audit"' -a verify -d 'Check that the chain holds.'
+complete -c bfill -n '__bfill_at "audit"' -a verify -d 'Check that the chain holds, and history with it.'
 complete -c bfill -n '__bfill_at "audit"' -a report -d 'Who, what, why, failures, repairs: as md, html, json or csv.'
 complete -c bfill -n '__bfill_at "audit"' -l actor -x -d 'Done by.'
 complete -c bfill -n '__bfill_at "audit"' -l action -x -k -a 'plan run rerun-failed reset' -d 'What was done: run, reset…'

@@ -220,7 +220,7 @@ class _Reading:
         from backfill_cli.core.graph import near_hint
 
         if verdict.finding:
-            yield Problem("chain-broken", f"the audit chain does not hold: {verdict.finding}", "bfill audit verify")
+            yield Problem("chain-broken", f"the record does not hold: {verdict.finding}", "bfill audit verify")
         if self._fold.entries:
             return
         dag = self._scope.dag

@@ -200,6 +200,12 @@ class _Proof:
                 "there is no file with the audit heads beside the store: a cut tail or an older copy would not show",
                 "compare with a head kept elsewhere: bfill audit verify --expect-head SEQ:HASH",
             )
+        elif self._file.finding is not None:
+            yield Problem(
+                "heads-of-another",
+                "the head file beside the store was kept of another chain, or of a longer one",
+                "if the store was restored or begun anew on purpose, move the file away; the next command makes one",
+            )
         elif seq > self._file.last:
             yield Problem(
                 "heads-behind",

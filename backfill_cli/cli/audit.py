@@ -84,8 +84,9 @@ def audit(
 @app.command(
     "verify",
     cls=Command,
-    help="Check the chain: every entry's hash, and the digests over the attempts it closes. Exit 6 when it is broken.",
-    short_help="Check that the chain holds.",
+    help="Check the chain, the heads kept of it, and history against the digests in it: every dag_run with its task "
+    "instances and tries, every backfill with its dates. Exit 6 when anything was changed, removed or inserted.",
+    short_help="Check that the chain holds, and history with it.",
     epilog="bfill audit verify\nbfill audit verify --expect-head 1042:9f3c81d2e0…\nbfill audit verify --json",
 )
 @spread

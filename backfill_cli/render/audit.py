@@ -63,21 +63,25 @@ def _details(details: Mapping[str, Any]) -> str:
 
 def render_verdict(verdict: AuditVerdict, width: int) -> Iterator[Text]:
     """Return whether history holds and, if not, everything that was found, the first on top."""
-    checked = checked_words(verdict)
-    if not verdict.findings:
-        seen = look("success")
-        yield line(" ", (f"{seen.symbol} the audit chain holds", seen.style))
-    else:
-        seen = look("failed")
-        place = f" at entry {verdict.first_bad}" if verdict.first_bad is not None else ""
-        yield line(" ", (f"{seen.symbol} the audit chain is broken{place}", seen.style))
-        for found in verdict.findings:
-            yield from folded(found.what, width, first=("   ", ""), rest="   ")
-    yield line(("   ", ""), (checked, DIM))
+    seen = look("failed" if verdict.findings else "success")
+    yield line(" ", (f"{seen.symbol} {verdict_words(verdict)}", seen.style))
+    for found in verdict.findings:
+        yield from folded(found.what, width, first=("   ", ""), rest="   ")
+    yield line(("   ", ""), (checked_words(verdict), DIM))
     if verdict.head:
         yield line((" head ", DIM), verdict.head)
         if not verdict.findings:
             yield line((" keep it elsewhere and check it later: bfill audit verify --expect-head ", DIM), verdict.head)
+
+
+def verdict_words(verdict: AuditVerdict) -> str:
+    """Return the verdict in a few words."""
+    if not verdict.findings:
+        return "the audit chain holds"
+    first = verdict.findings[0]
+    if not first.code.startswith("chain"):
+        return "history is not as the audit chain says"
+    return f"the audit chain is broken at entry {first.entry}"
 
 
 def checked_words(verdict: AuditVerdict) -> str:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from backfill_cli.core.report_facts import ActorFacts, BackfillFacts, FailureFacts, Rerun, ResetFacts
 from backfill_cli.core.reports import AuditReport
-from backfill_cli.render.audit import checked_words
+from backfill_cli.render import audit
 from backfill_cli.render.words import count, stamp
 
 Cell = tuple[str, ...]
@@ -58,11 +58,8 @@ def writer(name: str) -> Callable[..., Iterator[str]]:
 def verdict_words(report: AuditReport) -> tuple[str, str]:
     """Return the verdict as a headline and a line below it."""
     verdict = report.verdict
-    checked = checked_words(verdict)
-    if not verdict.finding:
-        return "The audit chain holds", checked
-    place = f" at entry {verdict.first_bad}" if verdict.first_bad is not None else ""
-    return f"The audit chain is broken{place}", f"{verdict.finding}. {checked}."
+    headline, checked = audit.verdict_words(verdict), audit.checked_words(verdict)
+    return headline[0].upper() + headline[1:], f"{verdict.finding}. {checked}." if verdict.finding else checked
 
 
 def facts(report: AuditReport) -> Iterator[tuple[str, Cell]]:
