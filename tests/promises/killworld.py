@@ -209,12 +209,18 @@ def model(shape: Shape, forced: Collection[Place], *, mended: bool = False) -> E
 
     Args:
         forced: Instances that a kill made fail: lost three times in a row, or the last try ended by SIGKILL.
-        mended: The broken days are no longer broken.
+        mended: The broken days are no longer broken, and what had failed has been run again: only dates that were no
+            success, for a failure that a date got over (`all_done` behind it) is none to `rerun-failed`.
     """
+    first = model(shape, ()) if mended else None
     states: dict[Place, str | None] = {}
     dates = {}
     leaves = {task.name for task in shape.tasks} - {before for task in shape.tasks for before in task.upstream}
     for number, day in enumerate(shape.days):
+        if first is not None and first.dates[day] == "success":
+            states.update({(day, task.name): first.instances[day, task.name] for task in shape.tasks})
+            dates[day] = "success"
+            continue
         for task in shape.tasks:
             before = [states[day, one] for one in task.upstream]
             state: str | None = "success"

@@ -27,10 +27,10 @@ def test_commands_killed_at_random_instants_end_as_if_nobody_had_killed_them(
     for trial in trials:
         tell(new_project(), trial, trials.see)
     if trials.count > 10:
-        for whom in ("the process alone", "the whole tree", "a child"):
+        for whom in ("the process alone", "the whole tree", *(("a child",) if trials.count >= 100 else ())):
             assert trials.seen[f"killed {whom}"]
         assert trials.seen["kills"] >= trials.count
-        assert trials.seen["hit while the store was open for writing"] > trials.seen["kills"] / 2
+        assert trials.seen["hit while the store was open for writing"] > trials.seen["kills"] / 3
 
 
 @needs_strace
