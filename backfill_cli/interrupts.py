@@ -39,21 +39,24 @@ class Interrupted(KeyboardInterrupt):
 
 
 _first: list[int] = []
-"""The first signal that interrupted this process."""
+"""The first signal that interrupted this process; it decides the exit code."""
+
+_handled: list[int] = []
+"""The first signal that somebody else took note of, who has said so in a result of his own."""
 
 
 def listen() -> None:
     """Let INT, TERM and HUP interrupt this process from now on."""
-    del _first[:]
+    del _first[:], _handled[:]
     for one in SIGNALS:
         if _signal.getsignal(one) != _signal.SIG_IGN:
             _signal.signal(one, _interrupt)
     sys.unraisablehook = _on_unraisable
 
 
-def asked() -> int | None:
-    """Return the signal that interrupted this process, also when somebody's `except:` has swallowed it since."""
-    return _first[0] if _first else None
+def remember(number: int) -> None:
+    """Take note of a signal that somebody else has handled: the next one leaves at once."""
+    _handled.append(number)
 
 
 def stop_if_asked() -> None:
@@ -68,9 +71,9 @@ def exit_code(otherwise: int) -> int:
 
 
 def _interrupt(number: int, _frame: object) -> None:
+    if before := _handled or _first:
+        _leave(before[0])
     _first.append(number)
-    if len(_first) > 1:
-        _leave(_first[0])
     raise Interrupted(number)
 
 

@@ -120,7 +120,7 @@ class Orphans:
 
 
 def end_stragglers(store: Store, owner: str, cut_off: frozenset[tuple[int, str, int]]) -> None:
-    """End what tries that were stopped at once have left outside of their process groups.
+    """End what tries that were stopped have left outside of their process groups.
 
     That is the children of Python tasks, which share bfill's own group, and a command's that made a group of their own
     (`timeout`, `set -m`). What a try that had ended before left in the background stays.

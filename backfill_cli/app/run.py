@@ -152,7 +152,7 @@ def _run_claimed(
         bench.register.wait_until_empty(ABORT_WAIT_S)
         raise
     backends.shutdown(wait=stopped is None)
-    if stopped is not None and stopped.at_once:
+    if stopped is not None and stopped.cut_off:
         end_stragglers(store, me.owner, stopped.cut_off)
     closed, head = close_backfill(ctx, machine, job.options, row, me.owner, stopped, store)
     for listener in listeners:

@@ -43,15 +43,22 @@ def serve(connection: Connection[Any, Any], parent: int) -> None:
     from backfill_cli.engine.attempt import run_attempt
     from backfill_cli.engine.logs import captured
 
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
     bench = bench_of(connection.recv(), os.environ)
+    stopping_for = bench.register.stopping_for
     Thread(target=_mind_parent, args=(connection.fileno(), parent, bench), daemon=True).start()
 
-    def cancel(_number: int, _frame: object) -> None:
+    def cancel(number: int, _frame: object) -> None:
+        stopping_for.add(number)
         # In a thread: the register's lock may be held by the very code this signal has interrupted.
         Thread(target=bench.register.cancel_all, daemon=True).start()
 
+    def note(number: int, _frame: object) -> None:
+        stopping_for.add(number)  # a task's own child may die of it
+
+    # Handled, not ignored: what is ignored stays so in everything a task starts.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, note)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGHUP))
     signal.signal(signal.SIGTERM, cancel)
     with captured(own_process=True):
         while True:

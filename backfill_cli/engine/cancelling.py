@@ -43,8 +43,8 @@ class Register:
         self._cancelled: set[Key] = set()
         self._all_cancelled = False
         self._lock = Lock()
-        self.stopping_for: int | None = None
-        """The signal that a stop was asked with: a try that dies of it was stopped, it did not fail."""
+        self.stopping_for: set[int] = set()
+        """The signals that a stop was asked with: a try that dies of one of them was stopped, it did not fail."""
 
     def enter(self, key: Key, end: Callable[[], None]) -> None:
         """Make `end` the way to end `key`; called at once if it is to end already."""
@@ -84,7 +84,7 @@ class Register:
                 end()
 
     def was_stopped(self, status: int) -> bool:
-        """Return whether the exit status of a child says that it died of the very signal the run is stopped with.
+        """Return whether the exit status of a child says that it died of a signal the run is stopped with.
 
         Whoever signals a whole session, a container or a service reaches the tasks too, sometimes before bfill: a death
         by such a signal waits a moment for a stop before it counts as a failure.
@@ -96,9 +96,9 @@ class Register:
         if number not in STOP_SIGNALS:
             return False
         until = time.monotonic() + STOP_HEARD_S
-        while self.stopping_for is None and time.monotonic() < until:
+        while number not in self.stopping_for and time.monotonic() < until:
             time.sleep(STOP_HEARD_S / 10)
-        return self.stopping_for == number
+        return number in self.stopping_for
 
     def wait_until_empty(self, longest_s: float) -> bool:
         """Wait, at most so long, until nothing runs any more; False when something still does."""

@@ -23,7 +23,7 @@ from backfill_cli.core.machine import BackfillMachine, Step, Submission
 from backfill_cli.core.ports import AttemptReport, Clock, DagRef, Invocation, Listener, Store
 from backfill_cli.core.progress import OpenRun, RunSpec
 from backfill_cli.core.records import Claim
-from backfill_cli.core.states import TaskState
+from backfill_cli.core.states import Outcome, TaskState
 from backfill_cli.core.work import PythonWork
 from backfill_cli.core.xcoms import RETURN_VALUE
 from backfill_cli.engine.attempt import Bench
@@ -71,14 +71,12 @@ class Stopped(NamedTuple):
     Args:
         signal: The first one; None when the run halted by itself.
         left_running: Tries whose threads had not returned.
-        at_once: Asked twice, or the grace time was over: what still ran was ended.
-        cut_off: What that was, as (logical_date, task_id, try_number).
+        cut_off: Tries, as (logical_date, task_id, try_number), that a stop at once ended or that died of its signal.
         halted: Why it halted by itself, in words.
     """
 
     signal: int | None
     left_running: int
-    at_once: bool = False
     cut_off: frozenset[tuple[int, str, int]] = frozenset()
     halted: str = ""
 
@@ -146,8 +144,7 @@ class Coordinator:
 
     def ask_to_stop(self, signal: int) -> None:
         """Ask from a signal handler: the first drains, the second stops at once."""
-        register = self.bench.register
-        register.stopping_for = register.stopping_for or signal  # at once: a task may have died of the same one
+        self.bench.register.stopping_for.add(signal)  # at once: a task may have died of the same one
         self.inbox.put(StopAsked(signal))
 
     def tell_overdue(self, key: Key, try_number: int) -> None:
@@ -174,8 +171,7 @@ class Coordinator:
         self._callbacks.finish(give_up=self._is_asked_to_leave)
         if self.stopped_by is None and not self.halted:
             return None
-        at_once = self._leave_at is not None
-        return Stopped(self.stopped_by, len(self.machine.flights), at_once, frozenset(self._cut_off), self.halted or "")
+        return Stopped(self.stopped_by, len(self.machine.flights), frozenset(self._cut_off), self.halted or "")
 
     # one turn
 
@@ -313,6 +309,8 @@ class Coordinator:
         match message:
             case AttemptReport():
                 self._begun.pop((message.logical_date, message.task_id), None)
+                if self.machine.stopping and message.outcome is Outcome.LOST:
+                    self._cut_off.add((message.logical_date, message.task_id, message.try_number))
                 self.machine.on_report(message, self._clock.now_us())
             case Started(key):
                 self._begun[key] = self._clock.monotonic(), message
@@ -355,7 +353,7 @@ class Coordinator:
             self._leave_at = min(self._leave_at, now + LAST_WAIT_S)
         else:
             self._leave_at = now + ABORT_WAIT_S
-            self._cut_off = {(*key, flight.try_number) for key, flight in self.machine.flights.items()}
+            self._cut_off |= {(*key, flight.try_number) for key, flight in self.machine.flights.items()}
             self.machine.stop(abort=True)
         # Asked again, what runs ends without any grace: whoever presses a third time has waited long enough.
         self.bench.register.cancel_all()

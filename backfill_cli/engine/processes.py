@@ -48,14 +48,20 @@ class _Child:
         ours, theirs = socket.socketpair()
         with theirs:
             given = theirs.fileno(), os.getpid(), clock.offset_ns()
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "backfill_cli.app.worker", *map(str, given)],
-                stdin=subprocess.DEVNULL,
-                stdout=2,  # stdout carries bfill's own result
-                env={**os.environ, **lineage.variables},
-                pass_fds=[theirs.fileno(), *lineage.descriptors],
-                process_group=0,
-            )
+            # A child begins with the mask of the thread that makes it. Until the worker can say what these two mean to
+            # it, Python would answer them with a traceback.
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGHUP))
+            try:
+                self.process = subprocess.Popen(
+                    [sys.executable, "-m", "backfill_cli.app.worker", *map(str, given)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=2,  # stdout carries bfill's own result
+                    env={**os.environ, **lineage.variables},
+                    pass_fds=[theirs.fileno(), *lineage.descriptors],
+                    process_group=0,
+                )
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self.connection: Connection[Any, Any] = Connection(ours.detach())
         self.connection.send(recipe)
 

@@ -18,7 +18,7 @@ from backfill_cli.core.signals import SkipTask
 from backfill_cli.core.templates import Place, compile_field, render_value
 from backfill_cli.core.work import PythonWork, ShellWork, XComRef
 from backfill_cli.engine.attempt import Attempt, Result, ShellFailed
-from backfill_cli.engine.cancelling import AttemptCancelled, interruptible
+from backfill_cli.engine.cancelling import interruptible
 from backfill_cli.engine.shell import run_shell
 from backfill_cli.errors import DefinitionError
 
@@ -101,8 +101,6 @@ def _run_command(command: str, work: ShellWork, attempt: Attempt, spent_s: float
         return Result(end.last_line)
     if end.status == work.skip_on_exit_code:
         raise SkipTask(f"exit status {end.status}")
-    if attempt.bench.register.was_stopped(end.status):
-        raise AttemptCancelled
     told = f": {end.last_error}" if end.last_error else ""
     if end.status < 0:
         raise ShellFailed(f"killed by signal {-end.status}{told}")

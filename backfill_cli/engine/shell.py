@@ -97,8 +97,11 @@ class _Child:
     next call: whoever asks again does not want to wait.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], pipes: Sequence[_Pipe], timeout_s: float | None) -> None:
-        self.timed_out = False
+    def __init__(
+        self, process: subprocess.Popen[bytes], pipes: Sequence[_Pipe], timeout_s: float | None, register: Register
+    ) -> None:
+        self.timed_out = self.was_stopped = False
+        self._register = register
         self._process = process
         self._pipes = {pipe.descriptor: pipe for pipe in pipes}
         self._deadline = None if timeout_s is None else time.monotonic() + timeout_s
@@ -145,8 +148,20 @@ class _Child:
             for descriptor, _ in ready:
                 if not self._pipes[descriptor].read():
                     poll.unregister(descriptor)
-        if self.ending:
-            self._signal(signal.SIGKILL)  # the shell is gone; its children may linger
+        # The shell is gone; its children may linger, deaf to what has ended it (`&` makes them deaf to Ctrl-C). Asked
+        # before the shell is waited for: until then its pid is nobody else's.
+        self.was_stopped = not self.ending and self._register.was_stopped(self._status())
+        if self.ending or self.was_stopped:
+            self._signal(signal.SIGKILL)
+
+    def _status(self) -> int:
+        """Return how the shell has ended, as `subprocess` says it, and leave it to be waited for."""
+        if self._process.returncode is not None:
+            return self._process.returncode
+        found = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+        if found is None:
+            return 0
+        return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
 
     def _mind_time(self) -> None:
         if self._deadline is None and self._kill_at is None:
@@ -203,7 +218,8 @@ def run_shell(
 
     Raises:
         AttemptTimeout: It was still running after `timeout_s` seconds; its process group has ended.
-        AttemptCancelled: `register.cancel(key)` was called; its process group has ended.
+        AttemptCancelled: `register.cancel(key)` was called, or it died of the signal the run is stopped with; its
+            process group has ended.
         OSError: The shell could not be started.
     """
     with ExitStack() as ends:
@@ -225,7 +241,7 @@ def run_shell(
             os.close(into_out)
             os.close(into_err)
         pipes = _Pipe(out, log), _Pipe(err, log)
-        child = _Child(process, pipes, timeout_s)
+        child = _Child(process, pipes, timeout_s, register)
         try:
             with register.running(key, child.end):
                 child.listen()
@@ -238,7 +254,7 @@ def run_shell(
         status = process.wait()
     if child.timed_out:
         raise AttemptTimeout
-    if child.ending:
+    if child.ending or child.was_stopped:
         raise AttemptCancelled
     told, complained = (pipe.tail for pipe in pipes)
     return ShellEnd(status, told.text() if told.seen else None, complained.text())

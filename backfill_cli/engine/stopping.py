@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import current_thread, main_thread
 
-from backfill_cli.interrupts import Interrupted
+from backfill_cli.interrupts import Interrupted, remember
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -77,5 +77,9 @@ def noticing(*, own_process: bool) -> Iterator[Stops]:
     if not own_process:
         yield stops
         return
-    with handling(stops.note):
-        yield stops
+    try:
+        with handling(stops.note):
+            yield stops
+    finally:
+        if stops.first is not None:
+            remember(stops.first)

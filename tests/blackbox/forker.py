@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 LIBRARIES = ("pendulum", "croniter", "jinja2.sandbox", "rich.console", "rich.table", "sqlalchemy", "sqlite3")
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def warm_up() -> None:
@@ -41,7 +42,11 @@ def warm_up() -> None:
 
 
 def become(request: dict[str, Any]) -> None:
-    """Take on a folder, an environment and streams."""
+    """Take on signals, a folder, an environment and streams."""
+    # As before Python has begun, whose own Ctrl-C would end in a traceback; and whatever pytest was told to ignore.
+    for number in STOPS:
+        signal.signal(number, signal.SIG_IGN if number in request["ignored"] else signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     os.umask(request["umask"])
     for number, (path, flags) in enumerate(
         ((request["stdin"], os.O_RDONLY), (request["out"], os.O_WRONLY), (request["err"], os.O_WRONLY))
@@ -64,9 +69,6 @@ def become(request: dict[str, Any]) -> None:
     os.chdir(request["cwd"])
     if request["session"]:
         os.setsid()
-    # As before Python has begun, whose own Ctrl-C would end in a traceback; and whatever pytest was told to ignore.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN if number in request["ignored"] else signal.SIG_DFL)
     if request["traced"]:
         await_tracer()
     os.environ.clear()
@@ -89,9 +91,11 @@ def serve() -> dict[str, Any] | None:
     for line in requests:
         request: dict[str, Any] = json.loads(line)
         if request["do"] == "spawn":
+            signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # until the child is no longer what this process is
             pid = os.fork()
             if pid == 0:
                 return request
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
             children[pid] = None
             answer: int | None = pid
         else:

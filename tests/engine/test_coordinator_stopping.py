@@ -62,7 +62,7 @@ def test_the_second_signal_ends_what_runs(threads: Executor) -> None:
     rig.coordinator.ask_to_stop(signal.SIGINT)
     rig.coordinator.ask_to_stop(signal.SIGINT)
     thread.join(5)
-    assert ended == [Stopped(signal.SIGINT, 0, at_once=True, cut_off=FLIGHT)]
+    assert ended == [Stopped(signal.SIGINT, 0, cut_off=FLIGHT)]
     row = rig.store.ledger.instances[FIRST, "a"]
     assert (row.state, row.spent, row.losses) == (TaskState.SCHEDULED, 0, 0)
     assert rig.outcomes == [("a", Outcome.LOST)]
@@ -78,7 +78,7 @@ def test_the_second_signal_ends_a_shell_task_with_its_children(threads: Executor
     for _ in range(2):
         rig.coordinator.ask_to_stop(signal.SIGINT)
     thread.join(5)
-    assert ended == [Stopped(signal.SIGINT, 0, at_once=True, cut_off=FLIGHT)]
+    assert ended == [Stopped(signal.SIGINT, 0, cut_off=FLIGHT)]
     wait_until(lambda: not is_alive(int((tmp_path / "pid").read_text())))
 
 
@@ -95,7 +95,7 @@ def test_term_and_hup_drain_for_the_grace_time_and_then_end_what_runs(threads: E
     started.wait(5)
     rig.coordinator.ask_to_stop(number)
     thread.join(5)
-    assert ended == [Stopped(number, 0, at_once=True, cut_off=FLIGHT)]
+    assert ended == [Stopped(number, 0, cut_off=FLIGHT)]
     assert rig.outcomes == [("a", Outcome.LOST)]
 
 
@@ -129,7 +129,7 @@ def test_a_thread_that_does_not_return_is_left_and_counted(threads: Executor, mo
     for _ in range(2):
         rig.coordinator.ask_to_stop(signal.SIGINT)
     thread.join(5)
-    assert ended == [Stopped(signal.SIGINT, 1, at_once=True, cut_off=FLIGHT)]
+    assert ended == [Stopped(signal.SIGINT, 1, cut_off=FLIGHT)]
     assert rig.state() in (TaskState.QUEUED, TaskState.RUNNING)
 
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from blackbox.world import Project, until
 
 from promises.harness import Trial
-from promises.stopping import World, marked, nothing_held, session, settled
+from promises.stopping import World, lives, marked, nothing_held, session, settled
 
 TELL = "tell() {{ printf '%s\\n' \"$1 {{{{ ds }}}} {task} $$\" >> {here}/witness; sync {here}/witness; }}\n"
 SHELL = {
@@ -114,7 +114,7 @@ def orphaned(world: World, trial: Trial) -> None:
     project = world.project("")
     project.write("dags/stops.py", dag_of(project, shell, python, seconds))
     going = project.start(*WORDS, "--executor", executor, session=True)
-    until(lambda: witness(project) or going.pid not in session(going.pid))
+    until(lambda: witness(project) or not lives(going.pid))
     time.sleep(random.uniform(0, 0.15))
     os.kill(going.pid, signal.SIGKILL)
     going.wait()
@@ -151,7 +151,7 @@ def frozen(world: World, trial: Trial) -> None:
     project = world.project("")
     project.write("dags/stops.py", FROZEN.format(here=project.folder, s=random.choice((0.05, 0.2))))
     going = project.start(*FROZEN_WORDS, session=True)
-    until(lambda: witness(project) or not session(going.pid))
+    until(lambda: witness(project) or not lives(going.pid))
     time.sleep(random.uniform(0, 0.2))
     whom = random.choice(("process", "session"))
     for pid in [going.pid] if whom == "process" else session(going.pid):

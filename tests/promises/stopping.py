@@ -224,6 +224,10 @@ def sessions() -> Iterator[tuple[int, int]]:
                     yield int(entry.name), int(fields[3])
 
 
+def lives(pid: int) -> bool:
+    return any(one == pid for one, _ in sessions())
+
+
 def catches(pid: int, number: int) -> bool:
     """Return whether a process has a handler for a signal: bfill has come to its first line."""
     try:
@@ -256,7 +260,7 @@ def attacked(world: World, trial: Trial) -> None:
         project.bfill(*WORDS[:-2], "--limit", "1", env={"BFILL_GRACE_S": "0.3"}).exits(0)
     going = start(project, attack)
     if attack.is_heard:
-        until(lambda: catches(going.pid, signal.SIGTERM) or going.pid not in session(going.pid))
+        until(lambda: catches(going.pid, signal.SIGTERM) or not lives(going.pid))
     time.sleep(attack.after_s)
     sent = 0
     for number in attack.signals:
@@ -268,8 +272,7 @@ def attacked(world: World, trial: Trial) -> None:
     what = f"{attack}\n{ran}"
     left = settled(lambda: session(going.pid) or marked(project))
     assert not left, f"{what}\nleft running: {left}"
-    if not (attack.is_fresh and -ran.code in attack.signals and "backfill_cli/cli" not in ran.err):
-        # Until bfill's first line Python itself answers Ctrl-C, with a traceback.
+    if not _is_before_bfill(attack, ran):
         assert "Traceback" not in ran.out + ran.err and "Exception ignored" not in ran.err, what
     world.seen[_how(attack, ran, sent, what)] += 1
     if project.store.exists() and project.store.stat().st_size:
@@ -305,10 +308,16 @@ def gone(going: Going | Fresh, within_s: float) -> bool:
     """Wait a moment for the command to leave: whoever sends a signal twice waits in between."""
     until = time.monotonic() + within_s
     while time.monotonic() < until:
-        if going.pid not in session(going.pid):
+        if not lives(going.pid):
             return True
         time.sleep(0.01)
     return False
+
+
+def _is_before_bfill(attack: Attack, ran: Ran) -> bool:
+    """Whether Python was still making itself ready, and answered Ctrl-C in its own way, with a traceback."""
+    ended_by_python = attack.is_fresh and signal.SIGINT in attack.signals and "KeyboardInterrupt" in ran.err
+    return ended_by_python and "backfill_cli/cli" not in ran.err and "Interrupted" not in ran.err
 
 
 def _how(attack: Attack, ran: Ran, sent: int, what: str) -> str:
@@ -321,7 +330,7 @@ def _how(attack: Attack, ran: Ran, sent: int, what: str) -> str:
             assert ran.json["exit_code"] == ran.code, what
             return "stopped, with a result"
         return "stopped"
-    if -ran.code in (number, *others):
+    if -ran.code in (number, *others) or _is_before_bfill(attack, ran):
         # Python has not come to bfill yet, or has left it: the system's own way to end a process.
         assert attack.is_fresh or not (attack.is_heard or ran.out or ran.err), what
         return "outside of bfill"
