@@ -10,13 +10,14 @@ entry puts a new one in its place, so that a crash at any moment loses nothing o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from backfill_cli.core.auditing import read_entry
 from backfill_cli.core.digests import AttemptsSeals, BackfillSeal, RunDigests, added, sum_text
 from backfill_cli.core.histories import HistoryPage, Ledger, StoredRun
 from backfill_cli.core.ports import Reader, Writer
+from backfill_cli.core.records import PlanRow
 from backfill_cli.core.testimony import Testimony
 
 EVERY = 2**31
@@ -88,12 +89,36 @@ def reattest(writer: Writer, dag_id: str, first: int, last: int) -> dict[str, An
 
 def seal_backfill(reader: Reader, backfill_id: str) -> dict[str, Any]:
     """Return `backfill_digest` for the entry that leaves a backfill as it is now: its row and its dates."""
-    stored = reader.history().stored_backfill(backfill_id)
-    assert stored is not None, backfill_id
-    seal = BackfillSeal(reader.history().digest_key(), stored.values)
+    seal = BackfillSeal(reader.history().digest_key())
     for dates in reader.history().stored_dates(backfill_id):
         seal.add(dates)
-    return seal.details()
+    return _of_backfill(reader, backfill_id, seal)
+
+
+class PlanSeal:
+    """`backfill_digest` of a plan, of its dates on their way into the store: reading a million again takes seconds."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._seal = BackfillSeal(writer.history().digest_key())
+        self._is_whole = False
+
+    def over(self, rows: Iterable[PlanRow], *, backwards: bool) -> Iterable[PlanRow]:
+        """Pass the dates on to the store; backwards they pass in another order than they are read in."""
+        self._is_whole = not backwards
+        return rows if backwards else self._seal.over(rows)
+
+    def details(self, backfill_id: str) -> dict[str, Any]:
+        """Return `backfill_digest` for the entry, when all is stored."""
+        if not self._is_whole:
+            return seal_backfill(self._writer, backfill_id)
+        return _of_backfill(self._writer, backfill_id, self._seal)
+
+
+def _of_backfill(reader: Reader, backfill_id: str, seal: BackfillSeal) -> dict[str, Any]:
+    stored = reader.history().stored_backfill(backfill_id)
+    assert stored is not None, backfill_id
+    return seal.details(stored.values)
 
 
 class _Attesting:

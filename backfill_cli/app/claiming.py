@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from backfill_cli.app.attesting import seal_backfill
+from backfill_cli.app.attesting import PlanSeal
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.history import liveness
 from backfill_cli.app.ids import new_backfill_id
@@ -46,7 +46,8 @@ def store_plan(ctx: AppContext, prepared: Prepared, result: PlanResult, store: S
     """Store a plan as a `planned` backfill, in place of an earlier plan of the same; returns its id and the head."""
 
     def work(writer: Writer) -> tuple[str, str]:
-        row, replaced = _add(ctx, prepared, result, writer)
+        seal = PlanSeal(writer)
+        row, replaced = _add(ctx, prepared, result, writer, seal)
         head = record(
             ctx,
             writer,
@@ -55,7 +56,7 @@ def store_plan(ctx: AppContext, prepared: Prepared, result: PlanResult, store: S
             outcome="planned",
             reason=prepared.options.reason,
             details=_details(prepared, row, replaced),
-            proof=seal_backfill(writer, row.backfill_id),
+            proof=seal.details(row.backfill_id),
         )
         return row.backfill_id, head
 
@@ -147,7 +148,9 @@ def _note_done_elsewhere(writer: Writer, claim: Claim, row: BackfillRow) -> None
         writer.save(claim, Batch(outcomes=outcomes, counts=counts))
 
 
-def _add(ctx: AppContext, prepared: Prepared, result: PlanResult, writer: Writer) -> tuple[BackfillRow, list[str]]:
+def _add(
+    ctx: AppContext, prepared: Prepared, result: PlanResult, writer: Writer, seal: PlanSeal | None = None
+) -> tuple[BackfillRow, list[str]]:
     """Store a new backfill with its dates, in place of plans of the same; returns its row and their ids."""
     row = _new_row(ctx, prepared, result, writer)
     plans = writer.backfills(dag_id=row.dag_id, identity=row.identity, states=[BackfillState.PLANNED], limit=1_000)
@@ -161,7 +164,8 @@ def _add(ctx: AppContext, prepared: Prepared, result: PlanResult, writer: Writer
             planned[one.action.value] += 1
             yield one
 
-    writer.add_backfill(row, counted())
+    rows = counted()
+    writer.add_backfill(row, rows if seal is None else seal.over(rows, backwards=prepared.selection.backwards))
     # Counted here: since the plan was shown, another process may have done some of its dates.
     writer.set_backfill(row.backfill_id, planned=dict(planned))
     return _again(writer, row.backfill_id), [old.backfill_id for old in plans]

@@ -120,10 +120,10 @@ class _Proof:
 
     def _backfill(self, key: bytes, stored: StoredBackfill, said: Said) -> Iterator[Finding]:
         self._digests += 1
-        seal = BackfillSeal(key, stored.values)
+        seal = BackfillSeal(key)
         for dates in self._history.stored_dates(stored.backfill_id):
             seal.add(dates)
-        if seal.details()["backfill_digest"] != said.backfill_digest:
+        if seal.details(stored.values)["backfill_digest"] != said.backfill_digest:
             what = f"backfill {stored.backfill_id} or its dates are not as entry {said.seq} left them"
             yield Finding("backfill-changed", what, entry=said.seq, target=stored.backfill_id)
 

@@ -15,11 +15,14 @@ from hashlib import blake2b
 from typing import Any
 
 from backfill_cli.core.histories import HistoryPage, StoredRun, Text, Values
+from backfill_cli.core.records import PlanRow
 
 SIZE = 16
 """Bytes of a digest in an audit entry."""
 
 MODULUS = 1 << 64
+
+_AT_ONCE = 4_096
 
 
 class RunDigests:
@@ -69,24 +72,51 @@ class AttemptsSeals:
 
 
 class BackfillSeal:
-    """A digest over a backfill: its row, and every date with what was planned for it and how it ended."""
+    """A digest over a backfill: every date with what was planned for it and how it ended, and then its row."""
 
-    def __init__(self, key: bytes, row: Values) -> None:
+    def __init__(self, key: bytes) -> None:
         self._digest = blake2b(key=key, digest_size=SIZE, person=b"bfill backfill")
-        # ascii() writes the same text on every Python; repr() leaves what is printable to its table of characters.
-        self._digest.update(ascii(row).encode())
 
     def add(self, dates: Sequence[Text]) -> None:
         """Take in the next dates, ascending."""
         self._digest.update(_lines(dates))
 
-    def details(self) -> dict[str, Any]:
-        """Return what an entry says of the backfill."""
-        return {"backfill_digest": self._digest.hexdigest()}
+    def over(self, rows: Iterable[PlanRow]) -> Iterator[PlanRow]:
+        """Take in dates on their way into the store, as it will write them, and pass them on; ascending."""
+        texts: list[str] = []
+        last: tuple[Any, Any, Any] = (None, None, None)
+        ending = ""
+        for row in rows:
+            date, end, action, state, reason = row
+            # Most dates of a plan end like the one before: the very objects are the same.
+            if action is not last[0] or state is not last[1] or reason is not last[2]:
+                last = (action, state, reason)
+                ending = ",".join(map(_quoted, (action.value, state and state.value, None, reason)))
+            texts.append(f"d{date},{end},{ending}")
+            if len(texts) == _AT_ONCE:
+                self._digest.update(_lines_of(texts))
+                texts.clear()
+            yield row
+        self._digest.update(_lines_of(texts))
+
+    def details(self, row: Values) -> dict[str, Any]:
+        """Return what an entry says of the backfill whose row this is."""
+        digest = self._digest.copy()
+        # ascii() writes the same text on every Python; repr() leaves what is printable to its table of characters.
+        digest.update(ascii(row).encode())
+        return {"backfill_digest": digest.hexdigest()}
+
+
+def _quoted(text: str | None) -> str:
+    return "NULL" if text is None else f"X'{text.encode().hex().upper()}'"
 
 
 def _lines(texts: Sequence[Text]) -> bytes:
     return b"\n".join((b"", *texts))
+
+
+def _lines_of(texts: Sequence[str]) -> bytes:
+    return "\n".join(("", *texts)).encode()
 
 
 def added(total: int, delta: int) -> int:

@@ -172,3 +172,19 @@ def test_entries_that_say_nonsense_with_hashes_that_fit_break_nothing(sales: Pro
             tampering.chained(chain)
             tampering.put(connection, chain)
         verdict(sales)
+
+
+@pytest.mark.parametrize("backwards", [[], ["--run-backwards"]])
+def test_a_plan_is_digested_on_its_way_as_it_will_be_read(sales: Project, backwards: list[str]) -> None:
+    """Reading a million dates again would take seconds; so the text has to be the one that the store will write."""
+    sales.breaks("load", "2024-03-02")
+    sales.bfill("run", *WEEK, "-q").exits(1)
+    sales.bfill("reset", "--dag", "sales", "--dates", "2024-03-04", "--yes").exits(0)
+    sales.write("dags/sales.py", SALES.replace("loaded", "put into place"))
+    words = ("plan", "--dag", "sales", "--start", "2024-02-27", "--end", "2024-03-09", *backwards)
+    for more in ([], ["--reprocess", "failed"], ["--reprocess", "all"], ["--reprocess", "stale"]):
+        planned = sales.bfill(*words, *more, "--json").exits(0).data
+        assert planned["backfill_id"]
+        assert not verdict(sales).findings, more
+    change(sales, "UPDATE backfill_dates SET state = 'failed' WHERE state = 'success' AND action = 'skip'")
+    assert "backfill-changed" in verdict(sales).codes
