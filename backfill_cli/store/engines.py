@@ -149,6 +149,8 @@ def rest_journal(connection: Connection) -> None:
     With other connections open SQLite refuses, and the last of those that write does it.
     """
     connection.run("PRAGMA busy_timeout = 0")
+    # First emptied, then removed: a log whose removal fails must hold nothing that could be taken in once more.
+    connection.one("PRAGMA wal_checkpoint(TRUNCATE)")
     _try_journal(connection, "DELETE")
 
 

@@ -343,7 +343,8 @@ def connect(path: Path, *, write: bool = False) -> Any:
     """Open a store. Nobody else has it open when it has no journal beside it, and reading must not make one."""
     if write:
         return sqlite().connect(str(path))
-    quiet = "" if path.with_name(path.name + "-wal").exists() else "&immutable=1"
+    log = path.with_name(path.name + "-wal")
+    quiet = "" if log.exists() and log.stat().st_size else "&immutable=1"
     return sqlite().connect(f"file:{path}?mode=ro{quiet}", uri=True)
 
 
