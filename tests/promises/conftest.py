@@ -15,6 +15,7 @@ import pytest
 from blackbox.conftest import bfill, forker, inside, new_project, project, sales
 from blackbox.world import Forker
 
+from promises.abreast import Abreast
 from promises.harness import Trials
 from promises.tampering import World
 
@@ -43,6 +44,14 @@ def history_world(forker: Forker, tmp_path_factory: pytest.TempPathFactory) -> I
     world = World(tmp_path_factory.mktemp("history"), forker)
     yield world
     world.close()
+
+
+@pytest.fixture(scope="session")
+def abreast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Abreast]:
+    """Runs trials that wait more than they compute beside each other."""
+    made = Abreast(tmp_path_factory.mktemp("abreast"))
+    yield made
+    made.close()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -11,23 +11,23 @@ from pathlib import Path
 import pytest
 from blackbox.world import Going, Project, connect, until
 
-from promises.abreast import abreast
+from promises.abreast import Abreast
 from promises.harness import MUTANT_TRIALS, Trials, caught, mutated
 from promises.orphaning import frozen, orphaned
 from promises.stopping import session, world_of
 
 
-@pytest.mark.promise(3, short=24, long=300)
-def test_what_a_killed_bfill_left_running_is_gone_before_it_runs_again(trials: Trials, tmp_path: Path) -> None:
-    abreast(trials, tmp_path, orphaned)
-    if trials.count >= 20:
+@pytest.mark.promise(3, short=16, long=300)
+def test_what_a_killed_bfill_left_running_is_gone_before_it_runs_again(trials: Trials, abreast: Abreast) -> None:
+    abreast(trials, orphaned)
+    if trials.count >= 12:
         assert trials.seen["orphans"] > trials.count / 3, trials.seen
         assert trials.seen["dealt with"] > trials.count / 4, trials.seen
 
 
 @pytest.mark.promise(3, short=4, long=40)
-def test_a_stopped_process_keeps_its_dates_and_goes_on_afterwards(trials: Trials, tmp_path: Path) -> None:
-    abreast(trials, tmp_path, frozen)
+def test_a_stopped_process_keeps_its_dates_and_goes_on_afterwards(trials: Trials, abreast: Abreast) -> None:
+    abreast(trials, frozen)
     assert trials.count < 4 or trials.seen["refused"], trials.seen
 
 

@@ -10,24 +10,24 @@ from pathlib import Path
 import pytest
 from blackbox.world import Project, until
 
-from promises.abreast import abreast
+from promises.abreast import Abreast
 from promises.harness import MUTANT_TRIALS, Trial, Trials, caught, mutated
 from promises.stopping import SIGNALS, World, attacked, drained, world_of
 
 
-@pytest.mark.promise(7, short=60, long=600)
+@pytest.mark.promise(7, short=50, long=600)
 def test_a_signal_at_any_moment_leaves_nothing_running_and_the_same_command_goes_on(
-    trials: Trials, tmp_path: Path
+    trials: Trials, abreast: Abreast
 ) -> None:
-    abreast(trials, tmp_path, attacked)
-    if trials.count >= 20:
+    abreast(trials, attacked)
+    if trials.count >= 12:
         assert trials.seen["stopped, with a result"] > trials.count / 4, trials.seen
         assert trials.seen["stopped"], trials.seen
 
 
-@pytest.mark.promise(7, short=4, long=40)
-def test_after_one_signal_nothing_new_starts(trials: Trials, tmp_path: Path) -> None:
-    abreast(trials, tmp_path, drained)
+@pytest.mark.promise(7, short=2, long=40)
+def test_after_one_signal_nothing_new_starts(trials: Trials, abreast: Abreast) -> None:
+    abreast(trials, drained)
 
 
 @pytest.mark.parametrize("number", SIGNALS)
