@@ -45,7 +45,7 @@ def become(request: dict[str, Any]) -> None:
     """Take on signals, a folder, an environment and streams."""
     # As before Python has begun, whose own Ctrl-C would end in a traceback; and whatever pytest was told to ignore.
     for number in STOPS:
-        signal.signal(number, signal.SIG_IGN if number in request["ignored"] else signal.SIG_DFL)
+        signal.signal(number, signal.SIG_IGN if number in request.get("ignored", ()) else signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     os.umask(request["umask"])
     for number, (path, flags) in enumerate(
@@ -67,9 +67,9 @@ def become(request: dict[str, Any]) -> None:
         os.setgid(request["uid"])
         os.setuid(request["uid"])
     os.chdir(request["cwd"])
-    if request["session"]:
+    if request.get("session"):
         os.setsid()
-    if request["traced"]:
+    if request.get("traced"):
         await_tracer()
     os.environ.clear()
     os.environ.update(request["env"])
