@@ -89,7 +89,9 @@ def pushed(n, context):
 def from_a_child(n, context):
     s = secret(n, context)
     first, second = halves(s)
-    subprocess.run(["sh", "-c", 'echo "child $S"; echo "$S" >&2; printf %s "$A"; sleep 0.01; echo "$B"'],
+    # printf, not echo: that of dash makes one character of \\a, which is the task's own change to a secret.
+    say = 'printf "child %s\\n" "$S"; printf "%s\\n" "$S" >&2; printf %s "$A"; sleep 0.01; printf "%s\\n" "$B"'
+    subprocess.run(["sh", "-c", say],
                    env={{"S": s, "A": first, "B": second, "PATH": os.environ["PATH"]}}, check=True)
     os.write(1, ("from C " + s + "\\n").encode())
 

@@ -48,6 +48,11 @@ with DAG("texts", schedule="@daily", start_date=datetime(2024, 1, 1),
 """
 
 
+def _unicode(text: str) -> str:
+    """What is no Unicode is refused as a conf, before it can drive anything."""
+    return text.encode("utf-8", "ignore").decode()
+
+
 def say_it_everywhere(project: Project, trial: Trial, see: See) -> None:
     """Let texts come from every place that somebody else may fill, and look at every output."""
     random = trial.random
@@ -60,7 +65,7 @@ def say_it_everywhere(project: Project, trial: Trial, see: See) -> None:
         SUDO_USER=_word(texts[6]), GITHUB_ACTIONS="true", GITHUB_ACTOR=_word(texts[7]), GITHUB_RUN_ID=_word(texts[8]),
         GITHUB_STEP_SUMMARY=str(project.folder / "summary.md"), BFILL_VAR_V=_word(texts[9]),
     )  # fmt: skip
-    conf = ("--conf", json.dumps({texts[10]: texts[11]}))
+    conf = ("--conf", json.dumps({_unicode(texts[10]): _unicode(texts[11])}))
     said = (f"--reason={_word(texts[12])}",)
     reports = ("--events", "e.ndjson", "--junit", "j.xml")
     ran = project.bfill("run", "--dag", "texts", *DAY, *conf, *said, *reports).exits(1)
