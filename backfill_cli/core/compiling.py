@@ -13,7 +13,7 @@ import jinja2
 from jinja2 import nodes
 
 from backfill_cli.core.holes import Hole, Place
-from backfill_cli.core.sandbox import FieldContext, Root, Sandbox
+from backfill_cli.core.sandbox import MAX_TOKENS, FieldContext, Root, Sandbox
 from backfill_cli.core.templates import Field
 from backfill_cli.core.trust import assigned_names, references_of, trust_of, uses_xcom
 from backfill_cli.errors import MacroError
@@ -62,7 +62,9 @@ def _spans(environment: jinja2.Environment, text: str) -> Iterator[_Span]:
     line, column = 1, 1
     start: tuple[int, int] | None = None
     parts: list[str] = []
-    for _, kind, value in environment.lexer.tokeniter(text, None):
+    for number, (_, kind, value) in enumerate(environment.lexer.tokeniter(text, None)):
+        if number > MAX_TOKENS:
+            raise jinja2.TemplateSyntaxError(f"it has more than {MAX_TOKENS:,} words and signs", line)
         if kind == "variable_begin":
             start, parts = (line, column), []
         if start is not None:

@@ -55,19 +55,36 @@ def check_operator(operator: str, left: Any, right: Any) -> None:
         check_format(left, values, "%")
 
 
+def check_number(value: Any) -> None:
+    """Refuse a number whose division, or whose text, would take for ever: `int(base=16)` makes them from text."""
+    if isinstance(value, int) and value.bit_length() > MAX_BITS:
+        raise SecurityError(f"a number of more than {MAX_BITS:,} bits")
+
+
 def check_format(template: str, values: tuple[Any, ...], marker: str) -> None:
     # a width is the only thing in a format that makes text out of nothing
     if re.search(r"\d{5}", template) or (marker == "%" and re.search(r"%[^a-zA-Z%]*\*", template)):
         raise SecurityError("the format asks for a width over 9,999")
-    if marker == "{" and re.search(r":[^{}]*\{", template):
+    if marker == "{" and re.search(r"\{[^{}]*\{", template.replace("{{", "").replace("}}", "")):
         raise SecurityError("the format takes its width from an argument")
     longest = max(map(_size, values), default=0)
-    _refuse_growth(len(template) + template.count(marker) * (longest + MAX_ARGUMENT // 100))
+    widths = sum(map(int, re.findall(r"\d+", template)))
+    _refuse_growth(len(template) + template.count(marker) * (longest + MAX_ARGUMENT // 100) + widths)
+
+
+def _indented(value: Any, indent: int, depth: int) -> int:
+    """Spaces that indented JSON has in front of the items of `value`, and of those inside them."""
+    if not isinstance(value, list | tuple | dict):
+        return 0
+    inside = value.values() if isinstance(value, dict) else value
+    return (len(value) + 1) * depth * indent + sum(_indented(item, indent, depth + 1) for item in inside)
 
 
 def check_filter(name: str, value: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
     given = (*args, *kwargs.values())
-    if name in ("center", "batch", "slice", "tojson", "round", "indent"):
+    if name == "tojson" and given:
+        _refuse_growth(_indented(value, max((one for one in given if isinstance(one, int)), default=0), 1))
+    elif name in ("center", "batch", "slice", "round", "indent"):
         limit = 300 if name == "round" else MAX_ARGUMENT
         if any(isinstance(item, int) and abs(item) > limit for item in given):
             raise SecurityError(f"an argument of the filter {name} is over {limit:,}")
@@ -82,5 +99,9 @@ def check_filter(name: str, value: Any, args: tuple[Any, ...], kwargs: Mapping[s
         _refuse_growth(len(text) + text.count(str(given[0])) * _size(given[1]))
     elif name == "format":
         check_format(str(value), given, "%")
+    elif name == "sum" and isinstance(value, list | tuple):
+        # Lists are added by copying what there is: their number times their length.
+        longest = max((len(item) for item in (*value, *given) if isinstance(item, list | tuple)), default=0)
+        _refuse_growth(len(value) * len(value) * longest // 2)
     elif name == "join" and isinstance(value, list | tuple | str | dict):
         _refuse_growth(sum(map(_size, value)) + len(value) * max(map(_size, given), default=0))

@@ -28,7 +28,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedFormatter
 from jinja2.utils import Namespace, _PassArg, missing
 
 from backfill_cli.core.codegen import FieldCodeGenerator
-from backfill_cli.core.growth import MAX_TEXT, check_filter, check_format, check_method, check_operator
+from backfill_cli.core.growth import MAX_TEXT, check_filter, check_format, check_method, check_number, check_operator
 from backfill_cli.core.holes import words
 from backfill_cli.core.macros import DATE_FILTERS
 from backfill_cli.core.views import View
@@ -39,8 +39,11 @@ WORK: Final = 20_000_000
 
 STEP: Final = 50
 ITEM: Final = 10
-MAX_NODES: Final = 20_000
-"""Parts of one template's syntax tree: compiling takes some 30 µs each."""
+MAX_NODES: Final = 10_000
+"""Parts of one template's syntax tree: compiling takes some 30 µs and 15 KiB each."""
+
+MAX_TOKENS: Final = 40_000
+"""Words and signs of one template, before they are made a tree."""
 
 _STR_METHODS = words("""
     capitalize casefold center count endswith find format index isalnum isalpha isascii isdecimal isdigit isidentifier
@@ -57,6 +60,7 @@ _KEPT_FILTERS = words("""
     last length list lower map max min reject rejectattr replace reverse round select selectattr slice sort string sum
     title tojson trim truncate unique upper urlencode wordcount
     """)
+_COMPARING_TESTS = words("in eq equalto ne lt lessthan gt greaterthan le ge") | {"==", "!=", "<", ">", "<=", ">="}
 _GLOBALS: dict[str, Any] = {"dict": dict, "namespace": Namespace}
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*){0,2}")
 
@@ -124,7 +128,24 @@ class FieldContext(JinjaContext):
                 self.weigh(key)
                 self.weigh(item)
         else:
+            check_number(value)
             self.spend(ITEM)
+        return value
+
+    def pay(self, value: Any) -> Any:
+        """`value` itself, after paying for looking at all of it, as a comparison or a filter may.
+
+        Cheaper than `weigh`, and without its bound: what a conf or an XCom holds may be looked at whatever its size.
+        """
+        if isinstance(value, str | bytes):
+            self.spend(len(value) // 4)
+        elif isinstance(value, range):
+            self.spend(len(value))
+        elif isinstance(value, list | tuple | dict):
+            self.spend(len(value) * ITEM)
+            for item in value.values() if isinstance(value, dict) else value:
+                if isinstance(item, str | list | tuple | dict):
+                    self.pay(item)
         return value
 
 
@@ -145,6 +166,7 @@ class FieldEnvironment(ImmutableSandboxedEnvironment):
         self.filters.update({name: _metered(name, function) for name, function in DATE_FILTERS.items()})
         self.filters["identifier"] = identifier
         self.filters["_items"] = _items
+        self.tests.update({name: _paid(self.tests[name]) for name in _COMPARING_TESTS})
         self.globals.clear()
         self.globals.update(_GLOBALS, range=_range)
         self.eval_ctx = EvalContext(self)
@@ -199,11 +221,15 @@ class FieldEnvironment(ImmutableSandboxedEnvironment):
         if isinstance(owner, str):
             __context.spend(len(owner))
             check_method(__obj.__name__, owner, args)
-        elif isinstance(owner, TaskInstanceView) and __obj.__name__ == "xcom_pull":
+        elif isinstance(owner, list | tuple):
+            __context.pay(owner)
+        elif not isinstance(owner, dict):  # dates and helpers: slow, and their texts are formats or documents
+            __context.spend(3 * STEP + sum(ITEM * len(one) for one in args if isinstance(one, str)))
+        if isinstance(owner, TaskInstanceView) and __obj.__name__ == "xcom_pull":
             return __self._pull(owner, args, kwargs)
-        elif isinstance(__obj, jinja2.Undefined):
+        if isinstance(__obj, jinja2.Undefined):
             return __obj()  # raises, naming it
-        elif not callable(__obj):
+        if not callable(__obj):
             raise SecurityError(f"a {type(__obj).__name__} cannot be called")
         return __context.weigh(__obj(*args, **kwargs))
 
@@ -259,6 +285,7 @@ def _metered(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         context.spend(STEP)
         if isinstance(value, Iterable) and not isinstance(value, str | list | tuple | dict | jinja2.Undefined):
             value = list(context.items_of(value))
+        context.pay(value)
         check_filter(name, value, args, kwargs)
         first = {
             None: (),
@@ -271,6 +298,16 @@ def _metered(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         return context.weigh(str(result) if isinstance(result, str) and type(result) is not str else result)
 
     return metered
+
+
+def _paid(test: Any) -> Callable[..., bool]:
+    """The test with both sides paid for."""
+
+    @jinja2.pass_context
+    def paid(context: FieldContext, value: Any, *args: Any) -> bool:
+        return bool(test(context.pay(value), *map(context.pay, args)))
+
+    return paid
 
 
 @jinja2.pass_context

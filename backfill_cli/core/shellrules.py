@@ -85,9 +85,13 @@ class Word:
 
 @dataclass(slots=True)
 class Command:
-    """One simple command, or a compound one (`inner`: the values in it). `stdin`: values in its here-documents."""
+    """One simple command, or a compound one (`inner`: the values in it). `stdin`: values in its here-documents.
+
+    `assignments` counts those in front, `A=1 B=2 command`.
+    """
 
     words: list[Word] = field(default_factory=list)
+    assignments: int = 0
     stdin: tuple[int, ...] = ()
     inner: tuple[int, ...] = ()
     compound: bool = False

@@ -49,6 +49,10 @@ def spots_of(skeleton: str) -> tuple[Spot | Refusal, ...]:
     return tuple(scanner.refused.get(position) or scanner.spots.get(position, lost) for position in positions)
 
 
+DEEPEST = 40
+"""Subshells inside each other: each of them reads what is inside as arithmetic first, and again as commands."""
+
+
 class _Here(NamedTuple):
     delimiter: str
     quoted: bool
@@ -74,6 +78,8 @@ class _Scanner(WordScanner):
         """Reads commands up to and including `closer`, or to the end."""
         level = _Level(len(self.seen))
         self.depth += closer is not None
+        if self.depth > DEEPEST:
+            raise Lost(f"more than {DEEPEST} parentheses around it")
         while self.pos < self.end:
             character = self.peek()
             if character in " \t" or self.at("\\\n"):
@@ -191,7 +197,7 @@ class _Scanner(WordScanner):
                     level.command.compound = True
             return
         command = level.command
-        starts = not any(not word.is_assignment for word in command.words) and not command.compound
+        starts = command.assignments == len(command.words) and not command.compound
         if starts and self.at("[[") and self.peek(2) in (" ", "\t", "\n"):
             self.condition()
             command.compound = True
@@ -208,6 +214,7 @@ class _Scanner(WordScanner):
             raise Lost("a subscript with blanks")
         if command.ends_at_ampersand and word.positions:
             raise Lost("'&>' before an argument")
+        command.assignments += starts and word.is_assignment
         command.words.append(word)
         if self.opens_body(command.words):
             level.command = Command()
@@ -215,6 +222,8 @@ class _Scanner(WordScanner):
     @staticmethod
     def opens_body(words: list[Word]) -> bool:
         """`for x do`, `function f {`, `time -p`: what follows is a command of its own without a separator before it."""
+        if len(words) > 3:
+            return False
         plain = [word.plain for word in words]
         if len(plain) == 3:
             return (plain[0] in ("for", "select") and plain[2] in ("do", "{")) or (

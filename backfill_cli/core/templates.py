@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 MAX_TEMPLATE: Final = 262_144
 """Characters of one field. More is a file, not a field."""
 
+MAX_COMMAND: Final = 65_536
+"""Characters of a shell command with values in it, which is read to know where they stand. Linux passes no argument of
+more than twice as many to a shell."""
+
 
 class Rendered(NamedTuple):
     """A rendered field.
@@ -194,9 +198,10 @@ def compile_field(text: str, place: Place = Place.PLAIN) -> Field:
 def _compile(text: str, place: Place) -> Field:
     if "{{" not in text and "{%" not in text and "{#" not in text:
         return Field(text, place, (), References(), None, None)
-    if len(text) > MAX_TEMPLATE:
+    limit = MAX_COMMAND if place is Place.SHELL else MAX_TEMPLATE
+    if len(text) > limit:
         raise MacroError(
-            f"the template has {len(text):,} characters, the limit is {MAX_TEMPLATE:,}",
+            f"the template has {len(text):,} characters, the limit is {limit:,}",
             hint="put the text in a file and name the file",
         )
     from backfill_cli.core.compiling import compile_text

@@ -11,7 +11,8 @@ from typing import Any
 
 from backfill_cli.core.work import PythonWork, ShellWork, SqlWork, Work
 
-_BLOCK = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+_OPENING = re.compile(r"\{[{%]")
+_CLOSING = {"{{": "}}", "{%": "%}"}
 _VARIABLE = re.compile(r"""\bvar\.(?:value|json)(?:\.(?!get\b)(\w+)|\.get\(\s*['"]([^'"]+)|\[\s*['"]([^'"]+))""")
 _CONNECTION = re.compile(r"""\bconn(?:\.(?!get\b)(\w+)|\.get\(\s*['"]([^'"]+)|\[\s*['"]([^'"]+))""")
 
@@ -59,10 +60,24 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(one)
 
 
+def _blocks(text: str) -> Iterator[str]:
+    """Yield each `{{ … }}` and `{% … %}`. Not one pattern: over many that are never closed it would take for ever."""
+    end, unclosed = 0, set[str]()
+    for opening in _OPENING.finditer(text):
+        if opening.start() < end or opening[0] in unclosed:
+            continue
+        closed = text.find(_CLOSING[opening[0]], opening.end())
+        if closed < 0:
+            unclosed.add(opening[0])
+            continue
+        end = closed + 2
+        yield text[opening.start() : end]
+
+
 def _named(work: Work, pattern: re.Pattern[str]) -> set[str]:
     return {
         next(filter(None, match.groups()))
         for text in texts_of(work)
-        for block in _BLOCK.findall(text)
+        for block in _blocks(text)
         for match in pattern.finditer(block)
     }

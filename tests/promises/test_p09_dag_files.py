@@ -164,6 +164,7 @@ def test_what_a_file_changes_is_put_back_and_told(new_project: NewProject) -> No
         assert [one for one in said if what in one], (what, said)
 
 
+@pytest.mark.long
 @pytest.mark.promise(9)
 def test_the_time_limit_is_what_ends_a_file_that_sleeps(new_project: NewProject, tmp_path: Path) -> None:
     """With the limits of parent, watch and alarm taken out the harness sees a command that does not end."""
@@ -172,6 +173,7 @@ def test_the_time_limit_is_what_ends_a_file_that_sleeps(new_project: NewProject,
         assert caught(lambda _trial: case_of(sleeps, projects)) == 1
 
 
+@pytest.mark.long
 @pytest.mark.promise(9)
 def test_a_crash_is_seen_when_files_are_not_rehearsed(new_project: NewProject, tmp_path: Path) -> None:
     with mutant("no-rehearsal", tmp_path, new_project) as projects:

@@ -8,6 +8,7 @@ command once more finds nothing to do. Waits are held against a steady clock.
 from __future__ import annotations
 
 import json
+import signal
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -163,7 +164,7 @@ def set_back_while_bfill_is_away(world: World, trial: Trial) -> None:
     world.dag(failures={day: 1}, retry_s=2)
     going = world.project.start("run", "--dag", "jumps", *RANGE)
     until(lambda: "up_for_retry" in world.project.instances("jumps", day).values())
-    going.signal(2)
+    going.signal(signal.SIGINT)
     going.wait().exits(130)
     world.clock.set(trial.random.choice(["-1d", "-365d"]))
     words = (*RANGE, "--ignore-dag-bounds", "--include-incomplete")
@@ -272,6 +273,7 @@ def test_a_clock_that_jumps_changes_nothing(trials: Trials, new_world: Callable[
         trials.see(story.__name__)
 
 
+@pytest.mark.long
 @pytest.mark.promise(10)
 def test_a_retry_by_the_wall_clock_is_seen(new_project: NewProject, tmp_path: Path) -> None:
     """Without the steady clock a retry that was due in half a second waits for an hour, or a year."""
