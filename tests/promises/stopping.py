@@ -304,6 +304,27 @@ def drained(world: World, trial: Trial) -> None:
     nothing_held(project, str(ran))
 
 
+LOADING = """\
+(Path(__file__).parent.parent / "loading").touch()
+time.sleep(20)
+DAG("stops", schedule="@daily", start_date=datetime(2024, 1, 1))
+"""
+
+
+def loading(world: World, trial: Trial) -> None:
+    """A signal while a DAG file is loaded, which may take long: the command leaves, and nothing was stored."""
+    number = trial.random.choice(SIGNALS)
+    project = world.project(LOADING)
+    words = trial.random.choice((WORDS, ("plan", *WORDS[1:]), ("dags", "list"), ("rerun-failed", *WORDS[1:])))
+    going = project.start(*words, session=True)
+    until((project.folder / "loading").exists)
+    send(going.pid, number, trial.random.choice(("process", "group", "session")))
+    ran = going.wait(10)
+    assert not settled(lambda: session(going.pid)), ran
+    assert (ran.code, ran.out, ran.err) == (128 + number, "", ""), ran
+    assert not project.store.exists(), ran
+
+
 def gone(going: Going | Fresh, within_s: float) -> bool:
     """Wait a moment for the command to leave: whoever sends a signal twice waits in between."""
     until = time.monotonic() + within_s

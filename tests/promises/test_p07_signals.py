@@ -12,7 +12,7 @@ from blackbox.world import Project, until
 
 from promises.abreast import Abreast
 from promises.harness import MUTANT_TRIALS, Trial, Trials, caught, mutated
-from promises.stopping import SIGNALS, World, attacked, drained, world_of
+from promises.stopping import SIGNALS, World, attacked, drained, loading, world_of
 
 
 @pytest.mark.promise(7, short=50, long=600)
@@ -28,6 +28,11 @@ def test_a_signal_at_any_moment_leaves_nothing_running_and_the_same_command_goes
 @pytest.mark.promise(7, short=2, long=40)
 def test_after_one_signal_nothing_new_starts(trials: Trials, abreast: Abreast) -> None:
     abreast(trials, drained)
+
+
+@pytest.mark.promise(7, short=4, long=40)
+def test_a_command_that_loads_a_dag_file_leaves_before_it_has_loaded(trials: Trials, abreast: Abreast) -> None:
+    abreast(trials, loading)
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -49,7 +54,7 @@ with DAG("d", schedule="@daily", start_date=datetime(2024, 1, 1)):
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("mutant", "case"),
-    [("signals-unheard", attacked), ("second-signal-deaf", attacked), ("drain-goes-on", drained)],
+    [("signals-unheard", loading), ("second-signal-deaf", attacked), ("drain-goes-on", drained)],
 )
 def test_the_harness_sees_a_guard_that_is_gone(
     mutant: str, case: Callable[[World, Trial], None], tmp_path: Path
