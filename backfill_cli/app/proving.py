@@ -145,7 +145,9 @@ class _Proof:
                 if run.digest == digest:
                     self._dag_runs += 1
                 elif not self._is_excused(dag_id, run):
-                    what = f"dag_run {dag_id} {_date(run.logical_date)}, or what happened in it, was changed"
+                    what = (
+                        f"dag_run {dag_id} {_date(run.logical_date)}, its task instances or its attempts were changed"
+                    )
                     yield _at(run.logical_date, Finding("run-changed", what, target=dag_id))
             yield from _strays(dag_id, page)
         yield from self._attempts(sealed, seals)

@@ -231,7 +231,7 @@ def test_audit_filters_and_verifies(project: Project, sales: Path) -> None:
     assert "first" in project.bfill("audit").out
     head = project.bfill("audit", "--json").data["head"]
     project.bfill("audit", "verify", "--expect-head", head).exits(0)
-    project.bfill("audit", "verify", "--expect-head", "1:0000").exits(6)
+    project.bfill("audit", "verify", "--expect-head", "1:00000000").exits(6)
     assert os.environ.get("BFILL_STORE") is None
 
 

@@ -453,7 +453,10 @@ def verdict_good() -> AuditVerdict:
 def verdict_bad() -> AuditVerdict:
     findings = (
         Finding("chain-broken", "entry 17 was changed after it was written", entry=17),
-        Finding("run-changed", "dag_run daily_sales 2024-03-04T00:00:00+00:00, or what happened in it, was changed"),
+        Finding(
+            "run-changed",
+            "dag_run daily_sales 2024-03-04T00:00:00+00:00, its task instances or its attempts were changed",
+        ),
     )
     return AuditVerdict(1042, "1042:9f3c81d2e05577aa", 311, 4_380, findings)
 
