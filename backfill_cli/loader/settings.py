@@ -59,8 +59,9 @@ class Settings:
     import_memory_mb: int = 2_048
     grace_s: float = 30.0
     on_event: EventTarget | None = field(default=None, repr=False)
-    connections: Mapping[str, str] = field(default_factory=dict)
-    variables: Mapping[str, str] = field(default_factory=dict)
+    # Not in the repr: it may end up in somebody's log.
+    connections: Mapping[str, str] = field(default_factory=dict, repr=False)
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     pools: Mapping[str, int] = field(default_factory=dict)
 
 
