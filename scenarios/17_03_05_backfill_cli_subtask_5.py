@@ -95,7 +95,7 @@ ENDINGS = {
     "run --dag 17.3.5 --start 2024-05-04 --end 2024-05-01": 2,
     "run --dag 17.3.55 --dates 2024-05-01": 3,
     "status --store notes.txt": 4,
-    "audit verify --expect-head 1:0000": 6,
+    "audit verify --expect-head 1:00000000": 6,
     f"reset {RANGE}": 7,
     "plan --dag 17.3.5 --dates 2024-05-06 --dry-run --detailed-exitcode": 10,
 }
