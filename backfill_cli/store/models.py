@@ -55,7 +55,9 @@ class Dag(Table, table=True):
     path: str | None = c.text("the file it was last loaded from; empty for --command", optional=True)
     definition: str | None = c.document("an ad-hoc --command DAG, else empty", optional=True)
     version: int | None = c.count("the dag_versions row it was last loaded as", optional=True)
-    digests: int | None = c.count("sum of its dag_runs' digests modulo 2^64, signed; empty before the first", optional=True)
+    digests: int | None = c.count(
+        "sum of its dag_runs' digests modulo 2^64, signed; empty before the first", optional=True
+    )
     attested: int | None = c.count("how many digests that sum is of", optional=True)
 
 

@@ -32,7 +32,7 @@ NOTATIONS = {
     "html": html.escape,
     "xml attribute": quoteattr,
     "sql": lambda text: text.replace("'", "''"),
-    "csv": lambda text: _csv(text),
+    "csv": lambda text: _csv(text),  # noqa: PLW0108  (defined below)
     "double quotes": lambda text: "".join("\\" + one if one in '$`"\\' else one for one in text),
     "one line": lambda text: " ".join(text.split()),
     "CRLF": lambda text: text.replace("\n", "\r\n"),
