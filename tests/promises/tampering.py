@@ -1,4 +1,4 @@
-"""A store with a long history, and the ways to change that history behind the back of bfill.
+"""A store with a long history, and the ways to change its audit chain behind the back of bfill.
 
 Owns the world of promise 15 and of the history half of promise 6: real commands make a store, SQL changes a copy of it,
 `audit verify` has to say which entry, dag_run or backfill is not as it was written. Whoever changes it here knows how
@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from blackbox.world import SALES, Forker, Project, Ran, sqlite
+from blackbox.world import SALES, Forker, Project, sqlite
 
 from promises.batch import Batches, Ended
 from promises.harness import mutated
@@ -28,10 +25,6 @@ from promises.harness import mutated
 STORE = Path(".bfill") / "bfill.db"
 COLUMNS = ("seq", "at", "actor", "host", "action", "target", "reason", "outcome", "details", "previous", "hash")
 GENESIS = "0" * 64
-NAP = """\
-with DAG("nap", schedule="@daily", start_date=datetime(2024, 1, 1)):
-    BashOperator(task_id="one", bash_command="sleep 0.1") >> BashOperator(task_id="two", bash_command="sleep 0.1")
-"""
 
 
 @dataclass(frozen=True)
@@ -369,226 +362,3 @@ def check_found(world: World, kind: Kind, random: Random, *, alone: bool = False
     data = ended.json["data"]
     told = f"{data['first_bad']} is named: {data['finding']}"
     assert data["first_bad"] in named, f"{kind.__name__} at entry {named}: {told}"
-
-
-# real life, in which there is nothing to find
-
-
-class Life:
-    """A project in which random commands follow each other, and nothing is wrong."""
-
-    def __init__(self, project: Project, random: Random) -> None:
-        self.project = project
-        self.random = random
-        project.write("dags/sales.py", SALES)
-        project.write("dags/nap.py", NAP)
-
-    def step(self) -> str:
-        """Do one thing; returns what."""
-        random = self.random
-        what = random.choice(
-            ("run", "run", "plan", "kill", "kill", "rerun-failed", "reset", "reprocess", "stop", "task", "prune")
-        )
-        dag = random.choice(("sales", "sales", "nap")) if what not in ("kill", "stop") else "nap"
-        first = random.randint(1, 6)
-        words = ("--dag", dag, *days(first, first + random.randint(0, 3)))
-        broken = [f"2024-03-{day:02}" for day in range(1, 10) if random.random() < 0.3]
-        shutil.rmtree(self.project.folder / "broken", ignore_errors=True)
-        self.project.breaks(random.choice(("load", "extract")), *broken)
-        if what in ("kill", "stop"):
-            return self._cut_short(what, words)
-        ran = self.project.bfill(*self._words(what, words))
-        assert ran.code in (0, 1), ran
-        return what
-
-    def _words(self, what: str, words: tuple[str, ...]) -> tuple[str, ...]:
-        match what:
-            case "run":
-                return ("run", *words, "--parallel", "3", "-q")
-            case "reprocess":
-                return ("run", *words, "--reprocess", self.random.choice(("failed", "success", "all")), "-q")
-            case "task":
-                return ("run", *words, "--task", "one" if words[1] == "nap" else "extract", "-q")
-            case "reset":
-                return ("reset", *words, "--yes", "-q")
-            case "rerun-failed":
-                return ("rerun-failed", *words, "-q")
-            case "prune":
-                return ("store", "prune", "--older-than", "2100-01-01", "--yes", "-q")
-            case _:
-                return ("plan", *words, "-q")
-
-    def _cut_short(self, what: str, words: tuple[str, ...]) -> str:
-        going = self.project.start("run", *words, "--reprocess", "all", "--parallel", "2", "-q")
-        time.sleep(self.random.uniform(0, 0.5))
-        with suppress(ProcessLookupError):
-            going.signal(signal.SIGKILL if what == "kill" else signal.SIGINT)
-        going.wait()
-        return what
-
-    def verify(self) -> Ran:
-        return self.project.bfill("audit", "verify", "--json")
-
-
-# every value, and whole dag_runs
-
-
-BELOW = ("dag_runs", "task_instances", "attempts")
-
-
-def remove_run(world: World, random: Random) -> str:
-    """Remove a dag_run with all below it; returns what a finding has to name."""
-    with writing(world.store) as connection:
-        dag, date = random.choice(connection.execute("SELECT dag, logical_date FROM dag_runs").fetchall())
-        for table in BELOW:
-            connection.execute(f"DELETE FROM {table} WHERE dag = ? AND logical_date = ?", (dag, date))
-    return datetime.fromtimestamp(date, UTC).isoformat()
-
-
-def put_older_run(world: World, random: Random) -> str:
-    """Put a dag_run back to what an earlier copy of the store holds, its digest included; returns its DAG."""
-    with writing(world.store) as connection:
-        connection.execute("ATTACH ? AS older", (str(random.choice(world.history.earlier)),))
-        moved = connection.execute(
-            "SELECT d.dag_id, r.dag, r.logical_date FROM dag_runs r JOIN older.dag_runs o USING (dag, logical_date)"
-            " JOIN dags d USING (dag) WHERE o.digest <> r.digest"
-        ).fetchall()
-        if not moved:
-            return ""
-        dag_id, *at = random.choice(moved)
-        for table in BELOW:
-            connection.execute(f"DELETE FROM {table} WHERE dag = ? AND logical_date = ?", at)
-            connection.execute(
-                f"INSERT INTO {table} SELECT * FROM older.{table} WHERE dag = ? AND logical_date = ?", at
-            )
-    return str(dag_id)
-
-
-@dataclass(frozen=True)
-class Change:
-    """One change of one row.
-
-    Args:
-        table: Where.
-        key: The condition for the row, and its values.
-        sql: What is done to it, with parameters.
-        told: In words.
-        row: The row as it was.
-    """
-
-    table: str
-    sql: str
-    values: tuple[Any, ...]
-    told: str
-    row: dict[str, Any]
-
-
-TABLES = ("dag_runs", "task_instances", "attempts", "backfills", "backfill_dates", "audit_events")
-
-
-def changes(connection: Any) -> Iterator[Change]:
-    """Yield every change of the tables of history: each value to others, each row gone, each row twice."""
-    for table in TABLES:
-        columns = connection.execute(f"SELECT name, type, pk FROM pragma_table_info('{table}')").fetchall()
-        keys = [name for name, _, pk in columns if pk]
-        names = [name for name, _, _ in columns]
-        where = " AND ".join(f"{key} = ?" for key in keys)
-        for values in connection.execute(f"SELECT {', '.join(names)} FROM {table}").fetchall():
-            row = dict(zip(names, values, strict=True))
-            key = tuple(row[one] for one in keys)
-            at = f"{table} {dict(zip(keys, key, strict=True))}"
-            for name, kind, _ in columns:
-                for other in others(name, kind, row[name]):
-                    yield Change(
-                        table,
-                        f"UPDATE {table} SET {name} = ? WHERE {where}",
-                        (other, *key),
-                        f"{at}: {name} {row[name]!r} → {other!r}",
-                        row,
-                    )
-            yield Change(table, f"DELETE FROM {table} WHERE {where}", key, f"{at} removed", row)
-            again = {**row, **doubled(table, row)}
-            yield Change(
-                table,
-                f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",
-                tuple(again.values()),
-                f"{at} a second time",
-                again,
-            )
-
-
-def others(name: str, kind: str, value: Any) -> Iterator[Any]:
-    """Yield other values for a column: of its type, none, and of another type."""
-    if kind == "INTEGER":
-        yield 1 if value is None else value + 1
-        yield "x"
-    else:
-        yield "x" if value is None else value + " "
-        yield 7 if value is None else value.encode()
-    if value is not None:
-        yield None
-    if name in ("state", "outcome", "action"):
-        yield from {"success", "failed", "run", "skip", "running"} - {value}
-
-
-def doubled(table: str, row: dict[str, Any]) -> dict[str, Any]:
-    """What has to be different in a second row like this one."""
-    match table:
-        case "audit_events":
-            return {"seq": row["seq"] + 1_000}
-        case "backfills":
-            return {"backfill": row["backfill"] + 1_000, "backfill_id": row["backfill_id"] + "x"}
-        case "attempts":
-            return {"try_number": row["try_number"] + 100}
-        case _:
-            return {"logical_date": row["logical_date"] + 86_400 * 365}
-
-
-def apply(store: Path, change: Change) -> bool:
-    """Make a change as the file would take it; False when SQLite refuses it even without the schema's conditions."""
-    with writing(store) as connection:
-        connection.execute("PRAGMA foreign_keys = OFF")
-        try:
-            connection.execute(change.sql, change.values)
-        except sqlite().Error:
-            connection.rollback()
-        else:
-            return True
-    return _past_the_schema(store, change)
-
-
-def _past_the_schema(store: Path, change: Change) -> bool:
-    """Make a change while the schema says that the table takes anything; afterwards it says what it said."""
-    with closing(sqlite().connect(str(store), isolation_level=None)) as connection:
-        (sql,) = connection.execute("SELECT sql FROM sqlite_schema WHERE name = ?", (change.table,)).fetchone()
-        _say(connection, change.table, sql.replace(", STRICT", "").replace(" STRICT", "").replace(" NOT NULL", ""))
-    with closing(sqlite().connect(str(store), isolation_level=None)) as connection:
-        try:
-            connection.execute(change.sql, change.values)
-            done = True
-        except sqlite().Error:
-            done = False
-    with closing(sqlite().connect(str(store), isolation_level=None)) as connection:
-        _say(connection, change.table, sql)
-    return done
-
-
-def _say(connection: Any, table: str, sql: str) -> None:
-    (version,) = connection.execute("PRAGMA schema_version").fetchone()
-    connection.execute("PRAGMA writable_schema = ON")
-    connection.execute("UPDATE sqlite_schema SET sql = ? WHERE name = ?", (sql, table))
-    connection.execute(f"PRAGMA schema_version = {version + 1}")
-
-
-def names_row(findings: list[dict[str, Any]], change: Change, store: Path) -> bool:
-    """Whether a finding names the entry, the dag_run or the backfill that a change was about."""
-    row = change.row
-    if change.table == "audit_events":
-        return any(one["entry"] in (row["seq"], row["seq"] + 1) for one in findings)
-    if change.table in ("backfills", "backfill_dates"):
-        with writing(store) as connection:
-            found = connection.execute("SELECT backfill_id FROM backfills WHERE backfill = ?", (row["backfill"],))
-            known = {one for (one,) in found} | {row.get("backfill_id")}
-        return any(one["target"] in known or str(row["backfill"]) in one["what"] for one in findings)
-    date = datetime.fromtimestamp(row["logical_date"], UTC).isoformat()
-    return any(date in one["what"] for one in findings)

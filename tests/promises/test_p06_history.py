@@ -13,26 +13,27 @@ from signal import SIGKILL
 import pytest
 from blackbox.world import Project, until
 
-from promises import tampering
+from promises import changing, living, tampering
+from promises.changing import Change
 from promises.harness import Trial, Trials, caught
-from promises.tampering import Change, World
+from promises.tampering import World
 
 
 @pytest.fixture(scope="module")
 def every(history_world: World) -> list[Change]:
     """Every change there is, in the same order each time."""
     with tampering.writing(history_world.history.copy(history_world.folder)) as connection:
-        return list(tampering.changes(connection))
+        return list(changing.changes(connection))
 
 
 def check(world: World, change: Change) -> bool:
     """Make a change in a copy; AssertionError unless it is found and named. False when SQLite itself refuses it."""
     world.history.restore(world.folder)
-    if not tampering.apply(world.store, change):
+    if not changing.apply(world.store, change):
         return False
     findings = world.findings()
     assert findings, f"not found: {change.told}"
-    assert tampering.names_row(findings, change, world.store), f"{change.told} is not named: {findings}"
+    assert changing.names_row(findings, change, world.store), f"{change.told} is not named: {findings}"
     return True
 
 
@@ -50,7 +51,7 @@ def test_every_changed_value_of_history_is_found(trials: Trials, history_world: 
 def check_whole_runs(world: World, random: Random) -> str:
     """Take a dag_run away, or put an older one in its place, as it was attested then; AssertionError unless found."""
     world.history.restore(world.folder)
-    how = random.choice((tampering.remove_run, tampering.put_older_run))
+    how = random.choice((changing.remove_run, changing.put_older_run))
     named = how(world, random)
     findings = world.findings()
     assert not named or any(named in one["what"] for one in findings), f"{how.__name__} {named}: {findings}"
@@ -88,7 +89,7 @@ def test_a_name_behind_a_key_is_a_part_of_history(table: str, history_world: Wor
 
 def test_what_is_being_worked_on_is_told_and_no_alarm(project: Project) -> None:
     """A killed run has left dates that no entry attests; the next command attests what it left."""
-    project.write("dags/nap.py", tampering.NAP.replace("sleep 0.1", "sleep 1"))
+    project.write("dags/nap.py", living.NAP.replace("sleep 0.1", "sleep 1"))
     project.write("dags/sales.py", tampering.SALES)
     going = project.start("run", "--dag", "nap", *tampering.days(1, 3))
     until(lambda: project.rows("SELECT 1 FROM task_instances"))
@@ -122,7 +123,7 @@ def test_a_plan_that_is_stored_cannot_be_changed_unseen(project: Project) -> Non
 def test_the_changes_see_what_a_digest_leaves_out(mutant: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     with tampering.mutant(mutant, tmp_path_factory.mktemp("mutant")) as world:
         with tampering.writing(world.store) as connection:
-            every = list(tampering.changes(connection))
+            every = list(changing.changes(connection))
 
         def case(trial: Trial) -> None:
             if mutant == "sum-not-compared":

@@ -14,7 +14,8 @@ from blackbox.world import Project
 
 from promises import tampering
 from promises.harness import Trial, Trials, caught
-from promises.tampering import KINDS, Kind, Life, World
+from promises.living import Life
+from promises.tampering import KINDS, Kind, World
 
 
 @pytest.fixture
