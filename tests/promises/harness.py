@@ -57,30 +57,35 @@ class Trials:
 
 
 def mutated(name: str, folder: Path) -> Path:
-    """Copy bfill into `folder` and apply mutants/NAME.patch; returns what PYTHONPATH must begin with.
+    """Copy bfill into `folder` and apply mutants/NAME.patch; returns what PYTHONPATH must begin with."""
+    copy = folder / name
+    shutil.copytree(ROOT / "backfill_cli", copy / "backfill_cli", ignore=shutil.ignore_patterns("__pycache__"))
+    for path, text in patched(name).items():
+        (copy / path).write_text(text, encoding="utf-8")
+    return copy
+
+
+def patched(name: str) -> dict[str, str]:
+    """Return the files that mutants/NAME.patch changes, by path below the project, with their new text.
 
     A hunk is found by its lines, wherever they have moved to; one that is not there any more, or there twice, is an
     error: a mutant nobody can make proves nothing.
     """
-    copy = folder / name
-    shutil.copytree(ROOT / "backfill_cli", copy / "backfill_cli", ignore=shutil.ignore_patterns("__pycache__"))
     patch = (MUTANTS / f"{name}.patch").read_text(encoding="utf-8")
-    hunks = 0
+    found: dict[str, str] = {}
     for diff in whatthepatch.parse_patch(patch):
-        target = copy / diff.header.new_path.removeprefix("b/")
-        text = target.read_text(encoding="utf-8")
+        path = diff.header.new_path.removeprefix("b/")
+        text = found.get(path) or (ROOT / path).read_text(encoding="utf-8")
         for _, group in groupby(diff.changes, key=lambda change: change.hunk):
             changes = list(group)
             before = "".join(f"{one.line}\n" for one in changes if one.old is not None)
             after = "".join(f"{one.line}\n" for one in changes if one.new is not None)
-            assert text.count(before) == 1, (
-                f"{name}.patch: found {text.count(before)} times in {target.name}:\n{before}"
-            )
+            times = text.count(before)
+            assert times == 1, f"{name}.patch: found {times} times in {path}:\n{before}"
             text = text.replace(before, after)
-            hunks += 1
-        target.write_text(text, encoding="utf-8")
-    assert hunks, f"{name}.patch holds no change"
-    return copy
+        found[path] = text
+    assert found, f"{name}.patch holds no change"
+    return found
 
 
 def caught(case: Callable[[Trial], None], seed: int = 1, trials: int = MUTANT_TRIALS) -> int:

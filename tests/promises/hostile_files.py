@@ -46,6 +46,11 @@ class Hostile(NamedTuple):
         return f"{place}:{self.line + (0 if self.whole else LINES)}: " if self.line else f"{place}:"
 
     @property
+    def is_large(self) -> bool:
+        """It takes seconds to build what is refused: once is enough."""
+        return self.name.startswith("a_million")
+
+    @property
     def timeout_s(self) -> float:
         """The time limit to load it with: short where the limit is what is tried, else far off."""
         return 0.3 if self.says == SLOW else 20

@@ -36,7 +36,7 @@ def on_a_shell(trial: Trial, renderer: Renderer, folder: Path) -> str:
     return shell
 
 
-@pytest.mark.promise(12, short=12, long=len(SHELLS) * 5_000 // VALUES)
+@pytest.mark.promise(12, short=8, long=len(SHELLS) * 5_000 // VALUES)
 def test_a_value_arrives_as_its_own_bytes_in_every_quoting_place(
     trials: Trials, renderer: Renderer, tmp_path: Path
 ) -> None:
@@ -45,7 +45,7 @@ def test_a_value_arrives_as_its_own_bytes_in_every_quoting_place(
         trials.see(f"values on {on_a_shell(trial, renderer, tmp_path)}", VALUES)
 
 
-@pytest.mark.promise(12, short=10, long=5_000 // VALUES)
+@pytest.mark.promise(12, short=8, long=5_000 // VALUES)
 def test_a_value_in_sql_is_a_parameter(trials: Trials, renderer: Renderer) -> None:
     for trial in trials:
         wrong = renderer.ask(do="sql", seed=trial.seed)
