@@ -121,7 +121,8 @@ def orphaned(world: World, trial: Trial) -> None:
     left = session(going.pid)
     project.write("leader", str(going.pid))
     project.write("dags/stops.py", NEXT)
-    choice = "wait" if seconds < 1 and random.random() < 0.5 else "end"
+    # Whoever waits for a process that was stopped waits until somebody lets it go on.
+    choice = "wait" if seconds < 1 and shell != "stopped" and random.random() < 0.5 else "end"
     ran = project.bfill(*WORDS, "--executor", executor, "--orphans", choice)
     what = f"{shell} {python} {executor} {seconds} s, left {len(left)}, --orphans {choice}\n{ran}\n{witness(project)}"
     assert ran.code == 0, what
