@@ -160,14 +160,20 @@ def _add(
     planned: Counter[str] = Counter()
 
     def counted() -> Iterator[PlanRow]:
+        # Neighbours mostly share their action: a look-up a stretch of them, and not a date.
+        action, dates = Action.CREATE, 0
         for one in prepared.rows(_past(prepared, writer)):
-            planned[one.action.value] += 1
+            if one.action is not action:
+                planned[action.value] += dates
+                action, dates = one.action, 0
+            dates += 1
             yield one
+        planned[action.value] += dates
 
     rows = counted()
     writer.add_backfill(row, rows if seal is None else seal.over(rows, backwards=prepared.selection.backwards))
     # Counted here: since the plan was shown, another process may have done some of its dates.
-    writer.set_backfill(row.backfill_id, planned=dict(planned))
+    writer.set_backfill(row.backfill_id, planned=dict(+planned))
     return _again(writer, row.backfill_id), [old.backfill_id for old in plans]
 
 
