@@ -223,7 +223,7 @@ def _as_the_oracle_says(project: Project, play: Play, lines: list[tuple[str, ...
             assert starts[name, day] == tries, f"{name} of {day}: {starts[name, day]} starts, not {tries}"
 
 
-@pytest.mark.promise(18, short=30, long=2_000)
+@pytest.mark.promise(18, short=20, long=2_000)
 def test_starts_and_limits_are_those_of_the_simulator(new_project: Callable[[], Project], trials: Trials) -> None:
     for trial in trials:
         played(new_project(), trial, trials)
