@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Executor, Future
-from functools import partial
 from typing import Protocol
 
 from backfill_cli import clock
@@ -18,7 +17,7 @@ from backfill_cli.core.graph import Task, join_hints, near_hint
 from backfill_cli.core.ports import AttemptReport, Invocation
 from backfill_cli.core.work import PythonWork
 from backfill_cli.engine.attempt import Bench
-from backfill_cli.engine.messages import Started, Tell, lost
+from backfill_cli.engine.messages import Tell, lost, started
 from backfill_cli.engine.threads import InThreads
 from backfill_cli.errors import BackendError, BfillError
 
@@ -51,8 +50,8 @@ class InProcesses:
         if not isinstance(task.work, PythonWork) or task.work.decides == "shell":
             self._threads.submit(invocation, task, bench, tell)
             return
-        started = partial(_tell_started, invocation, tell)
-        _tell_end(self._processes.submit(self._processes.run, invocation, task, started), invocation, tell)
+        future = self._processes.submit(self._processes.run, invocation, task, lambda: tell(started(invocation)))
+        _tell_end(future, invocation, tell)
 
     def shutdown(self, *, wait: bool) -> None:
         self._processes.shutdown(wait=wait, cancel_futures=True)
@@ -150,18 +149,12 @@ def load_executor(name: str, workers: int) -> Executor:
     return made
 
 
-def _tell_started(invocation: Invocation, tell: Tell) -> None:
-    key = invocation.logical_date, invocation.task_id
-    tell(Started(key, invocation.try_number, clock.now_us()))
-
-
 def _tell_end(future: Future[AttemptReport], invocation: Invocation, tell: Tell) -> None:
     """Tell the report that a future comes to, or that its worker vanished."""
 
     def take(done: Future[AttemptReport]) -> None:
         # Asked for, not raised: whatever leaves a done-callback that is no Exception takes the report with it.
         error = CancelledError("cancelled before it began") if done.cancelled() else done.exception()
-        key = invocation.logical_date, invocation.task_id
-        tell(done.result() if error is None else lost(key, invocation.try_number, clock.now_us(), error))
+        tell(done.result() if error is None else lost(invocation, clock.now_us(), error))
 
     future.add_done_callback(take)

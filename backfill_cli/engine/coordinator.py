@@ -209,11 +209,10 @@ class Coordinator:
     def _submit(self, step: Step) -> None:
         for submission in step.submissions:
             invocation = self._invocation(submission)
-            key = invocation.logical_date, invocation.task_id
             try:
                 self._backend_of(submission.task).submit(invocation, submission.task, self.bench, self.inbox.put)
             except RuntimeError as error:  # the pool is broken or shut down: this try was never begun
-                self.inbox.put(lost(key, invocation.try_number, self._clock.now_us(), error))
+                self.inbox.put(lost(invocation, self._clock.now_us(), error))
 
     def _invocation(self, submission: Submission) -> Invocation:
         run = submission.run

@@ -1,6 +1,7 @@
 """What the coordinator's inbox carries, besides reports: words from workers, timers and signal handlers.
 
-Owns the shapes only. Each is a small tuple that any thread may put into the inbox.
+Owns the shapes only, and how a try's are made of its invocation. Each is a small tuple that any thread may put into
+the inbox.
 """
 
 from __future__ import annotations
@@ -8,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from backfill_cli import clock
 from backfill_cli.core.masking import SECRETS
-from backfill_cli.core.ports import AttemptReport
+from backfill_cli.core.ports import AttemptReport, Invocation
 from backfill_cli.core.states import Outcome
 from backfill_cli.engine.cancelling import Key
 
@@ -39,6 +41,14 @@ Message = AttemptReport | Started | Overdue | StopAsked
 Tell = Callable[[Message], None]
 
 
-def lost(key: Key, try_number: int, at: int, error: BaseException) -> AttemptReport:
+def started(invocation: Invocation) -> Started:
+    """Return the word that a worker begins this try now."""
+    return Started((invocation.logical_date, invocation.task_id), invocation.try_number, clock.now_us())
+
+
+def lost(invocation: Invocation, at: int, error: BaseException) -> AttemptReport:
     """Return the report of a try whose worker vanished, in its place; `at` is epoch microseconds."""
-    return AttemptReport(*key, try_number, Outcome.LOST, at, at, SECRETS.text(f"lost: {error or type(error).__name__}"))
+    reason = SECRETS.text(f"lost: {error or type(error).__name__}")
+    return AttemptReport(
+        invocation.logical_date, invocation.task_id, invocation.try_number, Outcome.LOST, at, at, reason
+    )

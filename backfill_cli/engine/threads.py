@@ -17,7 +17,7 @@ from backfill_cli import clock
 from backfill_cli.core.graph import Task
 from backfill_cli.core.ports import Invocation
 from backfill_cli.engine.attempt import Bench, run_attempt
-from backfill_cli.engine.messages import Started, Tell, lost
+from backfill_cli.engine.messages import Tell, lost, started
 
 
 class _Try(NamedTuple):
@@ -79,10 +79,9 @@ class InThreads:
 
 def run_here(invocation: Invocation, bench: Bench, tell: Tell) -> None:
     """Run a try in this thread: say that it begins, run it, report how it ended, whatever happens."""
-    key = invocation.logical_date, invocation.task_id
-    tell(Started(key, invocation.try_number, clock.now_us()))
+    tell(started(invocation))
     try:
         report = run_attempt(invocation, bench)
     except BaseException as error:  # noqa: BLE001  (out of run_attempt comes nothing of a task: the worker itself failed)
-        report = lost(key, invocation.try_number, clock.now_us(), error)
+        report = lost(invocation, clock.now_us(), error)
     tell(report)
