@@ -78,13 +78,13 @@ def find(owner: str, lock: str | None, is_locked: Callable[[], bool]) -> Family:
     locked = is_locked()
     if not procfs.is_there():
         return Family((), locked)
-    file, group, session = _lock_file(lock) if lock is not None else (None, 0, 0)
+    file, group, session = _lock_file(lock) if lock is not None else (None, None, None)
     not_ours = procfs.ancestors(os.getpid())  # whoever started bfill from inside a task's tmux must not lose it
     living = {one.pid: one for one in procfs.processes() if not one.is_dead and one.pid not in not_ours}
     environments = {pid: procfs.environment(pid) for pid in living}
     holders = {pid for pid in living if procfs.holds_lock(pid, file)} if locked and file is not None else set()
     kin = holders | {pid for pid, env in environments.items() if env.get(OWNER_VARIABLE) == owner}
-    if session:
+    if session is not None:
         # Its own group holds also what started bfill: a shell script, make. Only groups its children made count.
         groups = {living[pid].group for pid in kin if living[pid].session == session} - {group}
         kin |= {pid for pid, one in living.items() if one.group in groups and one.session == session}
@@ -133,19 +133,22 @@ def wait(is_over: Callable[[], bool], longest_s: float | None = None) -> bool:
     return True
 
 
-def _lock_file(lock: str) -> tuple[os.stat_result | None, int, int]:
-    """Return the file, and process group and session of the owner that made it; 0 when it does not say."""
+def _lock_file(lock: str) -> tuple[os.stat_result | None, int | None, int | None]:
+    """Return the file, and process group and session of the owner that made it; None when it does not say.
+
+    A group or session of 0 is one: its leader is outside of the container that the owner runs in.
+    """
     path = Path(lock)
     with suppress(OSError, ValueError):
         file = path.lstat()
         _, group, session = (int(word) for word in path.read_text(encoding="ascii").split())
         return file, group, session
-    return None, 0, 0
+    return None, None, None
 
 
-def _has_left(one: Process, session: int) -> bool:
+def _has_left(one: Process, session: int | None) -> bool:
     # Without a word about the owner's session: who leads one has made it.
-    return one.session != session if session else one.session == one.pid
+    return one.session != session if session is not None else one.session == one.pid
 
 
 def _try_of(environment: Mapping[str, str]) -> Try | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,6 +90,16 @@ def test_the_group_of_the_owner_itself_is_left_alone(den: Den) -> None:
     den.bear(lock=False, mark=False, process_group=os.getpgrp())
     den.die()
     assert pids(den.found()) == [child.pid]
+
+
+def test_families_are_told_apart_where_the_session_began_outside_of_the_container() -> None:
+    """Process group and session of such a process are 0, which is no "unknown"."""
+    contained = ["unshare", "--pid", "--fork", "--mount-proc"]
+    if not shutil.which("unshare") or subprocess.run([*contained, "true"], capture_output=True).returncode:
+        pytest.skip("no process namespaces for this user")
+    chosen = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", "group or session_is"]
+    ran = subprocess.run([*contained, *chosen], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout
 
 
 def test_a_process_that_left_its_session_is_told_apart(den: Den) -> None:
