@@ -7,16 +7,17 @@ to replay the trial it was seen in.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from blackbox.conftest import bfill, forker, inside, new_project, project, sales
-from blackbox.world import Forker
+from blackbox.world import Forker, Project
 
 from promises.abreast import Abreast
-from promises.harness import Trials
+from promises.harness import Trials, mutated
 from promises.tampering import World
 
 __all__ = ["bfill", "forker", "inside", "new_project", "project", "sales"]
@@ -52,6 +53,25 @@ def abreast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Abreast]:
     made = Abreast(tmp_path_factory.mktemp("abreast"))
     yield made
     made.close()
+
+
+@pytest.fixture
+def mutant(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Forker]:
+    """The command line of a mutant, named by `parametrize("mutant", …, indirect=True)`."""
+    with closing(Forker(mutated(request.param, tmp_path))) as forker:
+        yield forker
+
+
+@pytest.fixture
+def new_mutant(mutant: Forker, new_project: Callable[[], Project]) -> Callable[[], Project]:
+    """A function that makes a project whose bfill is the mutant."""
+
+    def make() -> Project:
+        project = new_project()
+        project.forker = mutant
+        return project
+
+    return make
 
 
 @pytest.hookimpl(wrapper=True)

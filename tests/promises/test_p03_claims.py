@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing
 from datetime import date, timedelta
-from pathlib import Path
 
 import pytest
-from blackbox.world import Forker, Going, Project
+from blackbox.world import Going, Project
 
-from promises.harness import MUTANT_TRIALS, Trial, Trials, caught, mutated
+from promises.harness import MUTANT_TRIALS, Trial, Trials, caught
 
 FIRST = date(2024, 1, 1)
 DAG = """\
@@ -83,12 +81,9 @@ def test_processes_that_race_never_run_a_task_instance_at_once_or_twice(
 
 
 @pytest.mark.promise(3)
-def test_the_race_catches_a_claim_that_looks_at_nothing(new_project: Callable[[], Project], tmp_path: Path) -> None:
-    with closing(Forker(mutated("claim-unconditional", tmp_path))) as forker:
+@pytest.mark.parametrize("mutant", ["claim-unconditional"], indirect=True)
+def test_the_race_catches_a_claim_that_looks_at_nothing(new_mutant: Callable[[], Project]) -> None:
+    def case(trial: Trial) -> None:
+        race(new_mutant(), trial, 4, 40, 2)
 
-        def case(trial: Trial) -> None:
-            project = new_project()
-            project.forker = forker
-            race(project, trial, 4, 40, 2)
-
-        assert caught(case) <= MUTANT_TRIALS
+    assert caught(case) <= MUTANT_TRIALS

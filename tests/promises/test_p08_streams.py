@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable
 from datetime import date, timedelta
-from pathlib import Path
 from random import Random
 
 import pytest
-from blackbox.world import SALES, Forker, Project
+from blackbox.world import SALES, Project
 
-from promises.harness import Trial, Trials, caught, mutated
+from promises.harness import Trial, Trials, caught
 from promises.sinks import run_into
 
 NewProject = Callable[[], Project]
@@ -176,12 +174,6 @@ def test_a_reader_that_stops_reading_holds_no_run_up(project: Project) -> None:
     assert "547 total" in ended.out
 
 
-@pytest.fixture
-def mutant(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Forker]:
-    with closing(Forker(mutated(request.param, tmp_path))) as forker:
-        yield forker
-
-
 @pytest.mark.long
 @pytest.mark.promise(8)
 @pytest.mark.parametrize(
@@ -189,10 +181,8 @@ def mutant(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Forker]:
     ["broken-stderr-raises", "broken-pipe-is-an-error", "full-stdout-untold", "strays-straight"],
     indirect=True,
 )
-def test_the_harness_catches_a_stream_trusted(mutant: Forker, new_project: NewProject) -> None:
-    project = new_project()
-    project.forker = mutant
-    prepared(project)
+def test_the_harness_catches_a_stream_trusted(new_mutant: NewProject) -> None:
+    project = prepared(new_mutant())
 
     def case(trial: Trial) -> None:
         break_streams(project, trial, lambda *_: None)

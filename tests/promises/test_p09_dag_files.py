@@ -7,14 +7,14 @@ runs as if the other were not there; the store has what it had; and no process o
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from blackbox.world import LONGEST_S, Forker, Going, Project, Ran, until
+from blackbox.world import LONGEST_S, Going, Project, Ran, until
 
-from promises.harness import Trial, Trials, caught, mutated
+from promises.harness import Trial, Trials, caught
 from promises.hostile_files import FILES, GOOD, SLOW, Hostile
 
 NewProject = Callable[[], Project]
@@ -59,19 +59,6 @@ def left_behind(project: Project) -> list[str]:
         except OSError:
             continue
     return found
-
-
-@contextmanager
-def mutant(name: str, folder: Path, new_project: NewProject) -> Iterator[NewProject]:
-    """Projects whose bfill is a copy with a guard taken out."""
-    with closing(Forker(mutated(name, folder))) as forker:
-
-        def make() -> Project:
-            project = new_project()
-            project.forker = forker
-            return project
-
-        yield make
 
 
 def case_of(hostile: Hostile, new_project: NewProject) -> None:
@@ -167,19 +154,18 @@ def test_what_a_file_changes_is_put_back_and_told(new_project: NewProject) -> No
 
 @pytest.mark.long
 @pytest.mark.promise(9)
-def test_the_time_limit_is_what_ends_a_file_that_sleeps(new_project: NewProject, tmp_path: Path) -> None:
+@pytest.mark.parametrize("mutant", ["import-limit-off"], indirect=True)
+def test_the_time_limit_is_what_ends_a_file_that_sleeps(new_mutant: NewProject) -> None:
     """With the limits of parent, watch and alarm taken out the harness sees a command that does not end."""
     (sleeps,) = [one for one in FILES if one.name == "sleeps"]
-    with mutant("import-limit-off", tmp_path, new_project) as projects:
-        assert caught(lambda _trial: case_of(sleeps, projects)) == 1
+    assert caught(lambda _trial: case_of(sleeps, new_mutant)) == 1
 
 
 @pytest.mark.long
 @pytest.mark.promise(9)
-def test_a_crash_is_seen_when_files_are_not_rehearsed(new_project: NewProject, tmp_path: Path) -> None:
-    with mutant("no-rehearsal", tmp_path, new_project) as projects:
+@pytest.mark.parametrize("mutant", ["no-rehearsal"], indirect=True)
+def test_a_crash_is_seen_when_files_are_not_rehearsed(new_mutant: NewProject) -> None:
+    def case(trial: Trial) -> None:
+        case_of(FILES[trial.number], new_mutant)
 
-        def case(trial: Trial) -> None:
-            case_of(FILES[trial.number], projects)
-
-        assert caught(case) <= len(FILES)
+    assert caught(case) <= len(FILES)

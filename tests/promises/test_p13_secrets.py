@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import closing
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-from blackbox.world import Forker, Project
+from blackbox.world import Project
 
 from promises.canaries import CANARIES, FAILING, SINKS, SOURCES, XCOMS, conf_of, leaks, make_canary, plant
-from promises.harness import Trial, Trials, caught, mutated
+from promises.harness import Trial, Trials, caught
 
 NewProject = Callable[[], Project]
 See = Callable[..., None]
@@ -98,12 +96,6 @@ def test_no_secret_is_written_anywhere(trials: Trials, new_project: NewProject) 
     assert trials.seen["canaries × sinks"] >= CANARIES * SINKS * trials.count
 
 
-@pytest.fixture
-def mutant(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Forker]:
-    with closing(Forker(mutated(request.param, tmp_path))) as forker:
-        yield forker
-
-
 @pytest.mark.long
 @pytest.mark.promise(13)
 @pytest.mark.parametrize(
@@ -114,10 +106,8 @@ def mutant(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Forker]:
     ],
     indirect=True,
 )
-def test_the_harness_catches_a_sink_without_a_mask(mutant: Forker, new_project: NewProject) -> None:
+def test_the_harness_catches_a_sink_without_a_mask(new_mutant: NewProject) -> None:
     def case(trial: Trial) -> None:
-        project = new_project()
-        project.forker = mutant
-        let_them_out(project, trial, lambda *_: None)
+        let_them_out(new_mutant(), trial, lambda *_: None)
 
     caught(case)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from blackbox.world import Forker, Project
+from blackbox.world import Project
 
-from promises.harness import Trial, Trials, caught, mutated
+from promises.harness import Trial, Trials, caught
 
 NewProject = Callable[[], Project]
 
@@ -271,21 +270,13 @@ def test_a_folder_that_everybody_can_write_to_is_warned_of(project: Project, sal
     assert "open-folder" not in planned.problems
 
 
-@pytest.fixture
-def mutant(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Forker]:
-    with closing(Forker(mutated(request.param, tmp_path))) as forker:
-        yield forker
-
-
 @pytest.mark.long
 @pytest.mark.promise(14)
 @pytest.mark.parametrize(
     "mutant", ["umask-trusted", "log-links-followed", "store-links-followed", "folder-links-followed"], indirect=True
 )
-def test_the_harness_catches_a_guard_taken_out(mutant: Forker, new_project: NewProject) -> None:
+def test_the_harness_catches_a_guard_taken_out(new_mutant: NewProject) -> None:
     def case(trial: Trial) -> None:
-        project = new_project()
-        project.forker = mutant
-        lay_out(project, trial)
+        lay_out(new_mutant(), trial)
 
     caught(case)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import closing
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-from blackbox.world import Forker, Project
+from blackbox.world import Project
 
 from promises import hostile_text as text
-from promises.harness import Trial, Trials, caught, mutated
+from promises.harness import Trial, Trials, caught
 from promises.terminals import on_terminal
 
 NewProject = Callable[[], Project]
@@ -166,21 +164,13 @@ def test_what_tasks_write_past_their_logs_does_not_drive_the_terminal(project: P
     assert "\\x1b]0;owned\\x07" in left
 
 
-@pytest.fixture
-def mutant(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Forker]:
-    with closing(Forker(mutated(request.param, tmp_path))) as forker:
-        yield forker
-
-
 @pytest.mark.long
 @pytest.mark.promise(16)
 @pytest.mark.parametrize(
     "mutant", ["c1-shown", "formulas-unguarded", "html-unescaped", "ci-commands-shown"], indirect=True
 )
-def test_the_harness_catches_an_escape_taken_out(mutant: Forker, new_project: NewProject) -> None:
+def test_the_harness_catches_an_escape_taken_out(new_mutant: NewProject) -> None:
     def case(trial: Trial) -> None:
-        project = new_project()
-        project.forker = mutant
-        say_it_everywhere(project, trial, lambda *_: None)
+        say_it_everywhere(new_mutant(), trial, lambda *_: None)
 
     caught(case)
