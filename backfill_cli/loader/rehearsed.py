@@ -151,7 +151,9 @@ def _watch(supervisor: int) -> None:
             _mark("exec", os.fsdecode(args[0]))
         elif event in ("os.kill", "os.killpg"):
             number, sent = args
-            if (event == "os.kill" and number in (supervisor, -1)) or number == os.getpgid(supervisor):
+            # 0 is this child's own group, also where the parent's has that number: its leader is outside of a container
+            to_parent = event == "os.kill" and number in (supervisor, -1)
+            if to_parent or (number != 0 and number == os.getpgid(supervisor)):
                 raise PermissionError("a DAG file may not send signals to the process that loads it")
             if number in (me, 0):
                 _mark("kill", signal.Signals(sent).name)
