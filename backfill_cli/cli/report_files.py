@@ -54,7 +54,7 @@ class EventStream:
             try:
                 view = view[os.write(self._descriptor, view) :]
             except OSError as error:
-                if not streams.is_broken_pipe(error):
+                if not streams.is_broken_pipe(error, self._descriptor):
                     self._failure = f"--events {self._name}: {error.strerror or error}"
                 self._shut()
 

@@ -153,14 +153,14 @@ class Progress(io.TextIOBase):
             os.close(self._descriptor)
 
 
-def is_broken_pipe(error: OSError) -> bool:
-    """Return whether the reader of stdout has left (rather than, say, the disk being full).
+def is_broken_pipe(error: OSError, descriptor: int = 1) -> bool:
+    """Return whether the reader of stdout, or of another descriptor, has left (rather than the disk being full).
 
     A terminal that was closed answers EIO, as a failing disk does; but a disk is no character device.
     """
     if error.errno == errno.EIO:
         try:
-            return stat.S_ISCHR(os.fstat(1).st_mode)
+            return stat.S_ISCHR(os.fstat(descriptor).st_mode)
         except OSError:
             return True
     return error.errno in (errno.EPIPE, errno.ESHUTDOWN, errno.EBADF)
