@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 else:
     import _signal  # what `signal` wraps in enums, which take a millisecond to be made
 
+FINISH_S = 1.0
+"""Seconds that a result which is being written when a signal comes has to be finished."""
+
 SIGNALS = (int(_signal.SIGINT), int(_signal.SIGTERM), int(_signal.SIGHUP))
 
 
@@ -41,13 +44,16 @@ class Interrupted(KeyboardInterrupt):
 _first: list[int] = []
 """The first signal that interrupted this process; it decides the exit code."""
 
+_late: list[int] = []
+"""The first signal that came while a result was being written: it says how the command ended, and is finished."""
+
 _handled: list[int] = []
 """The first signal that somebody else took note of, who has said so in a result of his own."""
 
 
 def listen() -> None:
     """Let INT, TERM and HUP interrupt this process from now on."""
-    del _first[:], _handled[:]
+    del _first[:], _late[:], _handled[:]
     for one in SIGNALS:
         if _signal.getsignal(one) != _signal.SIG_IGN:
             _signal.signal(one, _interrupt)
@@ -57,6 +63,24 @@ def listen() -> None:
 def remember(number: int) -> None:
     """Take note of a signal that somebody else has handled: the next one leaves at once."""
     _handled.append(number)
+
+
+class Finishing:
+    """A context around the writing of a result, when all is done and recorded: a first signal lets it be finished.
+
+    Half a JSON document helps nobody. A reader who does not read is waited for `FINISH_S`, not longer; a second signal
+    leaves at once, as everywhere.
+    """
+
+    is_on = False
+
+    def __enter__(self) -> None:
+        Finishing.is_on = True
+
+    def __exit__(self, *_error: object) -> None:
+        Finishing.is_on = False
+        if _late:
+            _signal.setitimer(_signal.ITIMER_REAL, 0)
 
 
 def stop_if_asked() -> None:
@@ -71,8 +95,13 @@ def exit_code(otherwise: int) -> int:
 
 
 def _interrupt(number: int, _frame: object) -> None:
-    if before := _handled or _first:
+    if before := _handled or _first or _late:
         _leave(before[0])
+    if Finishing.is_on:
+        _late.append(number)
+        _signal.signal(_signal.SIGALRM, lambda *_: _leave(number))
+        _signal.setitimer(_signal.ITIMER_REAL, FINISH_S)
+        return
     _first.append(number)
     raise Interrupted(number)
 

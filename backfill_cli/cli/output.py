@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 from backfill_cli.cli import streams
+from backfill_cli.interrupts import Finishing
 
 if TYPE_CHECKING:
     from backfill_cli.cli.options import Shared
@@ -47,8 +48,9 @@ class Output:
 
     def _guarded(self, write: Callable[[], None], code: int) -> int:
         try:
-            write()
-            sys.stdout.flush()
+            with Finishing():
+                write()
+                sys.stdout.flush()
         except OSError as error:
             streams.silence(sys.stdout)
             if not streams.is_broken_pipe(error):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
-from blackbox.world import Project, until
+from blackbox.world import LONGEST_S, Project, until
 
 from promises.abreast import Abreast
 from promises.harness import MUTANT_TRIALS, Trial, Trials, caught, mutated
@@ -49,6 +52,24 @@ SLEEPER = """
 with DAG("d", schedule="@daily", start_date=datetime(2024, 1, 1)):
     BashOperator(task_id="a", bash_command="touch there; sleep 0.3")
 """
+
+
+@pytest.mark.parametrize(("reads", "code"), [(True, 0), (False, 143)])
+def test_a_result_that_is_being_written_is_finished_or_left_to_a_reader_who_does_not_read(
+    project: Project, reads: bool, code: int
+) -> None:
+    project.write("dags/d.py", SLEEPER)
+    words = [sys.executable, "-m", "backfill_cli", "plan", "--dag", "d", "--start", "2024-01-01", "--end", "2035-12-31"]
+    with subprocess.Popen([*words, "--dry-run", "--json"], cwd=project.folder, stdout=subprocess.PIPE) as command:
+        assert command.stdout is not None
+        head = command.stdout.read(1)
+        command.terminate()
+        if not reads:
+            assert command.wait(LONGEST_S) == code
+            return
+        document = json.loads(head + command.stdout.read())
+    assert (command.returncode, document["exit_code"]) == (code, 0)
+    assert document["data"]["total"] == len(document["data"]["runs"])
 
 
 @pytest.mark.long
