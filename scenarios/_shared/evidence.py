@@ -79,6 +79,11 @@ def by_date(made: Iterable[Attempt]) -> dict[str, Span]:
     return spans
 
 
+def by_task(made: Iterable[Attempt]) -> dict[tuple[str, str], Span]:
+    """Return (date, task) → when it ran, of its last attempt: `by_task(…)["2024-03-01", "load"].end`."""
+    return {(one.day, one.task_id): one.span for one in sorted(made, key=lambda one: one.try_number)}
+
+
 def most_at_once(spans: Iterable[Span] | Mapping[Any, Span]) -> int:
     """Return how many of the spans share a moment, at most; 0 for none. One that ends as another begins shares none."""
     given = spans.values() if isinstance(spans, Mapping) else spans

@@ -10,6 +10,7 @@ import hashlib
 import os
 import shlex
 import shutil
+import sqlite3
 import sys
 import tempfile
 from pathlib import Path
@@ -122,6 +123,18 @@ class Stage:
     def stored(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Return rows of bfill's store; its views `v_dag_runs`, `v_attempts`, `v_audit` are made for reading."""
         return evidence.rows(self.store, sql, *values)
+
+    def state_of(self, task_id: str, day: str) -> str | None:
+        """Return the stored state of a task of this scenario's DAG on a day; None while there is nothing stored."""
+        sql = (
+            "SELECT state FROM task_instances JOIN tasks USING (task) JOIN dags ON dags.dag = task_instances.dag "
+            "WHERE dag_id = ? AND task_id = ? AND date(logical_date, 'unixepoch') = ?"
+        )
+        try:
+            found = self.stored(sql, self.dag_id, task_id, day)
+        except sqlite3.OperationalError:  # another process is about to make the store
+            return None
+        return found[0][0] if found else None
 
     def snapshot(self) -> dict[str, str]:
         """Return path → content digest and time of change, for every file and folder: equal means untouched."""
