@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +19,8 @@ from pathlib import Path
 from textwrap import dedent
 from types import ModuleType
 from typing import Any
+
+from warm import Warm
 
 HEAD = """\
 import os, sys, time
@@ -52,30 +53,13 @@ with DAG("sales", schedule="@daily", start_date=datetime(2024, 1, 1)):
 LONGEST_S = 60.0
 
 
-class Forker:
+class Forker(Warm):
     """The client of `forker.py`: starts command lines as forks of a warm process."""
 
     def __init__(self, code: Path | None = None) -> None:
         """Start the process, with the bfill in the folder `code` in place of the one that is installed."""
-        self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("forker.py"))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=None if code is None else {**os.environ, "PYTHONPATH": str(code)},
-        )
-
-    def ask(self, **request: Any) -> Any:
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
-        return json.loads(self._process.stdout.readline())
-
-    def close(self) -> None:
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.stdout.close()
-        self._process.wait(10)
+        forker = Path(__file__).with_name("forker.py")
+        super().__init__(sys.executable, str(forker), path=() if code is None else (code,))
 
 
 @dataclass(frozen=True)

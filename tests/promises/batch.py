@@ -12,13 +12,14 @@ import io
 import json
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-HERE = Path(__file__).parent
+from warm import Warm
+
+TESTS = Path(__file__).parents[1]
 LONGEST_S = 60
 
 
@@ -46,7 +47,7 @@ class Ended(NamedTuple):
         return found
 
 
-class Batches:
+class Batches(Warm):
     """The client.
 
     Args:
@@ -54,41 +55,17 @@ class Batches:
     """
 
     def __init__(self, pythonpath: Path | None = None) -> None:
-        environ = dict(os.environ)
-        if pythonpath is not None:
-            environ["PYTHONPATH"] = str(pythonpath)
-        self._process = subprocess.Popen(
-            [sys.executable, str(HERE / "batch.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environ,
-        )
+        path = (TESTS,) if pythonpath is None else (pythonpath, TESTS)
+        super().__init__(sys.executable, "-m", "promises.batch", path=path, cwd=TESTS)
 
     def run(self, folder: Path, commands: Sequence[Sequence[str]], store: Path) -> list[Ended]:
         """Run command lines in `folder`, one after the other. AssertionError when the process crashes or hangs."""
-        assert self._process.stdin is not None and self._process.stdout is not None
-        request = {"folder": str(folder), "commands": [list(one) for one in commands], "store": str(store)}
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
-        answer = json.loads(self._process.stdout.readline())
+        answer = self.ask(folder=str(folder), commands=[list(one) for one in commands], store=str(store))
         ended = [Ended(tuple(words), *rest) for words, *rest in answer["ended"]]
         assert answer["status"] == 0 and len(ended) == len(commands), (
             f"the process ended with {answer['status']} in: bfill {' '.join(commands[len(ended)])}"
         )
         return ended
-
-    def close(self) -> None:
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.stdout.close()
-        self._process.wait(10)
-
-    def __enter__(self) -> Batches:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def content(store: Path) -> tuple[bytes, ...]:
@@ -199,7 +176,6 @@ def _serve() -> None:
 
 
 if __name__ == "__main__":
-    sys.path[0] = str(HERE.parent)
     from blackbox.forker import warm_up
 
     warm_up()

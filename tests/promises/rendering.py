@@ -10,12 +10,13 @@ import json
 import os
 import random
 import resource
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+from warm import Warm
 
 TESTS = Path(__file__).parents[1]
 LONGEST_CPU_S = 8
@@ -25,31 +26,13 @@ VALUES = 20
 _PIECES = [bytes([code]) for code in b"'\"\\$`\n()\t!{# \xc3;&|<>*~-"] + [b"EOF", b"{{", b"}}", b"{%", b"touch canary"]
 
 
-class Renderer:
+class Renderer(Warm):
     """The client: starts the warm process in a folder where nothing called `canary` may ever appear."""
 
     def __init__(self, code: Path | None = None) -> None:
-        path = os.pathsep.join(map(str, ([code] if code else []) + [TESTS]))
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "promises.rendering"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": path},
-            cwd=TESTS,  # `-m` looks in the working directory before all else
-        )
-
-    def ask(self, **request: Any) -> Any:
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
-        return json.loads(self._process.stdout.readline())
-
-    def close(self) -> None:
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.stdout.close()
-        self._process.wait(10)
+        path = (TESTS,) if code is None else (code, TESTS)
+        # `-m` looks in the working directory before all else.
+        super().__init__(sys.executable, "-m", "promises.rendering", path=path, cwd=TESTS)
 
 
 def random_value(dice: random.Random) -> str:
