@@ -7,13 +7,13 @@ A prune that is killed has removed everything or nothing of the store; logs it l
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from backfill_cli.app.context import AppContext
 from backfill_cli.core.auditing import head_text
+from backfill_cli.core.durations import parse_duration
 from backfill_cli.core.instants import iso, iso_us
 from backfill_cli.core.problems import Problem
 from backfill_cli.core.upkeep import Pruned, PruneResult
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from backfill_cli.core.ports import Reader, Store, Writer
 
 Confirm = Callable[[str], bool]
-_AGE = re.compile(r"(?P<count>[1-9]\d{0,5})(?P<unit>[hdw])", re.ASCII)
-_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 
 def prune(
@@ -78,9 +76,10 @@ def prune(
 def _cutoff(ctx: AppContext, text: str) -> int:
     """The instant everything must have ended before, epoch microseconds."""
     now = ctx.clock.now_us()
-    match = _AGE.fullmatch(text.strip().lower())
-    if match is not None:
-        return now - int(match["count"]) * _UNITS[match["unit"]] // timedelta(microseconds=1)
+    # `3m` might be meant as months: nobody prunes by the minute.
+    age = parse_duration(text) if not {"m", "s"} & set(text.lower()) else None
+    if age is not None:
+        return now - age // timedelta(microseconds=1)
     try:
         return first_second(parse_when(text), clock_of(ctx.settings.timezone)) * 1_000_000
     except UsageProblem:

@@ -354,9 +354,14 @@ def _check_target(selection: Range, backfill_id: str | None) -> None:
 def _duration(flag: str, text: str | None) -> timedelta | None:
     if text is None:
         return None
-    from backfill_cli.core.halting import duration
+    from backfill_cli.core.durations import parse_duration
 
-    return duration(flag, text)
+    found = parse_duration(text)
+    if found is None:
+        raise UsageProblem(
+            f"{flag} '{text}' is no duration", hint=f"write {flag} 90m, 2h, 1h30m or 1d", code="bad-value"
+        )
+    return found
 
 
 def _when(flag: str, text: str | None) -> When | None:

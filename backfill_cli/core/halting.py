@@ -6,14 +6,10 @@ the rest stays for the same command: a halt is a stop nobody had to press a key 
 
 from __future__ import annotations
 
-import re
-from datetime import timedelta
 from typing import NamedTuple
 
+from backfill_cli.core.durations import typed
 from backfill_cli.errors import UsageProblem
-
-_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
-_SECONDS = (86_400, 3_600, 60, 1)
 
 
 class Halt(NamedTuple):
@@ -43,7 +39,7 @@ class Halt(NamedTuple):
         if self.max_failures is not None and failed >= self.max_failures:
             return f"{self.failures_said}: {failed:,} {'date' if failed == 1 else 'dates'} failed"
         if self.max_duration_s is not None and running_s >= self.max_duration_s:
-            return f"--max-duration {_shown(self.max_duration_s)}: that time is over"
+            return f"--max-duration {typed(self.max_duration_s)}: that time is over"
         if self.deadline_us is not None and now_us >= self.deadline_us:
             return f"--deadline {self.deadline_said}: that moment has come"
         return None
@@ -61,15 +57,6 @@ class Halt(NamedTuple):
 NO_HALT = Halt()
 
 
-def _shown(seconds: float) -> str:
-    """Return a duration the way it is asked for, such as `1h30m`."""
-    left, shown = int(seconds), ""
-    for letter, size in zip("dhms", _SECONDS, strict=True):
-        number, left = divmod(left, size)
-        shown += f"{number}{letter}" if number else ""
-    return shown or f"{seconds:g}s"
-
-
 def failures_allowed(text: str | int, dates: int) -> int:
     """Return the number of failed dates at which a run halts: `5`, or `10%` of the dates it has to do, at least 1.
 
@@ -85,14 +72,3 @@ def failures_allowed(text: str | int, dates: int) -> int:
             code="bad-value",
         )
     return int(number) if number == said else max(1, -(-dates * int(number) // 100))
-
-
-def duration(flag: str, text: str) -> timedelta:
-    """Return what `90m`, `2h`, `1h30m`, `1d` mean. Raises UsageProblem for anything else, and for nothing at all."""
-    match = _DURATION.fullmatch(text.strip())
-    seconds = sum(int(part or 0) * size for part, size in zip(match.groups(), _SECONDS, strict=True)) if match else 0
-    if not seconds:
-        raise UsageProblem(
-            f"{flag} '{text}' is no duration", hint=f"write {flag} 90m, 2h, 1h30m or 1d", code="bad-value"
-        )
-    return timedelta(seconds=seconds)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 
-from backfill_cli.core.halting import NO_HALT, Halt, duration, failures_allowed
+from backfill_cli.core.halting import NO_HALT, Halt, failures_allowed
 from backfill_cli.errors import UsageProblem
 
 
@@ -51,23 +49,3 @@ def test_a_percentage_is_of_the_dates_to_do_rounded_up(text: str | int, dates: i
 def test_what_is_no_number_of_failures_is_refused(text: str) -> None:
     with pytest.raises(UsageProblem, match="neither a number nor a percentage"):
         failures_allowed(text, 10)
-
-
-@pytest.mark.parametrize(
-    ("text", "meant"),
-    [
-        ("90m", timedelta(minutes=90)),
-        ("2h", timedelta(hours=2)),
-        ("1h30m", timedelta(minutes=90)),
-        ("1d", timedelta(days=1)),
-        ("45s", timedelta(seconds=45)),
-    ],
-)
-def test_durations_are_written_with_their_units(text: str, meant: timedelta) -> None:
-    assert duration("--max-duration", text) == meant
-
-
-@pytest.mark.parametrize("text", ["", "0s", "2", "30m1h", "h", "-2h", "1.5h"])
-def test_what_is_no_duration_is_refused(text: str) -> None:
-    with pytest.raises(UsageProblem, match="is no duration"):
-        duration("--max-duration", text)
