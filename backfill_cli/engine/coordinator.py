@@ -32,6 +32,9 @@ from backfill_cli.engine.callbacks import DagCallbacks
 from backfill_cli.engine.cancelling import Key
 from backfill_cli.engine.messages import Message, Overdue, Started, StopAsked, lost
 
+GRACE_S = 30.0
+"""Seconds that running tasks have after TERM or HUP, unless something else is set."""
+
 TURN = 2_000
 """Events taken in one turn, at most: bounds a transaction, and how long a stop request can wait behind reports."""
 
@@ -95,7 +98,8 @@ class Coordinator:
         backend_of: Says which backend runs a task.
         dag_ref: What a worker finds the DAG by.
         logs: The folder for logs.
-        grace_s: After TERM or HUP, seconds that running tasks have to end by themselves.
+        grace_s: After a stop, seconds that running tasks have to end by themselves. None: GRACE_S, but as long as they
+            take after INT, since whoever pressed Ctrl-C can press it again.
         halt: When the run ends itself.
     """
 
@@ -111,7 +115,7 @@ class Coordinator:
         dag_ref: DagRef,
         logs: str,
         clock: Clock,
-        grace_s: float,
+        grace_s: float | None,
         listeners: Sequence[Listener] = (),
         halt: Halt = NO_HALT,
     ) -> None:
@@ -340,8 +344,9 @@ class Coordinator:
             return
         self.stopped_by = signal
         self.machine.stop()
-        if signal != SIGINT:
-            self._abort_at = self._clock.monotonic() + self._grace_s
+        grace_s = GRACE_S if self._grace_s is None and signal != SIGINT else self._grace_s
+        if grace_s is not None:
+            self._abort_at = self._clock.monotonic() + grace_s
         for listener in self._listeners:
             listener.on_stopping(signal, len(self.machine.flights), f"stopped by signal {signal}")
 

@@ -41,7 +41,8 @@ class Settings:
         max_runs: Dates a command may make without being asked twice.
         import_timeout_s: Seconds a DAG file may take to load.
         import_memory_mb: MiB of memory it may take for that.
-        grace_s: Seconds running tasks have to end after a stop.
+        grace_s: Seconds running tasks have to end after a stop; None is the engine's default: 30 after TERM and HUP, as
+            long as they take after INT.
         on_event: Who gets each event of `run` and `rerun-failed`; None is nobody.
         connections: Name → URL or `secret:ENV_NAME`.
         variables: Name → text or `secret:ENV_NAME`; JSON text for what is not text in the file.
@@ -57,7 +58,7 @@ class Settings:
     max_runs: int = 10_000
     import_timeout_s: float = 30.0
     import_memory_mb: int = 2_048
-    grace_s: float = 30.0
+    grace_s: float | None = None
     on_event: EventTarget | None = field(default=None, repr=False)
     # Not in the repr: it may end up in somebody's log.
     connections: Mapping[str, str] = field(default_factory=dict, repr=False)

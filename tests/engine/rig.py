@@ -85,7 +85,7 @@ class Rig:
         *,
         executor: Executor | None = None,
         limits: Limits | None = None,
-        grace_s: float = 30,
+        grace_s: float | None = 30,
         logs: str = "",
     ) -> None:
         self.store = RecordingStore()
@@ -129,8 +129,8 @@ def task(function: Callable[..., Any], task_id: str = "a", **changes: Any) -> An
     return make_task(task_id, work=PythonWork(function, **work), **changes)
 
 
-def spin() -> None:
-    """Python code that runs until it is interrupted."""
-    until = time.monotonic() + 10
+def spin(seconds: float = 10) -> None:
+    """Python code that runs until it is interrupted, or its time is over."""
+    until = time.monotonic() + seconds
     while time.monotonic() < until:
         time.sleep(0.002)

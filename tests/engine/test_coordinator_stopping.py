@@ -82,8 +82,8 @@ def test_the_second_signal_ends_a_shell_task_with_its_children(threads: Executor
     wait_until(lambda: not is_alive(int((tmp_path / "pid").read_text())))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_term_and_hup_drain_for_the_grace_time_and_then_end_what_runs(threads: Executor, number: int) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_stop_drains_for_the_grace_time_and_then_end_what_runs(threads: Executor, number: int) -> None:
     started = Event()
 
     def long() -> None:
@@ -97,6 +97,25 @@ def test_term_and_hup_drain_for_the_grace_time_and_then_end_what_runs(threads: E
     thread.join(5)
     assert ended == [Stopped(number, 0, cut_off=FLIGHT)]
     assert rig.outcomes == [("a", Outcome.LOST)]
+
+
+@pytest.mark.parametrize(("number", "outcome"), [(signal.SIGINT, Outcome.SUCCESS), (signal.SIGTERM, Outcome.LOST)])
+def test_where_no_grace_time_is_set_ctrl_c_waits_and_term_does_not(
+    threads: Executor, monkeypatch: pytest.MonkeyPatch, number: int, outcome: Outcome
+) -> None:
+    monkeypatch.setattr(loop, "GRACE_S", 0.05)
+    started = Event()
+
+    def lasting() -> None:
+        started.set()
+        spin(0.4)
+
+    rig = Rig(make_dag(task(lasting)), executor=threads, grace_s=None)
+    thread, _ = run_beside(rig)
+    started.wait(5)
+    rig.coordinator.ask_to_stop(number)
+    thread.join(5)
+    assert rig.outcomes == [("a", outcome)]
 
 
 def test_within_the_grace_time_a_task_ends_by_itself(threads: Executor) -> None:
