@@ -74,6 +74,9 @@ with DAG("noisy", schedule="@daily", start_date=datetime(2023, 1, 1)):
     BashOperator(task_id="say", bash_command="echo {{{{ ds }}}}; echo more >&2")
 """.format("z" * 3000)
 
+PER_PROJECT = 200
+"""Trials in one project, two days each: they have to be over."""
+
 SECRET = {"BFILL_CONN_W": "postgresql://u:hunter22hunter@h/d"}
 """With a secret to mask, descriptors 1 and 2 go through a pipe."""
 
@@ -132,7 +135,7 @@ def _dates(project: Project, trial: Trial) -> tuple[tuple[str, ...], int, dict[t
     if "noisy" in words and trial.number % 10 == 0:  # a worker process costs as much as ten commands
         words = (*words, "--executor", "process")
     dag_id = words[2]
-    first = date(2024, 1, 1) + timedelta(days=2 * trial.number)
+    first = date(2024, 1, 1) + timedelta(days=2 * (trial.number % PER_PROJECT))
     days = [first.isoformat(), (first + timedelta(days=1)).isoformat()]
     fails = words[0] == "rerun-failed" or trial.random.random() < 0.3
     if fails:
@@ -153,7 +156,7 @@ def test_broken_streams_lose_nothing(trials: Trials, new_project: NewProject) ->
     """Every command into closed, full, leaving, standing and vanishing streams, in all combinations."""
     project = prepared(new_project())
     for number, trial in enumerate(trials):
-        if number and number % 200 == 0:
+        if number and number % PER_PROJECT == 0:
             project = prepared(new_project())  # dates of this one are used up
         break_streams(project, trial, trials.see)
     if trials.count >= 100:
