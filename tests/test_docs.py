@@ -215,7 +215,7 @@ def test_the_settings_file_of_the_readme_loads_and_names_every_setting(tmp_path:
     (tmp_path / "bfill.toml").write_text(fences("toml")[0])
     settings = load_settings(tmp_path, {})
     shown = tomllib.loads(fences("toml")[0])
-    assert set(shown) == set(type(settings).__dataclass_fields__) - {"root", "file"}
+    assert set(shown) == set(type(settings).__dataclass_fields__) - {"root", "file", "pool_rules"}
     assert (settings.store, settings.workers) == (str(tmp_path / ".bfill" / "bfill.db"), 32)
 
 

@@ -29,12 +29,13 @@ from backfill_cli.app.secrets import learn_references
 from backfill_cli.core.halting import Halt
 from backfill_cli.core.machine import BackfillMachine, Limits
 from backfill_cli.core.options import BackfillOptions
-from backfill_cli.core.pools import DEFAULT_POOL, DEFAULT_POOL_SLOTS
+from backfill_cli.core.pools import DEFAULT_POOL, DEFAULT_POOL_SLOTS, UNLIMITED
 from backfill_cli.core.ports import Listener, RunStart, Store
 from backfill_cli.core.problems import Problem
 from backfill_cli.core.records import BackfillRow, Claim, Counts
 from backfill_cli.core.results import BackfillResult
 from backfill_cli.core.states import BackfillState
+from backfill_cli.core.throttle import throttle_of
 from backfill_cli.errors import RefusedError
 from backfill_cli.interrupts import stop_if_asked
 
@@ -109,10 +110,12 @@ def _run_claimed(
     from backfill_cli.engine.coordinator import ABORT_WAIT_S, Coordinator
     from backfill_cli.engine.lineage import Lineage, inherited
     from backfill_cli.engine.logs import captured
+    from backfill_cli.engine.pacing import Pacer
 
     dag = job.prepared.part
     workers = job.options.workers or ctx.settings.workers
     learn_references(row.request.get("conf"), ctx.environ)  # before anything is written for somebody to read
+    throttle = throttle_of(dag, ctx.settings.pool_rules)
     machine = BackfillMachine(
         dag,
         Limits(job.prepared.parallel, workers, pool_sizes(ctx, store)),
@@ -121,6 +124,7 @@ def _run_claimed(
         total=row.total - row.skipped,
         done=Counts(row.completed, row.failed),
         backwards=bool(row.request.get("run_backwards")),
+        throttle=throttle,
     )
     lineage = Lineage(me.owner, store.heirloom(me.owner))
     bench = replace(make_bench(ctx.settings, ctx.environ, lambda _ref: job.target.dag), lineage=lineage)
@@ -138,6 +142,7 @@ def _run_claimed(
         grace_s=ctx.settings.grace_s,
         listeners=listeners,
         halt=halt,
+        pacer=Pacer(store) if throttle.has_paces else None,
     )
     _tell_start(listeners, job, row)
     stopped: Stopped | None = None
@@ -209,7 +214,8 @@ def _tell_start(listeners: Sequence[Listener], job: Job, row: BackfillRow) -> No
 def pool_sizes(ctx: AppContext, store: Store) -> dict[str, int]:
     """Return every pool's slots: those of the store, the settings laid over them."""
     stored = store.read(lambda reader: dict(reader.pools()))
-    return {DEFAULT_POOL: DEFAULT_POOL_SLOTS, **stored, **ctx.settings.pools}
+    ruled = dict.fromkeys(ctx.settings.pool_rules, UNLIMITED)
+    return {**ruled, DEFAULT_POOL: DEFAULT_POOL_SLOTS, **stored, **ctx.settings.pools}
 
 
 def _refuse(job: Job) -> None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 def refuse_impossible(dag: Dag, settings: Settings) -> None:
     """Refuse what could only fail: a pool that does not exist or is too small. Raises UnknownPoolError."""
-    pools = {DEFAULT_POOL: DEFAULT_POOL_SLOTS, **settings.pools}
+    pools = {**dict.fromkeys(settings.pool_rules, UNLIMITED), DEFAULT_POOL: DEFAULT_POOL_SLOTS, **settings.pools}
     for task in dag.tasks.values():
         if task.pool not in pools:
             raise UnknownPoolError(

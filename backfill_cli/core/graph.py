@@ -21,6 +21,7 @@ from backfill_cli.errors import CycleError, DefinitionError, NotFoundError
 
 if TYPE_CHECKING:
     from backfill_cli.core.problems import Problem
+    from backfill_cli.core.rates import Rate
     from backfill_cli.core.schedules import Schedule
 
 
@@ -80,6 +81,7 @@ class Task:
         work: What it does.
         upstream: Ids of the tasks directly before it.
         execution_timeout_s: Seconds per try; None is no limit.
+        rate_limit: How many of its tries may start in how much time, on all dates together; None is no limit.
         executor: `thread`, `process` or `package.module:factory`; None is the command's default.
         digest: A digest of what the task does, for `stale` and "what changed".
         where: `file:line` of its definition, for errors.
@@ -95,6 +97,7 @@ class Task:
     execution_timeout_s: float | None = None
     pool: str = "default_pool"
     pool_slots: int = 1
+    rate_limit: Rate | None = None
     priority_weight: int = 1
     weight_rule: WeightRule = WeightRule.DOWNSTREAM
     executor: str | None = None

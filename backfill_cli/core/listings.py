@@ -200,6 +200,7 @@ def _task(dag: Dag, task: Task) -> dict[str, Any]:
         "execution_timeout_s": task.execution_timeout_s,
         "pool": task.pool,
         "pool_slots": task.pool_slots,
+        "rate_limit": None if task.rate_limit is None else task.rate_limit.said,
         "priority_weight": task.priority_weight,
         "executor": task.executor,
     }

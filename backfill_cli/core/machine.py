@@ -21,6 +21,7 @@ from backfill_cli.core.graph import NO_CALLBACKS, Dag, Task
 from backfill_cli.core.planning import PARTIAL
 from backfill_cli.core.ports import AttemptReport, ProgressCounts
 from backfill_cli.core.progress import OpenRun, RunSpec
+from backfill_cli.core.rates import Pace
 from backfill_cli.core.records import Counts, RunType
 from backfill_cli.core.restoring import restore
 from backfill_cli.core.rules import Past, PastRun, Upstream, Verdict, cut_off, decide, past_of, watched_by
@@ -28,9 +29,10 @@ from backfill_cli.core.slots import Slots
 from backfill_cli.core.states import Event, Outcome, RunState, TaskState, advance
 from backfill_cli.core.steps import Flight, Limits, Step, Submission
 from backfill_cli.core.successes import Successes
+from backfill_cli.core.throttle import Throttle
 from backfill_cli.core.timers import Timers
 from backfill_cli.core.tries import begin_try, end_try, stopped_try
-from backfill_cli.core.wording import waiting_reasons, why_blocked, why_failed
+from backfill_cli.core.wording import held_reasons, waiting_reasons, why_blocked, why_failed
 from backfill_cli.core.work import EmptyWork
 
 __all__ = ["BackfillMachine", "Flight", "Limits", "Step", "Submission"]
@@ -48,6 +50,7 @@ class BackfillMachine:
         total: Dates to be worked on, those included that are done already.
         done: What an interrupted backfill had behind it.
         backwards: Newest first; then no run waits for another one of this backfill.
+        throttle: What keeps ready tasks back besides slots; None is nothing, for now.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class BackfillMachine:
         total: int,
         done: Counts = Counts(),  # noqa: B008  (a tuple: it cannot change)
         backwards: bool = False,
+        throttle: Throttle | None = None,
     ) -> None:
         self.dag = dag
         self.limits = limits
@@ -73,7 +77,7 @@ class BackfillMachine:
         self._latest: OpenRun | None = None
         self._successes = Successes(backwards=backwards)
         self._timers = Timers(self.runs)
-        self._slots = Slots(dag, limits, self.runs)
+        self._slots = Slots(dag, limits, self.runs, throttle)
         self._changes = Changes(dag.version, backfill_id, owner)
         self._cancellations: list[Key] = []
         self._to_consider: deque[tuple[OpenRun, str]] = deque()
@@ -169,6 +173,7 @@ class BackfillMachine:
 
     def on_time(self, now: int) -> None:
         """Let what is due by `now` (epoch µs) happen: retries, and dag_runs whose time is up."""
+        self._slots.throttle.on_time(now)
         for run, task_id in self._timers.due(now):
             if task_id is None:
                 self._time_out(run, now)
@@ -192,20 +197,29 @@ class BackfillMachine:
         submissions = [] if self.stopping else self._dispatch(now)
         batch = self._changes.take(self.completed, self.failed)
         cancellations, self._cancellations = self._cancellations, []
-        return Step(batch, submissions, cancellations, self._timers.next_at())
+        due = [at for at in (self._timers.next_at(), self._slots.next_at(now)) if at is not None]
+        return Step(batch, submissions, cancellations, min(due, default=None))
+
+    def lacking(self, now: int) -> Mapping[Pace, int]:
+        """Return the starts that are to be reserved, for who could start now, epoch µs; before `take`."""
+        return {} if self.stopping else self._slots.lacking(now)
 
     def next_retry_at(self) -> int | None:
         """Return when the next retry is due, epoch microseconds; None without one."""
         return min(self._timers.retries(), default=None)
 
-    def waiting(self) -> dict[str, int]:
-        """Return how many tasks wait, by the reason in words; for the progress line."""
+    def waiting(self, now: int = 0) -> dict[str, int]:
+        """Return how many tasks wait at `now` (epoch µs), by the reason in words; for the progress line."""
         retries = len(self._timers.retries())
-        return waiting_reasons(self._slots.pools, self.runs.values(), retries, self.dag.max_active_tasks)
+        held = self._slots.held(now)
+        return {
+            **held_reasons(held.values(), now, self.dag.timezone),
+            **waiting_reasons(self._slots.pools, self.runs.values(), retries, self.dag.max_active_tasks, held),
+        }
 
     def _dispatch(self, now: int) -> list[Submission]:
         submissions = []
-        for run, ready in self._slots.take():
+        for run, ready in self._slots.take(now):
             one = begin_try(run, ready.task_id, now, self._changes)
             self._mark_running(run, now)
             self._slots.begin(run, ready, one.try_number)

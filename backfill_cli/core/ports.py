@@ -219,6 +219,10 @@ class Reader(Protocol):
         """Pool name → slots, as stored; -1 is unlimited. `default_pool` is always there."""
         ...
 
+    def next_start(self, limit: str) -> int | None:
+        """The nominal time of the next start under a limit of rate, epoch µs; None before the first."""
+        ...
+
 
 class Writer(Reader, Protocol):
     """One write transaction: everything is kept, or nothing. Reads see its own writes."""
@@ -290,6 +294,9 @@ class Writer(Reader, Protocol):
 
     def history(self) -> HistoryWriter: ...
     def set_pool(self, name: str, slots: int) -> None: ...
+    def set_next_start(self, limit: str, at: int) -> None:
+        """Note when the next start under a limit of rate may be; in the transaction that read it."""
+        ...
 
 
 class Store(Protocol):

@@ -11,18 +11,25 @@ from heapq import heappop, heappush
 
 from backfill_cli.core.changes import Key
 from backfill_cli.core.graph import Dag, Task
-from backfill_cli.core.pools import Pools, Ready
+from backfill_cli.core.holds import Hold
+from backfill_cli.core.pools import Pools, Queue, Ready
 from backfill_cli.core.ports import AttemptReport
 from backfill_cli.core.progress import OpenRun
+from backfill_cli.core.rates import Pace
 from backfill_cli.core.states import TaskState
 from backfill_cli.core.steps import Flight, Limits
+from backfill_cli.core.throttle import Throttle
 
 
 class Slots:
     """The tasks that are ready, and those in flight, of the dag_runs in `runs`, which changes while this looks on."""
 
-    def __init__(self, dag: Dag, limits: Limits, runs: Mapping[int, OpenRun]) -> None:
+    def __init__(self, dag: Dag, limits: Limits, runs: Mapping[int, OpenRun], throttle: Throttle | None = None) -> None:
         self.pools = Pools(limits.pools)
+        self.throttle = throttle or Throttle()
+        for task in dag.tasks.values():
+            if task.rate_limit is not None:
+                self.pools.set_apart(task.task_id)
         self.flights: dict[Key, Flight] = {}
         self._dag = dag
         self._capacity = limits.capacity
@@ -34,10 +41,45 @@ class Slots:
         place, weight = self._dag.position[task_id], self._dag.weights[task_id]
         self.pools.add(Ready(-weight, run.logical_date, place, task_id, task.pool_slots, task.pool))
 
-    def take(self) -> Iterator[tuple[OpenRun, Ready]]:
-        """Yield what may start now, in order of priority; each must `begin` before the next is asked for."""
-        for ready in self.pools.take(self._capacity - len(self.flights), self._may_go):
+    def take(self, now: int) -> Iterator[tuple[OpenRun, Ready]]:
+        """Yield what may start now, in order of priority; each must `begin` before the next is asked for.
+
+        Args:
+            now: Epoch microseconds.
+        """
+        throttle = self.throttle
+        is_held = None if throttle.is_idle else lambda queue: throttle.hold_on(queue[0], queue[2], now) is not None
+        for ready in self.pools.take(self._capacity - len(self.flights), self._may_go, is_held):
+            if is_held is not None:
+                throttle.started(ready.pool, self.pools.apart(ready))
             yield self._runs[ready.logical_date], ready
+
+    def lacking(self, now: int) -> dict[Pace, int]:
+        """Return how many starts are to be reserved of which limit, for those that could start now (epoch µs)."""
+        free = self._capacity - len(self.flights)
+        if not self.throttle.has_paces or free <= 0:
+            return {}
+        return self.throttle.lacking(
+            (
+                (pool, apart, int(min(len(heap), free, self.pools.free(pool) // slots)))
+                for (pool, slots, apart), heap in self.pools.fitting()
+            ),
+            now,
+        )
+
+    def next_at(self, now: int) -> int | None:
+        """Return when somebody who is held may start, epoch µs; None when nobody is, or nobody knows."""
+        if self.throttle.is_idle or self._capacity <= len(self.flights):
+            return None
+        holds = (self.throttle.hold_on(queue[0], queue[2], now) for queue, _ in self.pools.fitting())
+        return min((hold.until for hold in holds if hold is not None and hold.until is not None), default=None)
+
+    def held(self, now: int) -> dict[Queue, tuple[Hold, int]]:
+        """Return what is held now (epoch µs), why, and how many tasks wait for that."""
+        if self.throttle.is_idle:
+            return {}
+        holds = ((queue, self.throttle.hold_on(queue[0], queue[2], now), count) for queue, count in self.pools.queues())
+        return {queue: (hold, count) for queue, hold, count in holds if hold is not None}
 
     def begin(self, run: OpenRun, ready: Ready, try_number: int) -> None:
         self.flights[ready.logical_date, ready.task_id] = Flight(try_number, ready.pool, ready.slots)

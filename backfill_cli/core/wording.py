@@ -5,13 +5,17 @@ Owns the sentences; what they say was decided in `core/rules.py` and `core/machi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from backfill_cli.core.graph import Dag
-from backfill_cli.core.pools import Pools
+from backfill_cli.core.holds import Hold
+from backfill_cli.core.pools import Pools, Queue
 from backfill_cli.core.progress import OpenRun
 from backfill_cli.core.states import TaskState
 from backfill_cli.core.zones import clock_of
+
+_SOON_S = 600
+"""Seconds up to which a wait is said as a length of time; a longer one by its end."""
 
 NEXT_TRY = "the next try"
 """What tasks in `up_for_retry` wait for."""
@@ -32,17 +36,45 @@ def why_blocked(run: OpenRun, dag: Dag) -> str:
     return f"{task_id} waits for {when}: {past.task_id} is {past.state} there"
 
 
-def waiting_reasons(pools: Pools, runs: Iterable[OpenRun], retries: int, max_active_tasks: int) -> dict[str, int]:
+def held_reasons(held: Iterable[tuple[Hold, int]], now: int, timezone: str) -> dict[str, int]:
+    """Return how many tasks wait for a hold to end, by its reason and when that is, as seen at `now` (epoch µs)."""
+    reasons: dict[str, int] = {}
+    for hold, count in held:
+        reason = f"{hold.reason}{_until(hold.until, now, timezone)}"
+        reasons[reason] = reasons.get(reason, 0) + count
+    return reasons
+
+
+def _until(at: int | None, now: int, timezone: str) -> str:
+    """Return when a hold ends: how soon, or from 10 min on the time of day (the date as well, if it is not today's)."""
+    if at is None:
+        return ""
+    left = max(0, at - now) / 1_000_000
+    if left < _SOON_S:
+        return f", in {left:.1f} s" if left < 10 else f", in {left:.0f} s"
+    clock = clock_of(timezone)
+    end, today = clock.show(at // 1_000_000), clock.show(now // 1_000_000)
+    return f", until {end[11:16] if end[:10] == today[:10] else end[:16]}"
+
+
+def waiting_reasons(
+    pools: Pools,
+    runs: Iterable[OpenRun],
+    retries: int,
+    max_active_tasks: int,
+    besides: Container[Queue] = (),
+) -> dict[str, int]:
     """Return how many tasks wait, by the reason in words; reasons nobody has are left out.
 
     Args:
         retries: How many wait for their next try.
         max_active_tasks: Of a dag_run.
+        besides: Queues that wait for something else than slots.
     """
     open_runs = list(runs)
     reasons = {
         f"pool {pool}: {pools.taken[pool]} of {pools.sizes[pool]} slots taken": count
-        for pool, count in pools.waiting().items()
+        for pool, count in pools.waiting(besides).items()
         if pools.free(pool) <= 0
     }
     reasons[f"max_active_tasks: {max_active_tasks} a dag_run"] = sum(

@@ -31,6 +31,7 @@ from backfill_cli.engine.backends import Backend
 from backfill_cli.engine.callbacks import DagCallbacks
 from backfill_cli.engine.cancelling import Key
 from backfill_cli.engine.messages import Message, Overdue, Started, StopAsked, lost
+from backfill_cli.engine.pacing import Pacer
 
 GRACE_S = 30.0
 """Seconds that running tasks have after TERM or HUP, unless something else is set."""
@@ -101,6 +102,7 @@ class Coordinator:
         grace_s: After a stop, seconds that running tasks have to end by themselves. None: GRACE_S, but as long as they
             take after INT, since whoever pressed Ctrl-C can press it again.
         halt: When the run ends itself.
+        pacer: Who reserves starts for tasks with a limit of rate; None: there are none.
     """
 
     def __init__(
@@ -118,6 +120,7 @@ class Coordinator:
         grace_s: float | None,
         listeners: Sequence[Listener] = (),
         halt: Halt = NO_HALT,
+        pacer: Pacer | None = None,
     ) -> None:
         self.machine = machine
         self.inbox: SimpleQueue[Message] = SimpleQueue()
@@ -143,6 +146,7 @@ class Coordinator:
         self._linger_s = 0.0
         self._begun: dict[Key, tuple[float, Started]] = {}
         self._halt = halt
+        self._pacer = pacer
         self._failed_before = machine.failed
         self._began_at = clock.monotonic()
 
@@ -163,6 +167,8 @@ class Coordinator:
             self._mind_the_halt(now)
             self._note_begun()
             self._open_dates(now)
+            if self._pacer is not None:
+                self._pacer.reserve(self.machine, now)
             step = self.machine.take(now)
             self._commit(step, now)
             self._submit(step)
@@ -281,7 +287,7 @@ class Coordinator:
             pass
         if self._listeners and self._clock.monotonic() >= self._look_at:
             self._look_at = self._clock.monotonic() + LOOK_EVERY_S
-            waiting, next_retry_at = self.machine.waiting(), self.machine.next_retry_at()
+            waiting, next_retry_at = self.machine.waiting(self._clock.now_us()), self.machine.next_retry_at()
             for listener in self._listeners:
                 listener.on_waiting(waiting, next_retry_at)
 

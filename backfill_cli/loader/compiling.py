@@ -111,6 +111,7 @@ def compile_task(operator: BaseOperator) -> Task:
         execution_timeout_s=options["execution_timeout"],
         pool=options["pool"],
         pool_slots=options["pool_slots"],
+        rate_limit=options["rate_limit"],
         priority_weight=options["priority_weight"],
         weight_rule=options["weight_rule"],
         executor=options["executor"],

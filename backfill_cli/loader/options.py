@@ -11,10 +11,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from backfill_cli.core.graph import TriggerRule, WeightRule, near_hint
 from backfill_cli.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from backfill_cli.core.rates import Rate
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -96,6 +99,16 @@ def text(value: Any) -> str:
     raise BadValue("a text")
 
 
+def rate(value: Any) -> Rate:
+    """A limit such as `100/min`."""
+    from backfill_cli.core.rates import Rate, parse_rate
+
+    try:
+        return value if isinstance(value, Rate) else parse_rate(value)
+    except ValueError as error:
+        raise BadValue(str(error)) from None
+
+
 def one_of(words: type[E]) -> Callable[[Any], E]:
     """A converter for the words of an enumeration."""
 
@@ -146,6 +159,7 @@ TASK_OPTIONS: dict[str, Option] = {
     "trigger_rule": Option(TriggerRule.ALL_SUCCESS, one_of(TriggerRule)),
     "pool": Option("default_pool", text),
     "pool_slots": Option(1, whole(1)),
+    "rate_limit": Option(None, or_none(rate)),
     "priority_weight": Option(1, whole()),
     "weight_rule": Option(WeightRule.DOWNSTREAM, one_of(WeightRule)),
     "executor": Option(None, or_none(text)),

@@ -18,6 +18,7 @@ from backfill_cli.errors import BfillError, InputError, SettingsError
 from backfill_cli.loader.places import short_path
 
 if TYPE_CHECKING:
+    from backfill_cli.core.pool_rules import PoolRules
     from backfill_cli.loader.event_targets import EventTarget
 
 _FROM_ENVIRONMENT = (
@@ -47,6 +48,7 @@ class Settings:
         connections: Name → URL or `secret:ENV_NAME`.
         variables: Name → text or `secret:ENV_NAME`; JSON text for what is not text in the file.
         pools: Name → slots; -1 is unlimited.
+        pool_rules: Name → what else is said of a pool; one that is given no slots stands here alone.
     """
 
     root: Path
@@ -64,6 +66,7 @@ class Settings:
     connections: Mapping[str, str] = field(default_factory=dict, repr=False)
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     pools: Mapping[str, int] = field(default_factory=dict)
+    pool_rules: Mapping[str, PoolRules] = field(default_factory=dict)
 
 
 class _Bad(ValueError):
@@ -109,6 +112,8 @@ def load_settings(cwd: Path, environ: Mapping[str, str], overrides: Mapping[str,
             found[key] = _lay_over(found.get(key), _convert(key, value, _Where("the command line", cwd)))
     found.setdefault("store", str(root / ".bfill" / "bfill.db"))
     found.setdefault("dags", (root / "dags",))
+    found["pool_rules"] = rules = found.pop("pools", {})
+    found["pools"] = {name: one.slots for name, one in rules.items() if one.slots is not None}
     return Settings(root=root, file=file, **found)
 
 
@@ -295,11 +300,13 @@ def _variables(value: Any, _where: _Where) -> dict[str, str]:
     return found
 
 
-def _pools(value: Any, _where: _Where) -> dict[str, int]:
-    for name, slots in _table(value, "a table of NAME = slots").items():
-        if isinstance(slots, bool) or not isinstance(slots, int) or slots < -1:
-            raise _Bad(f"pool {name} = {slots!r}|whole numbers; -1 is unlimited")
-    return dict(value)
+def _pools(value: Any, _where: _Where) -> dict[str, PoolRules]:
+    from backfill_cli.loader.pool_settings import BadPool, pool_rules
+
+    try:
+        return {name: pool_rules(name, one) for name, one in _table(value, "a table of NAME = slots").items()}
+    except BadPool as error:
+        raise _Bad(str(error)) from None
 
 
 def _table(value: Any, takes: str) -> Mapping[str, Any]:

@@ -6,9 +6,11 @@ write that fails silences it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import IO
 
+from backfill_cli import clock
 from backfill_cli.core.ports import ProgressCounts, RunStart
 from backfill_cli.core.records import Batch
 from backfill_cli.core.results import BackfillResult
@@ -23,6 +25,12 @@ _EVERY_US = 10_000_000
 
 _AT_LEAST_US = 1_000_000
 """…and even then no more than one a second."""
+
+_REMIND_US = 600_000_000
+"""Microseconds after which what still holds tasks back is told once more."""
+
+_END = re.compile(r", (?:in|until) [^,]*$")
+"""How `core/wording.py` ends the reason of what holds tasks back until some moment."""
 
 _FAILURES_A_BATCH = 20
 """Failures written one by one from one batch; when hundreds fail at once the rest is a number."""
@@ -39,6 +47,7 @@ class LineListener:
         self._last_at = 0
         self._last_tenth = 0
         self._last_done = -1
+        self._held: dict[str, int] = {}
 
     def on_start(self, start: RunStart) -> None:
         self._start = start
@@ -67,7 +76,13 @@ class LineListener:
             self._say(at, f"{progress} running {counts.running_tasks}{eta}")
 
     def on_waiting(self, waiting: Mapping[str, int], next_retry_at: int | None) -> None:
-        """Waiting is not an event: the board shows it, a log would only repeat it."""
+        """Waiting is the board's business, but for what holds tasks back until some moment: each is told once."""
+        now = clock.now_us()
+        for reason, count in waiting.items():
+            stem = _END.sub("", reason)
+            if stem != reason and now - self._held.get(stem, 0) >= _REMIND_US:
+                self._held[stem] = now
+                self._say(now, f"waiting {count} {'task' if count == 1 else 'tasks'} for {reason}")
 
     def on_stopping(self, signal: int | None, running: int, reason: str) -> None:
         again = "" if signal is None else ", signal again to stop at once"

@@ -26,7 +26,7 @@ from backfill_cli.store.keys import Keys
 from backfill_cli.store.locks import OwnerLocks, is_locked
 from backfill_cli.store.problems import one_line, translate
 from backfill_cli.store.reading_backfills import SqlReader
-from backfill_cli.store.rows import BACKFILL_DATE, RUN_STATES, Shape
+from backfill_cli.store.rows import BACKFILL_DATE, RATE_LIMIT, RUN_STATES, Shape
 from backfill_cli.store.schema import differences
 
 _MOST = 20
@@ -42,6 +42,7 @@ _PLAIN: tuple[tuple[str, str, Shape[Any]], ...] = (
     ("run_counts", "dag, bucket, state, runs", Shape("run_counts", "nisn", lambda row: RUN_STATES[row[2]])),
     ("reasons", "reason, sentence", Shape("reasons", "ns", tuple)),
     ("meta", "name, value", Shape("meta", "ss", tuple)),
+    ("rate_limits", "name, next_at", RATE_LIMIT),
     ("pool_leases", "pool, owner, slots", Shape("pool_leases", "ssn", tuple)),
 )
 

@@ -266,3 +266,12 @@ class PoolLease(Table, table=True):
     pool: str = c.word("the pool", primary_key=True)
     owner: str = c.word("the process", primary_key=True)
     slots: int = c.count("slots it holds")
+
+
+class RateLimit(Table, table=True):
+    """A limit of rate, and when the next start under it may be: all that processes have to agree on."""
+
+    __tablename__ = "rate_limits"
+    __table_args__ = (CLUSTERED,)
+    name: str = c.word("what is limited: pool:NAME or task:DAG_ID/TASK_ID", primary_key=True)
+    next_at: int = c.instant("the nominal time of the next start")

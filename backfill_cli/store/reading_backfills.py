@@ -15,7 +15,7 @@ from backfill_cli.store.connections import Connection
 from backfill_cli.store.keys import Keys
 from backfill_cli.store.locks import OwnerLocks
 from backfill_cli.store.reading import LedgerReader, one_of
-from backfill_cli.store.rows import AUDIT, BACKFILL, BACKFILL_DATE, DATE, HEAD, OWNER, PLAN, POOL
+from backfill_cli.store.rows import AUDIT, BACKFILL, BACKFILL_DATE, DATE, HEAD, OWNER, PLAN, POOL, RATE_LIMIT
 
 if TYPE_CHECKING:
     from backfill_cli.store.proving import StoredHistory
@@ -165,6 +165,11 @@ class SqlReader(LedgerReader):
         """Return pool name → slots, as stored; -1 is unlimited. `default_pool` is always there."""
         rows = self._connection.rows("SELECT name, slots FROM pools ORDER BY name")
         return {DEFAULT_POOL: DEFAULT_SLOTS, **dict(POOL.records(rows))}
+
+    def next_start(self, limit: str) -> int | None:
+        """Return the nominal time of the next start under a limit of rate, epoch µs; None before the first."""
+        row = self._connection.one("SELECT name, next_at FROM rate_limits WHERE name = ?", (limit,))
+        return None if row is None else RATE_LIMIT.record(row)[1]
 
     def _owner_row(self, owner: str, pid: int, host: str, started_at: int) -> OwnerRow:
         return OwnerRow(owner, pid, host, started_at, self._locks.is_alive(owner, host))

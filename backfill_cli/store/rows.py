@@ -192,4 +192,5 @@ XCOM: Shape[tuple[str, str, str]] = Shape("xcoms", "sss", lambda row: (name(row[
 DURATION: Shape[tuple[str, int]] = Shape("attempts", "si", lambda row: (row[0], row[1]))
 RUN_COUNT: Shape[tuple[RunState, int]] = Shape("run_counts", "sn", lambda row: (RUN_STATES[row[0]], row[1]))
 POOL: Shape[tuple[str, int]] = Shape("pools", "si", _pool)
+RATE_LIMIT: Shape[tuple[str, int]] = Shape("rate_limits", "st", lambda row: (row[0], row[1]))
 KEY: Shape[int] = Shape("keys", "n", lambda row: int(row[0]))

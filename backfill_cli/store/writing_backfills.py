@@ -166,6 +166,14 @@ class SqlWriter(LedgerWriter):
             (name, slots),
         )
 
+    def set_next_start(self, limit: str, at: int) -> None:
+        """Store when the next start under a limit of rate may be, epoch microseconds."""
+        self._connection.run(
+            "INSERT INTO rate_limits (name, next_at) VALUES (?, ?) "
+            "ON CONFLICT (name) DO UPDATE SET next_at = excluded.next_at",
+            (limit, at),
+        )
+
     def _dag_of(self, backfill_id: str) -> int:
         row = self._connection.one("SELECT dag FROM backfills WHERE backfill_id = ?", (backfill_id,))
         if row is None:

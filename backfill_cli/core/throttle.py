@@ -1,0 +1,104 @@
+"""What keeps ready tasks back, besides slots: limits of rate, and systems that asked us to wait.
+
+Owns the answer to "may a task of this pool start now, and if not, until when and why". It gathers the paces
+(`core/rates.py`) and the holds (`core/holds.py`) of one run; `core/slots.py` asks it when somebody could start, and
+without a limit or a hold it is not asked at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from backfill_cli.core.graph import Dag
+from backfill_cli.core.holds import EVERYTHING, Hold, Holds, of_pool, of_task
+from backfill_cli.core.pool_rules import PoolRules
+from backfill_cli.core.rates import Pace
+
+
+class Throttle:
+    """The paces and holds of one run.
+
+    Args:
+        paces: By what they lie on, a pool or a task (`holds.of_pool`, `holds.of_task`).
+    """
+
+    def __init__(self, paces: Mapping[str, Pace] | None = None) -> None:
+        self.holds = Holds()
+        self._paces = dict(paces or {})
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing is limited or held: every question is answered by yes."""
+        return not self._paces and not self.holds
+
+    @property
+    def has_paces(self) -> bool:
+        return bool(self._paces)
+
+    def hold_on(self, pool: str, apart: str, now: int) -> Hold | None:
+        """Return what keeps the tasks of a pool from starting now; None lets them start.
+
+        Args:
+            apart: The task, when it is one that waits apart from the others of its pool; else empty.
+            now: Epoch microseconds.
+        """
+        scopes = _scopes(pool, apart)
+        held = self.holds.on(*scopes)
+        if self._paces:
+            for scope in scopes:
+                pace = self._paces.get(scope)
+                if pace is not None and (due_at := pace.due_at(now)) > now and (held is None or held.end < due_at):
+                    held = Hold(f"rate limit {pace.rate.said} of {_named(scope)}", due_at)
+        return held
+
+    def started(self, pool: str, apart: str) -> None:
+        """Note that a task starts: it uses up one start of every limit it is under."""
+        if self._paces:
+            for scope in _scopes(pool, apart):
+                pace = self._paces.get(scope)
+                if pace is not None:
+                    pace.start()
+
+    def lacking(self, waiting: Iterable[tuple[str, str, int]], now: int) -> dict[Pace, int]:
+        """Return how many starts are to be reserved of which limit.
+
+        Args:
+            waiting: (pool, task apart or empty, how many there are slots for) of tasks that are ready.
+            now: Epoch microseconds.
+        """
+        wanted: dict[str, int] = {}
+        for pool, apart, count in waiting:
+            scopes = _scopes(pool, apart)
+            if self.holds.on(*scopes) is None:
+                for scope in scopes:
+                    wanted[scope] = wanted.get(scope, 0) + count
+        lacks = {pace: pace.lacks(wanted.get(scope, 0), now) for scope, pace in self._paces.items()}
+        return {pace: count for pace, count in lacks.items() if count}
+
+    def on_time(self, now: int) -> None:
+        """Let the holds end that are over at `now`, epoch µs."""
+        if self.holds:
+            self.holds.expire(now)
+
+
+def throttle_of(dag: Dag, pools: Mapping[str, PoolRules]) -> Throttle:
+    """Return what keeps the tasks of a DAG back: the limits of its own tasks, and those of the pools they use."""
+    paces = {
+        of_task(task.task_id): Pace(f"task:{dag.dag_id}/{task.task_id}", task.rate_limit)
+        for task in dag.tasks.values()
+        if task.rate_limit is not None
+    }
+    for pool in {task.pool for task in dag.tasks.values()} & pools.keys():
+        limit = pools[pool].rate_limit
+        if limit is not None:
+            paces[of_pool(pool)] = Pace(f"pool:{pool}", limit)
+    return Throttle(paces)
+
+
+def _scopes(pool: str, apart: str) -> tuple[str, ...]:
+    return (EVERYTHING, of_pool(pool), of_task(apart)) if apart else (EVERYTHING, of_pool(pool))
+
+
+def _named(scope: str) -> str:
+    kind, _, name = scope.partition(":")
+    return f"{kind} {name}"

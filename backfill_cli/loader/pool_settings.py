@@ -1,0 +1,45 @@
+"""`[pools]` of the settings: `api = 4`, or a table `[pools.api]` with rules besides the slots.
+
+Owns the check of a pool's keys and values. What a rule does is the core's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from backfill_cli.core.pool_rules import PoolRules
+
+
+class BadPool(ValueError):
+    """What a pool cannot have; the text says what, and behind a `|` what it takes."""
+
+
+def pool_rules(name: str, value: Any) -> PoolRules:
+    """Return one pool of the settings. Raises BadPool for a key that is unknown, or a value that cannot be."""
+    if not isinstance(value, Mapping):
+        return PoolRules(_slots(f"pool {name}", value))
+    for key in value:
+        if key not in _KEYS:
+            from backfill_cli.core.graph import near_hint
+
+            raise BadPool(f"pool {name}: '{key}'|{', '.join(_KEYS)} in [pools.{name}]; {near_hint(key, _KEYS)}")
+    return PoolRules(**{key: _KEYS[key](f"pool {name}: {key}", one) for key, one in value.items()})
+
+
+def _slots(what: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < -1:
+        raise BadPool(f"{what} = {value!r}|whole numbers; -1 is unlimited")
+    return value
+
+
+def _rate(what: str, value: Any) -> Any:
+    from backfill_cli.core.rates import parse_rate
+
+    try:
+        return parse_rate(value)
+    except ValueError as error:
+        raise BadPool(f"{what} = {value!r}|{error}") from None
+
+
+_KEYS: dict[str, Callable[[str, Any], Any]] = {"slots": _slots, "rate_limit": _rate}

@@ -1,0 +1,79 @@
+"""Limits of rate: what can be written, that no window ever holds more, and that a set clock stalls nobody."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backfill_cli.core.rates import Pace, Rate, Reservation, parse_rate, reserve
+
+SECOND = 1_000_000
+NOW = 1_700_000_000 * SECOND
+
+RATES = st.builds(Rate, st.integers(1, 2_000), st.integers(1, 3_600).map(lambda s: s * SECOND), st.just("it"))
+
+
+@pytest.mark.parametrize(
+    ("text", "starts", "seconds"),
+    [("100/min", 100, 60), ("5/s", 5, 1), ("1000/h", 1_000, 3_600), ("30/10s", 30, 10), (" 2 / 3 days ", 2, 259_200)],
+)
+def test_a_rate_is_a_number_of_starts_and_a_time(text: str, starts: int, seconds: int) -> None:
+    assert parse_rate(text)[:2] == (starts, seconds * SECOND)
+
+
+@pytest.mark.parametrize("text", ["", "100", "100/", "/min", "0/min", "5/0s", "-5/s", "5/week", "1.5/s", 9, None])
+def test_anything_else_is_refused_and_told_what_it_takes(text: object) -> None:
+    with pytest.raises(ValueError, match="100/min"):
+        parse_rate(text)
+
+
+@given(
+    RATES,
+    st.lists(st.tuples(st.floats(0, 1.5), st.integers(1, 40), st.floats(0, 1)), min_size=1, max_size=120),
+)
+def test_no_window_of_a_period_ever_holds_more_starts(rate: Rate, turns: list[tuple[float, int, float]]) -> None:
+    """Whatever the pauses of the loops that ask, in units of the period, and however late a granted start is used."""
+    now, next_at, started = NOW, None, []
+    for pause, wanted, lateness in turns:
+        now += int(pause * rate.period_us)
+        reservation = reserve(rate, next_at, now, wanted)
+        started += [max(now, at + int(lateness * rate.tolerance_us)) for at in reservation.starts]
+        next_at = reservation.next_at if reservation.starts else next_at
+    started.sort()
+    for first, last in zip(started, started[rate.starts :], strict=False):
+        assert last - first >= rate.period_us
+
+
+@given(RATES)
+def test_who_always_asks_in_time_gets_98_percent(rate: Rate) -> None:
+    now, next_at, count = NOW, None, 0
+    while now < NOW + 10 * rate.period_us:
+        reservation = reserve(rate, next_at, now, 2_000)
+        count += len(reservation.starts)
+        now = next_at = reservation.next_at
+    assert count >= 0.98 * 10 * rate.starts - 1
+
+
+@given(RATES, st.integers(-(10**15), 10**15))
+def test_a_clock_that_was_set_stalls_nobody_for_longer_than_one_spacing(rate: Rate, set_by: int) -> None:
+    reservation = reserve(rate, NOW + set_by, NOW, 1)
+    due_at = reservation.starts[0] if reservation.starts else reservation.next_at
+    assert due_at <= NOW + rate.ahead_us + rate.spacing_us + rate.tolerance_us
+
+
+def test_the_stored_instant_is_all_that_a_next_process_needs() -> None:
+    """A process is killed after its starts: another one gets the next start when the first would have."""
+    rate = parse_rate("60/min")
+    first = reserve(rate, None, NOW, 5)
+    assert len(first.starts) == 2  # one that could have been 1.2 s earlier, and the next
+    after_the_kill = reserve(rate, first.next_at, NOW + 1_000, 5)
+    assert after_the_kill == Reservation((), first.next_at)
+
+
+def test_a_start_that_is_later_than_the_tolerance_gives_its_place_up() -> None:
+    pace = Pace("pool:api", parse_rate("100/min"))
+    pace.granted(Reservation((NOW,), NOW + SECOND))
+    assert pace.due_at(NOW + pace.rate.tolerance_us) == NOW
+    assert pace.due_at(NOW + pace.rate.tolerance_us + 1) == NOW + SECOND * 6 // 5 + 2
+    assert pace.lacks(3, NOW + 2 * SECOND) == 3
