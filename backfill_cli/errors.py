@@ -122,3 +122,10 @@ class BackendError(BfillError):
 
     exit_code = 8
     kind = "backend"
+
+
+class StoppedError(BfillError):
+    """A signal came before there was a result; the exit code is 128 + its number, not the class's."""
+
+    exit_code = 130
+    kind = "stopped"

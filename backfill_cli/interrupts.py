@@ -54,6 +54,7 @@ _handled: list[int] = []
 def listen() -> None:
     """Let INT, TERM and HUP interrupt this process from now on."""
     del _first[:], _late[:], _handled[:]
+    Finishing.has_begun = False
     for one in SIGNALS:
         if _signal.getsignal(one) != _signal.SIG_IGN:
             _signal.signal(one, _interrupt)
@@ -72,10 +73,10 @@ class Finishing:
     leaves at once, as everywhere.
     """
 
-    is_on = False
+    is_on = has_begun = False
 
     def __enter__(self) -> None:
-        Finishing.is_on = True
+        Finishing.is_on = Finishing.has_begun = True
 
     def __exit__(self, *_error: object) -> None:
         Finishing.is_on = False

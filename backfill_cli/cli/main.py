@@ -1,7 +1,7 @@
 """`run(argv)`: the one place that catches everything and turns it into two lines and an exit code.
 
 Owns contract section 6 as far as it is about errors. Commands raise; here a `BfillError` becomes `error:` and `hint:`
-on stderr, or the JSON envelope on stdout; a Typer usage error the same; a signal 128 + its number, without a word;
+on stderr, or the JSON envelope on stdout; a Typer usage error the same; a signal is 128 + its number, and silence;
 anything else is a bug, exit 70, with the traceback in a file. Nothing below prints an error, nothing here knows a
 command.
 """
@@ -12,8 +12,8 @@ import sys
 from collections.abc import Sequence
 
 from backfill_cli.cli import streams
-from backfill_cli.errors import BfillError
-from backfill_cli.interrupts import Interrupted, exit_code
+from backfill_cli.errors import BfillError, StoppedError
+from backfill_cli.interrupts import Finishing, Interrupted, exit_code
 
 INTERRUPTED = 130
 
@@ -39,9 +39,9 @@ def _caught(words: list[str]) -> int:
     try:
         return _invoke(words)
     except Interrupted as stop:
-        return stop.exit_code
+        return _stopped(stop.exit_code, words)
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return _stopped(INTERRUPTED, words)
     except BfillError as error:
         # An error that follows from a swallowed interruption (`except:` in a DAG file) explains nothing.
         return exit_code(otherwise=0) or _report(error, words)
@@ -80,22 +80,46 @@ def _unwritable(error: OSError, words: list[str]) -> int:
 
 def _report(error: BfillError, words: list[str]) -> int:
     """Write an error as asked for, and return its exit code."""
-    options = words[: words.index("--")] if "--" in words else words
-    if "--json" in options:
-        from backfill_cli.cli.mistakes import command_words
-        from backfill_cli.render.as_json import write_error
-
-        try:
-            write_error(sys.stdout, command_words(words), error, exit_code=error.exit_code)
-            sys.stdout.flush()
-        except OSError as lost:
-            streams.silence(sys.stdout)
-            if not streams.is_broken_pipe(lost):
-                _unwritable(lost, words)
-        return error.exit_code
+    if _wants_json(words):
+        return _write_envelope(error, words, error.exit_code)
     from backfill_cli.render.errors import two_lines
 
-    colour = streams.wants_colour(sys.stderr, no_color="--no-color" in options)
+    colour = streams.wants_colour(sys.stderr, no_color="--no-color" in _options(words))
     streams.flush_quietly(sys.stdout)
     streams.write_quietly(sys.stderr, two_lines(str(error), error.hint, colour=colour))
     return error.exit_code
+
+
+def _stopped(code: int, words: list[str]) -> int:
+    """Say to a script that there is no result; a person knows what they pressed."""
+    if not _wants_json(words) or Finishing.has_begun:
+        return code
+    from signal import Signals
+
+    error = StoppedError(
+        f"stopped by {Signals(code - 128).name} before there was a result",
+        hint="what was done is recorded; the same command goes on",
+    )
+    return _write_envelope(error, words, code)
+
+
+def _write_envelope(error: BfillError, words: list[str], code: int) -> int:
+    from backfill_cli.cli.mistakes import command_words
+    from backfill_cli.render.as_json import write_error
+
+    try:
+        write_error(sys.stdout, command_words(words), error, exit_code=code)
+        sys.stdout.flush()
+    except OSError as lost:
+        streams.silence(sys.stdout)
+        if not streams.is_broken_pipe(lost):
+            _unwritable(lost, words)
+    return code
+
+
+def _options(words: list[str]) -> list[str]:
+    return words[: words.index("--")] if "--" in words else words
+
+
+def _wants_json(words: list[str]) -> bool:
+    return "--json" in _options(words)

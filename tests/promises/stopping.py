@@ -349,8 +349,7 @@ def _how(attack: Attack, ran: Ran, sent: int, what: str) -> str:
     if ran.code in {128 + one for one in (number, *others)}:
         assert ran.code == 128 + number or sent > 1, what
         if attack.is_run and ran.out and not (sent > 1 and not ran.out.endswith("}\n")):  # a second one cuts it off
-            assert ran.json["exit_code"] == ran.code, what
-            return "stopped, with a result"
+            return "stopped, with a result" if "data" in ran.json else "stopped"
         return "stopped"
     if -ran.code in (number, *others) or _is_before_bfill(attack, ran):
         # Python has not come to bfill yet, or has left it: the system's own way to end a process.

@@ -54,6 +54,16 @@ with DAG("d", schedule="@daily", start_date=datetime(2024, 1, 1)):
 """
 
 
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_script_is_told_that_there_is_no_result(project: Project, number: int) -> None:
+    project.write("dags/d.py", "(Path(__file__).parent / 'loading').touch()\ntime.sleep(20)\n" + SLEEPER)
+    going = project.start("plan", "--dag", "d", "--start", "2024-01-01", "--json")
+    until((project.folder / "dags/loading").exists)
+    going.signal(signal.Signals(number))
+    document = going.wait().exits(128 + number).json
+    assert (document["error"]["kind"], signal.Signals(number).name in document["error"]["message"]) == ("stopped", True)
+
+
 @pytest.mark.parametrize(("reads", "code"), [(True, 0), (False, 143)])
 def test_a_result_that_is_being_written_is_finished_or_left_to_a_reader_who_does_not_read(
     project: Project, reads: bool, code: int
