@@ -13,13 +13,16 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from backfill_cli.app.past import past_run
 from backfill_cli.core.auditing import canonical
+from backfill_cli.core.clearing import cleared_by
 from backfill_cli.core.context import PreviousSuccess
+from backfill_cli.core.following import counts_as_past
 from backfill_cli.core.ports import Reader, Store
 from backfill_cli.core.progress import RunSpec
-from backfill_cli.core.records import Action, BackfillRow, InstanceRow, PlanRow, RunRow, RunType
+from backfill_cli.core.records import Action, BackfillRow, InstanceRow, PlanRow, RunRow
 from backfill_cli.core.rules import PastRun
-from backfill_cli.core.states import FAILURES, RunState, TaskState
+from backfill_cli.core.states import RunState
 
 if TYPE_CHECKING:
     from backfill_cli.core.graph import Dag
@@ -89,20 +92,16 @@ class StoreFeed:
         return json.loads(stored.conf), stored.conf
 
     def _clears(self, stored: RunRow | None, instances: Sequence[InstanceRow], action: Action) -> frozenset[str]:
-        """The task instances that go back to `scheduled`: failed ones of a failed run, else all of a rerun.
-
-        `rerun-failed` goes on with blocked dates (RESUME); what has failed there is to run again as well.
-        """
+        if stored is None or (stored.backfill_id == self._row.backfill_id and not stored.state.is_terminal):
+            return frozenset()  # nothing to clear, or this backfill was stopped in it, after it had cleared it
         request = self._row.request
-        goes_on = action is Action.RESUME and bool(request.get("rerun_failed"))
-        if stored is None or not (goes_on or action in (Action.RERUN, Action.RESET)):
-            return frozenset()
-        if stored.backfill_id == self._row.backfill_id and not stored.state.is_terminal:
-            return frozenset()  # this backfill was stopped in it, after it had cleared it
-        some = goes_on or (action is Action.RERUN and stored.state is RunState.FAILED and not request.get("whole_run"))
-        outside = self._dag.left_out
-        return frozenset(
-            one.task_id for one in instances if one.task_id not in outside and (not some or _did_not_do(one))
+        return cleared_by(
+            action,
+            stored.state,
+            instances,
+            self._dag,
+            rerun_failed=bool(request.get("rerun_failed")),
+            whole_run=bool(request.get("whole_run")),
         )
 
 
@@ -133,20 +132,11 @@ class _Page:
             return None
         run = self._run_before
         for date in reversed(self._dates[: bisect_left(self._dates, logical_date)]):
-            if not (self._dag.catchup and self.runs[date].run_type is RunType.MANUAL):
+            if counts_as_past(self._dag, self.runs[date]):
                 run = self.runs[date]
                 break
         if run is None:
             return None
         if run.logical_date in self._to_do:
             return PastRun(run.logical_date, {}, is_open=True, is_finished=False)
-        dag_id = self._dag.dag_id
-        states = {one.task_id: one.state for one in self.reader.instances(dag_id, run.logical_date, run.logical_date)}
-        absent = [task_id for task_id in self._dag.tasks if task_id not in states]
-        ever = frozenset(one for one in absent if self.reader.ever_ran(dag_id, one, run.logical_date))
-        return PastRun(run.logical_date, states, is_finished=run.state.is_terminal, ever_ran=ever)
-
-
-def _did_not_do(one: InstanceRow) -> bool:
-    """Whether a task instance of a failed run has not done its work: failed itself, or cut off by dagrun_timeout."""
-    return one.state in FAILURES or (one.state is TaskState.SKIPPED and one.reason == "dagrun_timeout")
+        return past_run(self.reader, self._dag, run)

@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING
 from backfill_cli.app.commands import asked_range, command_line
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.history import history, liveness
+from backfill_cli.app.past import watch_past, would_block
 from backfill_cli.app.secrets import refuse_open_secrets
 from backfill_cli.app.targets import find_selection, find_target, has_range
 from backfill_cli.app.trail import command_of
 from backfill_cli.app.warnings import moved_warnings, open_folder_warnings, refuse_impossible, warnings_for
 from backfill_cli.core.auditing import canonical
+from backfill_cli.core.following import counts_as_past
 from backfill_cli.core.options import BackfillOptions
-from backfill_cli.core.planning import REPROCESS, PlanSummary, Policy, estimate, plan_rows, summarise
+from backfill_cli.core.planning import REPROCESS, PlanSummary, Policy, estimate, in_the_way, plan_rows, summarise
 from backfill_cli.core.problems import Problem
 from backfill_cli.core.ranges import Selection
 from backfill_cli.core.records import Action, PlanRow, RunRow
@@ -110,16 +112,20 @@ def prepare(ctx: AppContext, options: BackfillOptions, store: Store) -> Prepared
     target.dag.select(options.tasks)  # refuses an unknown one
     refuse_impossible(target.dag, ctx.settings)
     selection = find_selection(ctx, options, target.dag)
-    return Prepared(options, target, selection, policy_for(options, target.dag, store))
+    return Prepared(options, target, selection, policy_for(options, target.dag, store, selection.first, selection.last))
 
 
-def policy_for(options: BackfillOptions, dag: Dag, store: Store) -> Policy:
-    """Return what the options say about dates that have a dag_run."""
+def policy_for(options: BackfillOptions, dag: Dag, store: Store, first: int, last: int) -> Policy:
+    """Return what the options say about dates that have a dag_run, between two dates."""
+    obstacles: frozenset[int] = frozenset()
+    if options.rerun_failed and dag.waits_on_past:
+        obstacles = in_the_way(run for run in history(store, dag.dag_id, first, last) if counts_as_past(dag, run))
     return Policy(
         dag.version,
         reprocess=options.reprocess,
         reset=options.reset_dag_run,
         only_failed=options.rerun_failed,
+        in_the_way=obstacles,
         is_live=store.read(liveness),
     )
 
@@ -169,7 +175,9 @@ def preview(ctx: AppContext, prepared: Prepared, store: Store, *, dry_run: bool)
     selection, dag, options = prepared.selection, prepared.part, prepared.options
     past = history(store, dag.dag_id, selection.first, selection.last, backwards=selection.backwards)
     watch = ConfWatch(prepared)
-    summary = summarise(prepared.rows(watch.over(past)))
+    followed = watch_past(dag, selection.first, store)
+    rows = prepared.rows(followed.over(watch.over(past)) if followed else watch.over(past))
+    summary = summarise(followed.over_rows(rows) if followed else rows)
     first, last = summary.first, summary.last
     if selection.backwards:
         first, last = last, first
@@ -187,7 +195,10 @@ def preview(ctx: AppContext, prepared: Prepared, store: Store, *, dry_run: bool)
         estimate=estimate(
             dag, summary.to_run, parallel=prepared.parallel, durations=durations, pools=ctx.settings.pools
         ),
-        warnings=_problems(ctx, prepared, summary, watch, store),
+        warnings=[
+            *_problems(ctx, prepared, summary, watch, store),
+            *would_block(prepared, summary.first, followed, store),
+        ],
         parallel=options.max_parallel_runs,
         backwards=selection.backwards,
         dry_run=dry_run,

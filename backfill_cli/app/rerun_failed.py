@@ -87,7 +87,8 @@ def _prepare(ctx: AppContext, options: BackfillOptions, store: Store) -> Prepare
     options = replace(options, tasks=options.tasks or tuple(parent.request["tasks"]))
     target.dag.select(options.tasks)
     refuse_impossible(target.dag, ctx.settings)
-    policy = policy_for(options, target.dag, store)
+    first, last = (1, 0) if parent.first is None or parent.last is None else (parent.first, parent.last)
+    policy = policy_for(options, target.dag, store, first, last)
     selection = store.read(lambda reader: _failures_of(reader, parent, policy))
     return Prepared(options, target, selection, policy, parent.backfill_id)
 
@@ -109,10 +110,10 @@ def _latest_with_failures(store: Store, dag_id: str | None, *, must: bool) -> st
 
 
 def _failures_of(reader: Reader, parent: BackfillRow, policy: Policy) -> Selection:
-    """The dates of a backfill that are failed or blocked now; what was repaired meanwhile is left out."""
+    """The dates of a backfill that are failed or blocked now, and those in their way; repaired ones are left out."""
     dates: list[int] = []
     if parent.first is not None and parent.last is not None:
-        of_parent = {one.logical_date for one in reader.backfill_dates(parent.backfill_id)}
+        of_parent = {one.logical_date for one in reader.backfill_dates(parent.backfill_id)} | policy.in_the_way
         dates = [
             run.logical_date
             for run in reader.runs(parent.dag_id, parent.first, parent.last)

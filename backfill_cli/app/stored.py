@@ -55,4 +55,6 @@ def prepare_stored(ctx: AppContext, row: BackfillRow, options: BackfillOptions, 
     """Understand a stored backfill anew: the DAG as it is now, the dates as they were then."""
     target = find_stored_target(ctx, row, strict=options.strict_templates)
     refuse_impossible(target.dag, ctx.settings)
-    return Prepared(options, target, selection_of(row), policy_for(options, target.dag, store), row.parent_id)
+    selection = selection_of(row)
+    policy = policy_for(options, target.dag, store, selection.first, selection.last)
+    return Prepared(options, target, selection, policy, row.parent_id)

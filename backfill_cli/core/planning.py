@@ -45,6 +45,7 @@ class Policy:
         reset: Clear everything first, whatever the state.
         only_failed: `rerun-failed`: failed dates, and those blocked behind them; all others stay out of the plan.
         is_live: Whether an owner id belongs to a process that is alive.
+        in_the_way: With `only_failed`: unfinished dates that go on as well, for a failed or blocked one waits for them.
     """
 
     version: str
@@ -52,6 +53,7 @@ class Policy:
     reset: bool = False
     only_failed: bool = False
     is_live: Callable[[str], bool] = field(default=lambda _owner: True)
+    in_the_way: frozenset[int] = frozenset()
 
     def names(self, state: RunState, *, stale: bool) -> bool:
         """Return whether `--reprocess` names a dag_run of that terminal state."""
@@ -88,7 +90,29 @@ def _decide_repair(run: RunRow | None, policy: Policy) -> tuple[Action, str] | N
         return Action.SKIP, HELD
     if run.state is RunState.FAILED:
         return Action.RERUN, "failed"
-    return (Action.RESUME, BLOCKED) if unfinished_because(run) == BLOCKED else None
+    because = unfinished_because(run)
+    return (Action.RESUME, because) if because == BLOCKED or run.logical_date in policy.in_the_way else None
+
+
+def in_the_way(runs: Iterable[RunRow]) -> frozenset[int]:
+    """Return the dates that were cleared or interrupted and stand between a repair and its success.
+
+    In a DAG that waits on the past a failed or blocked date is blocked again behind them, whatever is repaired.
+
+    Args:
+        runs: Those that count as the past of later ones, ascending.
+    """
+    found: list[int] = []
+    waiting: list[int] = []
+    for run in runs:
+        if run.state is RunState.SUCCESS:
+            waiting.clear()
+        elif run.state is RunState.FAILED or unfinished_because(run) == BLOCKED:
+            found += waiting
+            waiting.clear()
+        else:
+            waiting.append(run.logical_date)
+    return frozenset(found)
 
 
 def unfinished_because(run: RunRow) -> str:

@@ -11,6 +11,7 @@ from backfill_cli.core.graph import Dag
 from backfill_cli.core.holds import Hold
 from backfill_cli.core.pools import Pools, Queue
 from backfill_cli.core.progress import OpenRun
+from backfill_cli.core.rules import Past
 from backfill_cli.core.states import TaskState
 from backfill_cli.core.zones import clock_of
 
@@ -32,6 +33,11 @@ def why_failed(run: OpenRun) -> str:
 def why_blocked(run: OpenRun, dag: Dag) -> str:
     """Return the first stuck task in DAG order, the date it waits for, and what is so there."""
     task_id, past = min(run.stuck.items(), key=lambda pair: dag.position[pair[0]])
+    return waits_for(task_id, past, dag)
+
+
+def waits_for(task_id: str, past: Past, dag: Dag) -> str:
+    """Return which task of which date a task waits for, and how that one stands."""
     when = clock_of(dag.timezone).show(past.logical_date)
     return f"{task_id} waits for {when}: {past.task_id} is {past.state} there"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from builders import DAY, day, make_dag, make_plan_row, make_run, make_task
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backfill_cli.core.intervals import Span
-from backfill_cli.core.planning import Policy, decide_action, estimate, plan_rows, summarise
+from backfill_cli.core.planning import Policy, decide_action, estimate, in_the_way, plan_rows, summarise
 from backfill_cli.core.records import Action, DurationRow, RunRow
 from backfill_cli.core.results import ActionGroup
 from backfill_cli.core.states import RunState
@@ -90,6 +91,20 @@ def test_rerun_failed_takes_failed_and_blocked_dates_and_never_missing_ones() ->
     assert decide_action(BLOCKED, repair) == (Action.RESUME, "blocked")
     assert decide_action(OWNED, repair) == (Action.SKIP, "being run by another process")
     assert [decide_action(run, repair) for run in (None, SUCCEEDED, OLDER, STOPPED, CLEARED, KILLED)] == [None] * 6
+
+
+def test_what_is_unfinished_before_a_failed_or_blocked_date_is_in_its_way() -> None:
+    """Section 4, rule 5: cleared waits again. A success in between ends the waiting; a gap does not (rule 3)."""
+
+    def found(*runs: RunRow) -> list[int]:
+        return sorted(in_the_way(run._replace(logical_date=place) for place, run in enumerate(runs, 1)))
+
+    assert found(CLEARED, STOPPED, BLOCKED, SUCCEEDED, CLEARED, FAILED, CLEARED) == [1, 2, 5]
+    assert found(CLEARED, SUCCEEDED, FAILED, BLOCKED) == []
+    assert found() == []
+    takes = replace(policy(only_failed=True), in_the_way=frozenset({CLEARED.logical_date}))
+    assert decide_action(CLEARED, takes) == (Action.RESUME, "cleared")
+    assert decide_action(SUCCEEDED, takes) is None
 
 
 def spans(*days: int) -> list[Span]:

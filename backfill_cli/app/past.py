@@ -1,0 +1,144 @@
+"""What a date waits for in the run before it, read from the store (semantics section 4).
+
+Owns the previous dag_run as the past rules see it, for a run that is fed; and the dates of a plan that would be
+blocked, found before anything runs, with the command that repairs it. What a rule says is `core/rules.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import date, datetime, time
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+from backfill_cli.app.commands import command_line
+from backfill_cli.core.clearing import cleared_by, tasks_to_run
+from backfill_cli.core.following import Follower, PastWatch, counts_as_past
+from backfill_cli.core.instants import instant
+from backfill_cli.core.options import BackfillOptions
+from backfill_cli.core.planning import BLOCKED, unfinished_because
+from backfill_cli.core.problems import Problem
+from backfill_cli.core.records import RunRow
+from backfill_cli.core.rules import Past, PastRun, past_of
+from backfill_cli.core.states import RunState
+from backfill_cli.core.wording import waits_for
+from backfill_cli.core.zones import check_zone, clock_of
+
+if TYPE_CHECKING:
+    from backfill_cli.app.plan import Prepared
+    from backfill_cli.core.graph import Dag
+    from backfill_cli.core.ports import Reader, Store
+
+_SHOWN = 3
+_BACK = 10_000
+"""Blocked dates walked back to the one they all wait for."""
+
+_WHOLE_DAY_S = 23 * 3600
+_FOR_EVER = 2**62
+_NAMING = ("dag_id", "dag", "command", "schedule", "name", "timezone")
+
+
+def past_run(reader: Reader, dag: Dag, run: RunRow) -> PastRun:
+    """Return a dag_run that nobody is to move on as the past rules see it: the previous one of another."""
+    states = {one.task_id: one.state for one in reader.instances(dag.dag_id, run.logical_date, run.logical_date)}
+    absent = [task_id for task_id in dag.tasks if task_id not in states]
+    ever = frozenset(one for one in absent if reader.ever_ran(dag.dag_id, one, run.logical_date))
+    return PastRun(run.logical_date, states, is_finished=run.state.is_terminal, ever_ran=ever)
+
+
+def watch_past(dag: Dag, first: int, store: Store) -> PastWatch | None:
+    """Return what is to look at the rows of a plan from `first` on; None when no task waits on the past."""
+    if not dag.waits_on_past:
+        return None
+    return PastWatch(dag, store.read(lambda reader: reader.run_before(dag.dag_id, first, skip_manual=dag.catchup)))
+
+
+def would_block(prepared: Prepared, first: int | None, watch: PastWatch | None, store: Store) -> list[Problem]:
+    """Return `would-block` for the first few dates of a plan that would wait in vain: for what, and what repairs it.
+
+    Args:
+        first: The plan's first date; it may have been told to ignore the past.
+        watch: After the whole plan has passed by.
+    """
+    ignored = first if prepared.options.ignore_first_depends_on_past else None
+    followers = [one for one in watch.followers if one.row.logical_date != ignored] if watch else []
+    dag, show = prepared.part, clock_of(prepared.dag.timezone).show
+
+    def look(reader: Reader) -> Iterator[Problem]:
+        found = blocked_dates(reader, dag, prepared.options, followers)
+        for one in islice(found, _SHOWN):
+            behind = one.follower.behind
+            more = "" if not behind else f" and {behind:,} {'date' if behind == 1 else 'dates'} behind it"
+            date = show(one.follower.row.logical_date)
+            message = f"{date}{more} would be blocked: {waits_for(one.task_id, one.past, dag)}"
+            yield Problem("would-block", message, _repair(reader, prepared, one))
+
+    return store.read(lambda reader: list(look(reader))) if followers else []
+
+
+class Blocked(NamedTuple):
+    """A date that would be blocked: its first task that would wait in vain, and for what."""
+
+    follower: Follower
+    task_id: str
+    past: Past
+
+
+def blocked_dates(
+    reader: Reader, dag: Dag, options: BackfillOptions, followers: Iterable[Follower]
+) -> Iterator[Blocked]:
+    """Yield the followers that would be blocked, as the store stands now."""
+    for follower in followers:
+        date = follower.row.logical_date
+        instances = list(reader.instances(dag.dag_id, date, date))
+        cleared = cleared_by(
+            follower.row.action,
+            follower.row.state or RunState.QUEUED,
+            instances,
+            dag,
+            rerun_failed=options.rerun_failed,
+            whole_run=options.whole_run,
+        )
+        previous = past_run(reader, dag, follower.previous)
+        for task_id in tasks_to_run(dag, instances, cleared):
+            past = past_of(dag.tasks[task_id], dag.downstream[task_id], previous)
+            if not past.met:
+                yield Blocked(follower, task_id, past)
+                break
+
+
+def _repair(reader: Reader, prepared: Prepared, blocked: Blocked) -> str:
+    """The command that lets the date go on, in words."""
+    dag, run = prepared.dag, blocked.follower.previous
+    if run.owner is not None and prepared.policy.is_live(run.owner):
+        return f"another process runs it; wait, and look again: bfill status {run.backfill_id or ''}".rstrip()
+    root = _root(reader, dag, run)
+    # The DAG as it was asked for; the dates are others, and what to do with them.
+    asked = replace(BackfillOptions(), **{name: getattr(prepared.options, name) for name in _NAMING})
+    if root.logical_date == run.logical_date:
+        asked = replace(asked, dates=(_typed(root, dag),))
+    else:
+        asked = replace(asked, start_date=_typed(root, dag), end_date=_typed(run, dag))
+    if root.state is RunState.FAILED:
+        return f"repair it first: {command_line('rerun-failed', asked)}"
+    if root.state is RunState.SUCCESS:  # its leaves succeeded all the same, or the task is new in the DAG
+        asked = replace(asked, tasks=(f"{blocked.past.task_id}+",), reprocess=frozenset({"success"}))
+    return f"run it first: {command_line('run', asked)}"
+
+
+def _root(reader: Reader, dag: Dag, run: RunRow) -> RunRow:
+    """The dag_run that a blocked one waits for, through others that are blocked as well; itself when it is not."""
+    earlier = reader.runs(dag.dag_id, -_FOR_EVER, run.logical_date, backwards=True)
+    for one in islice((one for one in earlier if counts_as_past(dag, one)), _BACK):
+        run = one
+        if one.state.is_terminal or unfinished_because(one) != BLOCKED:
+            break
+    return run
+
+
+def _typed(run: RunRow, dag: Dag) -> date | datetime:
+    """A logical date as somebody would type it: the day alone where the day has no other."""
+    local = instant(run.logical_date).astimezone(check_zone(dag.timezone))
+    is_whole_day = run.data_interval_end - run.logical_date >= _WHOLE_DAY_S
+    return local.date() if is_whole_day and local.time() == time() else local
