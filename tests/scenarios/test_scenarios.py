@@ -10,7 +10,10 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -82,27 +85,51 @@ def the_only_failure(scenario: Scenario) -> tuple[str, str]:
     return failed.name, failed.evidence
 
 
-@pytest.mark.parametrize("number", FILES)
-def test_a_scenario_holds_everything_it_claims(number: str, tmp_path: Path) -> None:
-    """From any folder, in a process of its own, in which a warning is an error; and it leaves nothing behind."""
-    result = tmp_path / "result.json"
-    outside = tmp_path / "elsewhere"
+class Played(NamedTuple):
+    """What came of a scenario, in a process of its own in which a warning is an error."""
+
+    ended: subprocess.CompletedProcess[str]
+    checks: list[dict[str, Any]]
+    left_behind: list[Path]
+
+
+def play(number: str, folder: Path) -> Played:
+    """Play a scenario from a folder that is not its own, where it may leave nothing behind."""
+    outside = folder / "elsewhere"
     outside.mkdir()
-    environ = {**os.environ, "BFILL_STORE": str(tmp_path / "not-this.db"), "COLUMNS": "80", "TMPDIR": str(outside)}
-    ran = subprocess.run(
-        [*PYTHON, str(FILES[number]), "--result", str(result)],
+    environ = {**os.environ, "BFILL_STORE": str(folder / "not-this.db"), "COLUMNS": "80", "TMPDIR": str(outside)}
+    ended = subprocess.run(
+        [*PYTHON, str(FILES[number]), "--result", str(folder / "result.json")],
         cwd=outside,
         env=environ,
         capture_output=True,
         encoding="utf-8",
         check=False,
     )
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert not ran.stderr
-    checks = json.loads(result.read_text())["checks"]
-    assert checks and all(one["passed"] for one in checks)
-    assert not list(outside.iterdir())
-    assert not (tmp_path / "not-this.db").exists()
+    result = folder / "result.json"
+    checks = json.loads(result.read_text())["checks"] if result.exists() else []
+    return Played(ended, checks, [*outside.iterdir(), *folder.glob("not-this.db*")])
+
+
+@pytest.fixture(scope="module")
+def plays(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Future[Played]]]:
+    """The chosen scenarios, played beside each other, one a core: each mostly waits for tasks of its own."""
+    wanted = [one for one in request.session.items if "plays" in getattr(one, "fixturenames", ())]
+    numbers = [one.callspec.params["number"] for one in wanted]
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        yield {number: pool.submit(play, number, tmp_path_factory.mktemp(number)) for number in numbers}
+        pool.shutdown(cancel_futures=True)
+
+
+@pytest.mark.parametrize("number", FILES)
+def test_a_scenario_holds_everything_it_claims(number: str, plays: dict[str, Future[Played]]) -> None:
+    played = plays[number].result()
+    assert played.ended.returncode == 0, played.ended.stdout + played.ended.stderr
+    assert not played.ended.stderr
+    assert played.checks and all(one["passed"] for one in played.checks)
+    assert not played.left_behind
 
 
 def test_the_index_is_what_the_folder_says() -> None:
