@@ -160,7 +160,7 @@ class BackfillMachine:
         one = run.instances[report.task_id]
         if one.state is TaskState.QUEUED:
             one.state = advance(one.state, Event.STARTED)
-        self._end_try(run, stopped_try(report) if self.aborting else report, now)
+        self._end_try(run, stopped_try(report) if self.aborting else self._slots.judge(report), now)
         self._propagate(now)
 
     def on_overdue(self, logical_date: int, task_id: str, try_number: int) -> None:

@@ -75,9 +75,10 @@ class AttemptReport:
         outcome: `retry` means "failed, and may be tried again"; the machine decides whether it is.
         reason: One line: the exception and its message, the exit status, the timeout.
         xcoms: key → JSON text.
-        delay_s: For RetryLater and RateLimited: seconds until the next try; None takes the policy's.
+        delay_s: For RetryLater and RateLimited: seconds until the next try; None takes the policy's, or a guess.
         follow: For a branch: the ids among its direct downstreams to keep; the others are skipped.
         skip_behind: For a short circuit: everything behind is skipped, or the direct downstreams alone.
+        is_refusal: It was deferred by an answer of the system it asked (HTTP 429), not by a word of the task.
     """
 
     logical_date: int
@@ -91,6 +92,7 @@ class AttemptReport:
     delay_s: float | None = None
     follow: tuple[str, ...] | None = None
     skip_behind: str | None = None
+    is_refusal: bool = False
 
 
 class Reader(Protocol):

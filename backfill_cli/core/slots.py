@@ -12,11 +12,11 @@ from heapq import heappop, heappush
 from backfill_cli.core.changes import Key
 from backfill_cli.core.graph import Dag, Task
 from backfill_cli.core.holds import Hold
-from backfill_cli.core.pools import Pools, Queue, Ready
+from backfill_cli.core.pools import DEFAULT_POOL, Pools, Queue, Ready
 from backfill_cli.core.ports import AttemptReport
 from backfill_cli.core.progress import OpenRun
 from backfill_cli.core.rates import Pace
-from backfill_cli.core.states import TaskState
+from backfill_cli.core.states import Outcome, TaskState
 from backfill_cli.core.steps import Flight, Limits
 from backfill_cli.core.throttle import Throttle
 
@@ -84,6 +84,18 @@ class Slots:
     def begin(self, run: OpenRun, ready: Ready, try_number: int) -> None:
         self.flights[ready.logical_date, ready.task_id] = Flight(try_number, ready.pool, ready.slots)
         run.in_flight += 1
+
+    def judge(self, report: AttemptReport) -> AttemptReport:
+        """Return the report of a try with what it means for those that wait; a deferral holds others back."""
+        deferrals = self.throttle.deferrals
+        if report.outcome is Outcome.DEFERRED:
+            task = self._dag.tasks[report.task_id]
+            if task.pool == DEFAULT_POOL:
+                self.pools.set_apart(task.task_id)
+            return deferrals.deferred(report, task)
+        if deferrals:
+            deferrals.ended(report, self._dag.tasks[report.task_id])
+        return report
 
     def end(self, report: AttemptReport) -> bool:
         """Give back what a try held. False: no such try is in flight."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from backfill_cli.core.deferrals import Deferrals
 from backfill_cli.core.graph import Dag
 from backfill_cli.core.holds import EVERYTHING, Hold, Holds, of_pool, of_task
 from backfill_cli.core.pool_rules import PoolRules
@@ -24,6 +25,7 @@ class Throttle:
 
     def __init__(self, paces: Mapping[str, Pace] | None = None) -> None:
         self.holds = Holds()
+        self.deferrals = Deferrals(self.holds)
         self._paces = dict(paces or {})
 
     @property

@@ -43,6 +43,7 @@ class ShellWork:
         inherits_env: Whether the command sees the environment of bfill besides `env`. `BFILL_*` it always sees.
         cwd: Working directory, a template; None is the DAG's folder.
         skip_on_exit_code: The status that means "skipped" (Airflow's 99 by default); None is no status.
+        wait_on_exit_code: The status that means "not now": the try is deferred and uses none; None is no status.
     """
 
     command: str
@@ -50,6 +51,7 @@ class ShellWork:
     cwd: str | None = None
     skip_on_exit_code: int | None = 99
     inherits_env: bool = True
+    wait_on_exit_code: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

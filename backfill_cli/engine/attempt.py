@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from backfill_cli import clock
@@ -17,6 +17,7 @@ from backfill_cli.core.context import Context, RunFacts, running_in
 from backfill_cli.core.graph import NO_CALLBACKS, Callback, Dag, Task
 from backfill_cli.core.masking import SECRETS
 from backfill_cli.core.ports import AttemptReport, DagRef, Invocation
+from backfill_cli.core.refusals import refusal
 from backfill_cli.core.signals import FailTask, RateLimited, RetryLater, SkipTask
 from backfill_cli.core.states import Outcome
 from backfill_cli.core.work import PythonWork, ShellWork, SqlWork
@@ -83,6 +84,14 @@ class ShellFailed(Exception):
     """A command ended with a status that is a failure; the message says which."""
 
 
+class ShellDeferred(Exception):
+    """A command ended with the status that means "not now"; `delay_s` is the time it said, None without one."""
+
+    def __init__(self, message: str, delay_s: float | None) -> None:
+        super().__init__(message)
+        self.delay_s = delay_s
+
+
 def run_attempt(invocation: Invocation, bench: Bench) -> AttemptReport:
     """Run one try to its end and return how it ended. Never raises what the task raises."""
     started_at = clock.now_us()
@@ -116,11 +125,13 @@ def _run(attempt: Attempt, started_at: int) -> AttemptReport:
         if outcome not in (Outcome.SKIPPED, Outcome.DEFERRED):
             _explain(error, attempt)
         result = Result()
+    is_refusal = outcome is Outcome.DEFERRED and not isinstance(failure, RateLimited)
     is_last = outcome is Outcome.RETRY and invocation.spent >= task.retry.retries
     if task.callbacks != NO_CALLBACKS:
         told = attempt.context if failure is None else attempt.context.also(exception=failure, reason=reason)
         _call_back(Outcome.FAILED if is_last else outcome, attempt._replace(context=told))
-    return _report(invocation, outcome, started_at, reason, pushed, delay_s, result)
+    report = _report(invocation, outcome, started_at, reason, pushed, delay_s, result)
+    return replace(report, is_refusal=True) if is_refusal else report
 
 
 def _context(invocation: Invocation, dag: Dag, task: Task, bench: Bench) -> tuple[Context, TaskInstanceView]:
@@ -182,11 +193,18 @@ def _judge(error: BaseException, attempt: Attempt) -> tuple[Outcome, str, float 
             return Outcome.RETRY, _one_line(str(error)), None
         case BfillError():  # a template, an XCom, a missing secret: trying again changes nothing
             return Outcome.FAILED, _one_line(str(error)), None
+        case ShellDeferred():
+            return Outcome.DEFERRED, _one_line(str(error)), error.delay_s
         case _ if attempt.bench.register.was_stopped(_status(error)):  # subprocess, which shares bfill's own group
             return Outcome.LOST, "cancelled", None
         case _:
             text = str(error).strip()
-            return Outcome.RETRY, _one_line(f"{type(error).__name__}: {text}" if text else type(error).__name__), None
+            told = _one_line(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+            refused = refusal(error, clock.now_us() / 1_000_000)
+            if refused is not None:
+                attempt.log.line(f"{told}: HTTP {refused.status}, which uses no try")
+                return Outcome.DEFERRED, told, refused.delay_s
+            return Outcome.RETRY, told, None
 
 
 def _status(error: BaseException) -> int:

@@ -13,13 +13,15 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from backfill_cli import clock
 from backfill_cli.core.instants import instant
+from backfill_cli.core.refusals import said_in
 from backfill_cli.core.signals import SkipTask
 from backfill_cli.core.templates import Place, compile_field, render_value
 from backfill_cli.core.work import PythonWork, ShellWork, XComRef
-from backfill_cli.engine.attempt import Attempt, Result, ShellFailed
+from backfill_cli.engine.attempt import Attempt, Result, ShellDeferred, ShellFailed
 from backfill_cli.engine.cancelling import interruptible
-from backfill_cli.engine.shell import run_shell
+from backfill_cli.engine.shell import ShellEnd, run_shell
 from backfill_cli.errors import DefinitionError
 
 
@@ -102,9 +104,18 @@ def _run_command(command: str, work: ShellWork, attempt: Attempt, spent_s: float
     if end.status == work.skip_on_exit_code:
         raise SkipTask(f"exit status {end.status}")
     told = f": {end.last_error}" if end.last_error else ""
+    if end.status == work.wait_on_exit_code:
+        raise ShellDeferred(f"exit status {end.status}{told}", _asked_for(end))
     if end.status < 0:
         raise ShellFailed(f"killed by signal {-end.status}{told}")
     raise ShellFailed(f"exit status {end.status}{told}")
+
+
+def _asked_for(end: ShellEnd) -> float | None:
+    """Return the seconds that a command's last line asks for, on stderr or stdout: `Retry-After: 30`."""
+    now = clock.now_us() / 1_000_000
+    asked = (said_in(line, now) for line in (end.last_error, end.last_line or ""))
+    return next((seconds for seconds in asked if seconds is not None), None)
 
 
 def task_environment(attempt: Attempt) -> dict[str, str]:

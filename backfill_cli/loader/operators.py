@@ -7,6 +7,7 @@ derives from `BaseOperator` (`loader/base.py`) and has `execute(self, context)`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -45,6 +46,8 @@ class BashOperator(BaseOperator):
         append_env: Add `env` to the environment instead.
         cwd: Working directory; by default the DAG file's folder.
         skip_on_exit_code: The exit status that skips the task.
+        wait_on_exit_code: The exit status that says "not now" for the system it asks (75, EX_TEMPFAIL, is meant for
+            that): no try is used, and a last line `Retry-After: 30` says when.
     """
 
     template_fields: ClassVar[Sequence[str]] = ("bash_command", "env", "cwd")
@@ -57,6 +60,7 @@ class BashOperator(BaseOperator):
         append_env: bool = False,
         cwd: str | Path | None = None,
         skip_on_exit_code: int | None = 99,
+        wait_on_exit_code: int | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -65,9 +69,11 @@ class BashOperator(BaseOperator):
         self.append_env = append_env
         self.cwd = cwd
         self.skip_on_exit_code = skip_on_exit_code
+        self.wait_on_exit_code = wait_on_exit_code
 
     def define(self) -> Work:
-        return shell_work(self.owner, self.bash_command, self.env, self.append_env, self.cwd, self.skip_on_exit_code)
+        work = shell_work(self.owner, self.bash_command, self.env, self.append_env, self.cwd, self.skip_on_exit_code)
+        return waiting_on(self.owner, work, self.wait_on_exit_code)
 
 
 class PythonOperator(BaseOperator):
@@ -161,6 +167,7 @@ class ShellFunctionOperator(PythonOperator):
         append_env: bool = False,
         cwd: str | Path | None = None,
         skip_on_exit_code: int | None = 99,
+        wait_on_exit_code: int | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -168,10 +175,11 @@ class ShellFunctionOperator(PythonOperator):
         self.append_env = append_env
         self.cwd = cwd
         self.skip_on_exit_code = skip_on_exit_code
+        self.wait_on_exit_code = wait_on_exit_code
 
     def define(self) -> Work:
         shell = shell_work(self.owner, "", self.env, self.append_env, self.cwd, self.skip_on_exit_code)
-        return self.python_work(decides="shell", shell=shell)
+        return self.python_work(decides="shell", shell=waiting_on(self.owner, shell, self.wait_on_exit_code))
 
 
 class SQLOperator(BaseOperator):
@@ -237,3 +245,15 @@ def shell_work(
         skip_on_exit_code,
         inherits_env=env is None or bool(append_env),
     )
+
+
+def waiting_on(owner: Owner, work: ShellWork, status: Any) -> ShellWork:
+    """Return the command with the status that means "not now". Raises DefinitionError for what cannot be one."""
+    if status is not None and (isinstance(status, bool) or not isinstance(status, int) or not 1 <= status <= 255):
+        raise DefinitionError(
+            f"{owner.label}: wait_on_exit_code={status!r} is not possible",
+            hint="wait_on_exit_code takes a number from 1 to 255, or None",
+            code="bad-option",
+            where=owner.where,
+        )
+    return replace(work, wait_on_exit_code=status)

@@ -92,7 +92,8 @@ def _work_parts(work: Work, folder: Path) -> Any:
     kind = type(work).__name__
     match work:
         case ShellWork():
-            return [kind, work.command, dict(work.env), work.cwd, work.inherits_env, work.skip_on_exit_code]
+            parts = [kind, work.command, dict(work.env), work.cwd, work.inherits_env, work.skip_on_exit_code]
+            return parts if work.wait_on_exit_code is None else [*parts, work.wait_on_exit_code]
         case SqlWork():
             return [kind, work.sql, work.connection, sources.text_of(work.parameters, folder)]
         case PythonWork():

@@ -1,0 +1,82 @@
+"""What a deferral means for the others: a system that said wait to one task has said it to all that ask it.
+
+Owns how long is waited and who waits. In a pool of its own name the whole pool waits, since such a pool stands for a
+system; in the default pool the same task waits on its other dates, since its neighbours may ask somebody else. A
+refusal without a time doubles from 1 s to a minute, while every new start is refused. Patience ends: a task that has
+been refused for an hour has failed a try.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from backfill_cli.core.changes import Key
+from backfill_cli.core.graph import Task
+from backfill_cli.core.holds import Hold, Holds, of_pool, of_task
+from backfill_cli.core.pools import DEFAULT_POOL
+from backfill_cli.core.ports import AttemptReport
+from backfill_cli.core.states import Outcome
+
+PATIENCE_S = 3_600.0
+"""Seconds a task may be refused by a system, all in all, before that is a failed try."""
+
+_LONGEST_GUESS_S = 60.0
+_SOURCE = "deferral"
+_SHOWN = 60
+
+
+class Deferrals:
+    """The deferrals of one run, and the holds they lead to."""
+
+    def __init__(self, holds: Holds, patience_s: float = PATIENCE_S) -> None:
+        self._holds = holds
+        self._patience_s = patience_s
+        self._since: dict[Key, int] = {}
+        self._guesses: dict[str, tuple[int, int]] = {}
+
+    def __bool__(self) -> bool:
+        """Whether anything is remembered that a try's end could change."""
+        return bool(self._since or self._guesses)
+
+    def ended(self, report: AttemptReport, task: Task) -> None:
+        """Note that a try has ended in another way: its system answers."""
+        self._since.pop((report.logical_date, report.task_id), None)
+        if report.outcome is Outcome.SUCCESS:
+            self._guesses.pop(scope_of(task), None)
+
+    def deferred(self, report: AttemptReport, task: Task) -> AttemptReport:
+        """Hold back who asks the same system, and return the report with the delay it leads to.
+
+        It becomes a failed try when the system has refused the task for longer than patience lasts.
+        """
+        key, scope = (report.logical_date, report.task_id), scope_of(task)
+        since = self._since.setdefault(key, report.started_at)
+        delay_s = self._guess(scope, report) if report.delay_s is None else report.delay_s
+        until = report.ended_at + int(delay_s * 1_000_000)
+        before = self._holds.get(scope, _SOURCE)
+        if before is None or before.end < until:
+            name = scope.replace(":", " ", 1)
+            self._holds.put(scope, _SOURCE, Hold(f"{name}, which said wait ({_short(report.reason)})", until))
+        if report.is_refusal and until - since > self._patience_s * 1_000_000:
+            del self._since[key]
+            reason = f"{report.reason}; patience ends after {self._patience_s:g} s"
+            return replace(report, outcome=Outcome.RETRY, delay_s=None, reason=reason)
+        return replace(report, delay_s=delay_s)
+
+    def _guess(self, scope: str, report: AttemptReport) -> float:
+        """Return how long to wait when nobody said: tries that ran side by side were refused once, not many times."""
+        times, at = self._guesses.get(scope, (0, 0))
+        if report.started_at > at:
+            times, at = times + 1, report.ended_at
+            self._guesses[scope] = times, at
+        return min(2.0 ** (times - 1), _LONGEST_GUESS_S)
+
+
+def scope_of(task: Task) -> str:
+    """Return what a deferral of the task holds back."""
+    return of_task(task.task_id) if task.pool == DEFAULT_POOL else of_pool(task.pool)
+
+
+def _short(reason: str | None) -> str:
+    text = reason or "deferred"
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"

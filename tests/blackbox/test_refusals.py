@@ -1,0 +1,117 @@
+"""A real server that says 429 or 503: nobody loses a try, and who asks the same system waits as well."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from email.utils import formatdate
+
+import pytest
+
+from blackbox.throttled_server import Throttled, throttled
+from blackbox.world import Project
+
+CALLS = """\
+from urllib.request import urlopen
+with DAG("calls", schedule="@daily", start_date=datetime(2024, 1, 1)):
+    @task(pool="api", retries=0)
+    def call():
+        urlopen(os.environ["URL"]).read()
+    @task
+    def free(): ...
+    call()
+    free()
+"""
+
+
+@pytest.fixture
+def server() -> Iterator[Throttled]:
+    with throttled() as server:
+        yield server
+
+
+@pytest.fixture
+def calls(project: Project, server: Throttled) -> Project:
+    project.write("dags/calls.py", CALLS)
+    project.write("bfill.toml", "[pools]\napi = 2\n")
+    project.env["URL"] = server.url + "/"
+    return project
+
+
+def run(project: Project, days: int, *words: str) -> tuple[str, ...]:
+    return "run", "--dag", "calls", "--start", "2024-01-01", "--limit", str(days), "--parallel", "8", *words
+
+
+def refusing(server: Throttled, seconds: float, status: int, header: str) -> None:
+    """Let the server refuse everybody for some seconds, from the first request on."""
+
+    def answer(_path: str) -> tuple[int, dict[str, str]]:
+        over = server.asked and time.time() >= server.asked[0].at + seconds
+        return (200, {}) if over else (status, {"Retry-After": header})
+
+    server.answer = answer
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_refusal_uses_no_try_and_the_pool_waits_as_long_as_it_was_told(
+    calls: Project, server: Throttled, status: int
+) -> None:
+    refusing(server, 1.5, status, "2")
+    calls.bfill(*run(calls, 6)).exits(0)
+    refused = server.times(status)
+    assert len(refused) == 2, "two slots: the others of the pool had no need to ask"
+    assert min(server.times(200)) >= max(refused) - 0.1 + 2
+    tries = calls.tries("calls", "call")
+    assert sorted(map(len, tries.values())) == [1, 1, 1, 1, 2, 2]
+    assert [one for one in tries.values() if len(one) == 2] == [["deferred", "success"]] * 2
+    assert {row["outcome"] for row in calls.attempts("calls", "free")} == {"success"}
+    assert max(row["started_at"] for row in calls.attempts("calls", "free")) < max(
+        row["started_at"] for row in calls.attempts("calls", "call")
+    )
+
+
+def test_a_date_in_retry_after_is_a_moment(calls: Project, server: Throttled) -> None:
+    moment = int(time.time()) + 6
+    refusing(server, 1.0, 429, formatdate(moment, usegmt=True))
+    calls.bfill(*run(calls, 2)).exits(0)
+    assert min(server.times(200)) >= moment - 1.1, "the server's Date has whole seconds"
+
+
+def test_without_a_time_it_asks_again_at_growing_distances(calls: Project, server: Throttled) -> None:
+    server.answer = lambda _path: (200 if len(server.asked) == 2 else 429, {})
+    calls.bfill(*run(calls, 1)).exits(0)
+    first, second, third = server.times(429) + server.times(200)
+    assert second - first >= 1
+    assert third - second >= 2
+
+
+def test_what_is_waited_for_is_told_and_a_limit_of_time_holds(calls: Project, server: Throttled) -> None:
+    server.answer = lambda _path: (429, {"Retry-After": "600"})
+    ran = calls.bfill(*run(calls, 4, "--max-duration", "2s", "--json")).exits(1)
+    assert ran.data["state"] == "interrupted"
+    assert "waiting 2 tasks for pool api, which said wait (HTTPError: HTTP Error 429: Too Many Requests)" in ran.err
+    assert len(server.asked) == 2
+
+
+def test_a_wait_is_kept_over_a_stop(calls: Project, server: Throttled) -> None:
+    """The deferred task itself waits on after a restart: when it is due stands in the store."""
+    refusing(server, 1.0, 429, "4")
+    calls.bfill(*run(calls, 1, "--max-duration", "2s")).exits(1)
+    calls.bfill("run").exits(0)
+    assert min(server.times(200)) - server.asked[0].at >= 4
+
+
+def test_a_command_says_not_now_with_an_exit_code_of_its_choice(project: Project) -> None:
+    project.write(
+        "dags/shell.py",
+        """\
+        with DAG("calls", schedule="@daily", start_date=datetime(2024, 1, 1)):
+            BashOperator(task_id="call", bash_command='''
+                test "$BFILL_TRY_NUMBER" = 2 && exit 0
+                echo "Retry-After: 1" >&2; exit 75''', wait_on_exit_code=75, retries=0)
+            BashOperator(task_id="plain", bash_command="exit 75", retries=0)
+        """,
+    )
+    project.bfill(*run(project, 1)).exits(1)
+    assert project.tries("calls", "call") == {"2024-01-01": ["deferred", "success"]}
+    assert project.tries("calls", "plain") == {"2024-01-01": ["failed"]}
