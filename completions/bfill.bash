@@ -5,9 +5,10 @@
 # the commands below one
 _bfill_below() {
     case "$1" in
-        "") echo "plan run rerun-failed reset status logs audit dags store scenario completion" ;;
+        "") echo "plan run rerun-failed reset status logs audit dags pools store scenario completion" ;;
         "audit") echo "verify report" ;;
         "dags") echo "list show validate" ;;
+        "pools") echo "list set delete" ;;
         "store") echo "check backup prune" ;;
         "scenario") echo "list show run" ;;
     esac
@@ -30,6 +31,10 @@ _bfill_flags() {
         "dags list") echo "--store --json -q --quiet -v --verbose --no-color --help" ;;
         "dags show") echo "--store --json -q --quiet -v --verbose --no-color --help" ;;
         "dags validate") echo "--store --json -q --quiet -v --verbose --no-color --help" ;;
+        "pools") echo "--help" ;;
+        "pools list") echo "--store --json -q --quiet -v --verbose --no-color --help" ;;
+        "pools set") echo "--description --store --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
+        "pools delete") echo "--store --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
         "store") echo "--help" ;;
         "store check") echo "--store --json -q --quiet -v --verbose --no-color --help" ;;
         "store backup") echo "--store --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
@@ -52,6 +57,8 @@ _bfill_argument() {
         "logs") echo "log-words" ;;
         "dags show") echo "dags" ;;
         "dags validate") echo "dags" ;;
+        "pools set") echo "pools" ;;
+        "pools delete") echo "pools" ;;
         "store backup") echo "files" ;;
         "scenario show") echo "scenarios" ;;
         "scenario run") echo "scenarios" ;;
@@ -71,6 +78,7 @@ _bfill_kind() {
         --dates) echo "date-list" ;;
         --dates-from) echo "files" ;;
         --deadline) echo "nothing" ;;
+        --description) echo "nothing" ;;
         --end) echo "dates" ;;
         --events) echo "files" ;;
         --executor) echo "executors" ;;
@@ -108,7 +116,7 @@ _bfill_kind() {
 # what stands behind a kind of value
 _bfill_values() {
     case "$1" in
-        actions) _bfill_offer actions "" "plan" "run" "rerun-failed" "reset" ;;
+        actions) _bfill_offer actions "" "plan" "run" "rerun-failed" "reset" "pools set" "pools delete" ;;
         ages) _bfill_offer ages "" "30d" "90d" "180d" "365d" ;;
         backfills) _bfill_offer backfills "" ;;
         dags) _bfill_offer dags ""; ((${#COMPREPLY[@]})) || _bfill_files '*.py' ;;
@@ -122,6 +130,7 @@ _bfill_values() {
         log-words) _bfill_offer log-words "" ;;
         nothing) : ;;
         orphans) _bfill_offer orphans "" "end" "wait" "leave" ;;
+        pools) _bfill_offer pools "" ;;
         presets) _bfill_offer presets "" "@hourly" "@daily" "@weekly" "@monthly" "@quarterly" "@yearly" ;;
         reprocess) _bfill_offer reprocess "list" "failed" "success" "completed" "stale" "all" ;;
         scenarios) _bfill_offer scenarios "" ;;

@@ -1,9 +1,9 @@
 # fish completion for bfill, written from its command line by: python -m backfill_cli.cli.completions
 # Keep it:  bfill completion fish > ~/.config/fish/completions/bfill.fish
 
-set -g __bfill_valued --action --actor --after --command --conf --dag --dates --dates-from --deadline --end --events --executor --expect-head --format --junit --last --limit --max-duration --max-failures --max-runs --name --older-than --on-event --orphans --out --parallel --reason --reprocess --schedule --since --start --store --tag --target --task --timezone --try --until --where --workers
-set -g __bfill_groups '' 'audit' 'dags' 'store' 'scenario'
-set -g __bfill_commands 'plan' 'run' 'rerun-failed' 'reset' 'status' 'logs' 'audit' 'audit verify' 'audit report' 'dags' 'dags list' 'dags show' 'dags validate' 'store' 'store check' 'store backup' 'store prune' 'scenario' 'scenario list' 'scenario show' 'scenario run' 'completion'
+set -g __bfill_valued --action --actor --after --command --conf --dag --dates --dates-from --deadline --description --end --events --executor --expect-head --format --junit --last --limit --max-duration --max-failures --max-runs --name --older-than --on-event --orphans --out --parallel --reason --reprocess --schedule --since --start --store --tag --target --task --timezone --try --until --where --workers
+set -g __bfill_groups '' 'audit' 'dags' 'pools' 'store' 'scenario'
+set -g __bfill_commands 'plan' 'run' 'rerun-failed' 'reset' 'status' 'logs' 'audit' 'audit verify' 'audit report' 'dags' 'dags list' 'dags show' 'dags validate' 'pools' 'pools list' 'pools set' 'pools delete' 'store' 'store check' 'store backup' 'store prune' 'scenario' 'scenario list' 'scenario show' 'scenario run' 'completion'
 
 # The command the line is at, as its words with blanks between: "", "plan", "audit verify".
 function __bfill_path
@@ -63,6 +63,7 @@ complete -c bfill -n '__bfill_at ""' -a status -d 'The latest backfills, one of 
 complete -c bfill -n '__bfill_at ""' -a logs -d 'What the tasks of a date wrote.'
 complete -c bfill -n '__bfill_at ""' -a audit -d 'Who did what, when, why, and whether that record holds.'
 complete -c bfill -n '__bfill_at ""' -a dags -d 'List, show and validate DAG files.'
+complete -c bfill -n '__bfill_at ""' -a pools -d 'Limits on what runs at once: how large, who has the slots, what waits.'
 complete -c bfill -n '__bfill_at ""' -a store -d 'Check, back up and prune the file where state lives.'
 complete -c bfill -n '__bfill_at ""' -a scenario -d 'Lessons to play, read and use as DAGs.'
 complete -c bfill -n '__bfill_at ""' -a completion -d 'The completion file of a shell: bash, zsh or fish.'
@@ -266,7 +267,7 @@ complete -c bfill -n '__bfill_at "logs"' -l help -d 'Show this message and exit.
 complete -c bfill -n '__bfill_at "audit"' -a verify -d 'Check that the chain holds, and history with it.'
 complete -c bfill -n '__bfill_at "audit"' -a report -d 'Who, what, why, failures, repairs: as md, html, json or csv.'
 complete -c bfill -n '__bfill_at "audit"' -l actor -x -d 'Done by.'
-complete -c bfill -n '__bfill_at "audit"' -l action -x -k -a 'plan run rerun-failed reset' -d 'What was done: run, reset…'
+complete -c bfill -n '__bfill_at "audit"' -l action -x -k -a 'plan run rerun-failed reset pools set pools delete' -d 'What was done: run, reset…'
 complete -c bfill -n '__bfill_at "audit"' -l target -x -k -a '(__bfill_ask targets)' -d 'A DAG or a backfill.'
 complete -c bfill -n '__bfill_at "audit"' -l since -x -k -a '(__bfill_ask dates)' -d 'From here on, included.'
 complete -c bfill -n '__bfill_at "audit"' -l until -x -k -a '(__bfill_ask dates)' -d 'Up to here, included.'
@@ -333,6 +334,43 @@ complete -c bfill -n '__bfill_at "dags validate"' -l quiet -s q -d 'Nothing but 
 complete -c bfill -n '__bfill_at "dags validate"' -l verbose -s v -d 'More, and tracebacks of bugs.'
 complete -c bfill -n '__bfill_at "dags validate"' -l no-color -d 'No colour (NO_COLOR).'
 complete -c bfill -n '__bfill_at "dags validate"' -l help -d 'Show this message and exit.'
+
+# bfill pools
+complete -c bfill -n '__bfill_at "pools"' -a list -d 'Every pool: its size, who has its slots, what waits.'
+complete -c bfill -n '__bfill_at "pools"' -a set -d 'Make a pool, or give it another size while things run.'
+complete -c bfill -n '__bfill_at "pools"' -a delete -d 'Forget a pool; what bfill.toml says of it holds again.'
+complete -c bfill -n '__bfill_at "pools"' -l help -d 'Show this message and exit.'
+
+# bfill pools list
+complete -c bfill -n '__bfill_at "pools list"' -l store -r -F -d 'Where state lives (BFILL_STORE).'
+complete -c bfill -n '__bfill_at "pools list"' -l json -d 'One JSON document on stdout.'
+complete -c bfill -n '__bfill_at "pools list"' -l quiet -s q -d 'Nothing but errors.'
+complete -c bfill -n '__bfill_at "pools list"' -l verbose -s v -d 'More, and tracebacks of bugs.'
+complete -c bfill -n '__bfill_at "pools list"' -l no-color -d 'No colour (NO_COLOR).'
+complete -c bfill -n '__bfill_at "pools list"' -l help -d 'Show this message and exit.'
+
+# bfill pools set
+complete -c bfill -n '__bfill_at "pools set"' -k -a '(__bfill_ask pools)'
+complete -c bfill -n '__bfill_at "pools set"' -l description -x -d 'What it protects; \'\' takes it away.'
+complete -c bfill -n '__bfill_at "pools set"' -l store -r -F -d 'Where state lives (BFILL_STORE).'
+complete -c bfill -n '__bfill_at "pools set"' -l reason -x -d 'Why, for the audit chain.'
+complete -c bfill -n '__bfill_at "pools set"' -l yes -s y -d 'Do not ask.'
+complete -c bfill -n '__bfill_at "pools set"' -l json -d 'One JSON document on stdout.'
+complete -c bfill -n '__bfill_at "pools set"' -l quiet -s q -d 'Nothing but errors.'
+complete -c bfill -n '__bfill_at "pools set"' -l verbose -s v -d 'More, and tracebacks of bugs.'
+complete -c bfill -n '__bfill_at "pools set"' -l no-color -d 'No colour (NO_COLOR).'
+complete -c bfill -n '__bfill_at "pools set"' -l help -d 'Show this message and exit.'
+
+# bfill pools delete
+complete -c bfill -n '__bfill_at "pools delete"' -k -a '(__bfill_ask pools)'
+complete -c bfill -n '__bfill_at "pools delete"' -l store -r -F -d 'Where state lives (BFILL_STORE).'
+complete -c bfill -n '__bfill_at "pools delete"' -l reason -x -d 'Why, for the audit chain.'
+complete -c bfill -n '__bfill_at "pools delete"' -l yes -s y -d 'Do not ask.'
+complete -c bfill -n '__bfill_at "pools delete"' -l json -d 'One JSON document on stdout.'
+complete -c bfill -n '__bfill_at "pools delete"' -l quiet -s q -d 'Nothing but errors.'
+complete -c bfill -n '__bfill_at "pools delete"' -l verbose -s v -d 'More, and tracebacks of bugs.'
+complete -c bfill -n '__bfill_at "pools delete"' -l no-color -d 'No colour (NO_COLOR).'
+complete -c bfill -n '__bfill_at "pools delete"' -l help -d 'Show this message and exit.'
 
 # bfill store
 complete -c bfill -n '__bfill_at "store"' -a check -d 'Everything that can be asked of the store.'

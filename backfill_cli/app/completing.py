@@ -160,6 +160,13 @@ class Completer:
         for number, file in scenario_files().items():
             yield Candidate(short_number(number), file.stem[9:].replace("_", " "))
 
+    def pools(self) -> Iterator[Candidate]:
+        """Pools of the store and of the settings; nothing behind a name, where a size is typed."""
+        if self._line.words[-1:] not in (["set"], ["delete"]):
+            return
+        for name, slots in {**(self._settings.pools if self._settings else {}), **self._store.pools()}.items():
+            yield Candidate(name, "no limit" if slots < 0 else f"{slots} slots")
+
     def tags(self) -> Iterator[Candidate]:
         """Tags of scenarios."""
         from backfill_cli.loader.scenarios import scenario_files
@@ -198,6 +205,7 @@ DYNAMIC: Mapping[str, Callable[[Completer], Iterable[Candidate]]] = {
     "targets": Completer.targets,
     "log-words": Completer.log_words,
     "scenarios": Completer.scenarios,
+    "pools": Completer.pools,
     "tags": Completer.tags,
     "zones": Completer.zones,
 }

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from backfill_cli.app.context import AppContext
+from backfill_cli.app.pools import slots_of
 from backfill_cli.app.targets import find_target
 from backfill_cli.core.graph import Dag
 from backfill_cli.core.intervals import Span
@@ -81,7 +82,7 @@ def _checked(ctx: AppContext, target: str) -> DagInfo:
     try:
         with ctx.store(write=False) as store:
             found = find_target(ctx, BackfillOptions(dag_id=target), store)
-        refuse_impossible(found.dag, ctx.settings)
+            refuse_impossible(found.dag, slots_of(ctx.settings, store))
         # The conf comes with the command that runs it: nothing is said of its keys.
         unknown = template_problems(found.dag, ctx.settings, BackfillOptions(), keeps_conf=True)
         return _info(ctx, found.dag, None, found.path, (*found.warnings, *unknown))

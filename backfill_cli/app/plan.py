@@ -17,6 +17,7 @@ from backfill_cli.app.commands import asked_range, command_line
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.history import history, liveness
 from backfill_cli.app.past import watch_past, would_block
+from backfill_cli.app.pools import slots_of
 from backfill_cli.app.secrets import refuse_open_secrets
 from backfill_cli.app.targets import find_selection, find_target, has_range
 from backfill_cli.app.trail import command_of
@@ -110,7 +111,7 @@ def prepare(ctx: AppContext, options: BackfillOptions, store: Store) -> Prepared
             code="backwards-depends-on-past",
         )
     target.dag.select(options.tasks)  # refuses an unknown one
-    refuse_impossible(target.dag, ctx.settings)
+    refuse_impossible(target.dag, slots_of(ctx.settings, store))
     selection = find_selection(ctx, options, target.dag)
     return Prepared(options, target, selection, policy_for(options, target.dag, store, selection.first, selection.last))
 
@@ -193,7 +194,7 @@ def preview(ctx: AppContext, prepared: Prepared, store: Store, *, dry_run: bool)
         tail=summary.tail,
         rows=_rows_again(ctx, prepared),
         estimate=estimate(
-            dag, summary.to_run, parallel=prepared.parallel, durations=durations, pools=ctx.settings.pools
+            dag, summary.to_run, parallel=prepared.parallel, durations=durations, pools=slots_of(ctx.settings, store)
         ),
         warnings=[
             *_problems(ctx, prepared, summary, watch, store),

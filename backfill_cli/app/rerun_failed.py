@@ -13,6 +13,7 @@ from backfill_cli.app.context import AppContext
 from backfill_cli.app.jobs import job_of
 from backfill_cli.app.lookup import find_backfill
 from backfill_cli.app.plan import Prepared, check_options, policy_for, prepare, preview
+from backfill_cli.app.pools import slots_of
 from backfill_cli.app.run import carry_out, nothing_to_do
 from backfill_cli.app.targets import find_stored_target, find_target, has_range, has_selection
 from backfill_cli.app.warnings import refuse_impossible
@@ -86,7 +87,7 @@ def _prepare(ctx: AppContext, options: BackfillOptions, store: Store) -> Prepare
         target = found or find_stored_target(ctx, parent, strict=options.strict_templates)
     options = replace(options, tasks=options.tasks or tuple(parent.request["tasks"]))
     target.dag.select(options.tasks)
-    refuse_impossible(target.dag, ctx.settings)
+    refuse_impossible(target.dag, slots_of(ctx.settings, store))
     first, last = (1, 0) if parent.first is None or parent.last is None else (parent.first, parent.last)
     policy = policy_for(options, target.dag, store, first, last)
     selection = store.read(lambda reader: _failures_of(reader, parent, policy))

@@ -24,12 +24,12 @@ from backfill_cli.app.halts import halt_of
 from backfill_cli.app.ids import new_owner_id
 from backfill_cli.app.jobs import Choose, Job, find_job
 from backfill_cli.app.orphans import Orphans, end_stragglers
+from backfill_cli.app.pools import slots_of
 from backfill_cli.app.recovering import abandon
 from backfill_cli.app.secrets import learn_references
 from backfill_cli.core.halting import Halt
 from backfill_cli.core.machine import BackfillMachine, Limits
 from backfill_cli.core.options import BackfillOptions
-from backfill_cli.core.pools import DEFAULT_POOL, DEFAULT_POOL_SLOTS, UNLIMITED
 from backfill_cli.core.ports import Listener, RunStart, Store
 from backfill_cli.core.problems import Problem
 from backfill_cli.core.records import BackfillRow, Claim, Counts
@@ -118,7 +118,7 @@ def _run_claimed(
     throttle = throttle_of(dag, ctx.settings.pool_rules)
     machine = BackfillMachine(
         dag,
-        Limits(job.prepared.parallel, workers, pool_sizes(ctx, store)),
+        Limits(job.prepared.parallel, workers, slots_of(ctx.settings, store)),
         backfill_id=row.backfill_id,
         owner=me.owner,
         total=row.total - row.skipped,
@@ -209,13 +209,6 @@ def _tell_start(listeners: Sequence[Listener], job: Job, row: BackfillRow) -> No
     )
     for listener in listeners:
         listener.on_start(start)
-
-
-def pool_sizes(ctx: AppContext, store: Store) -> dict[str, int]:
-    """Return every pool's slots: those of the store, the settings laid over them."""
-    stored = store.read(lambda reader: dict(reader.pools()))
-    ruled = dict.fromkeys(ctx.settings.pool_rules, UNLIMITED)
-    return {**ruled, DEFAULT_POOL: DEFAULT_POOL_SLOTS, **stored, **ctx.settings.pools}
 
 
 def _refuse(job: Job) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from backfill_cli.core.audits import AuditResult, AuditVerdict
     from backfill_cli.core.listings import DagResult, DagsResult, LogsResult
     from backfill_cli.core.options import BackfillOptions
+    from backfill_cli.core.pooling import PoolChange, PoolsResult
     from backfill_cli.core.ports import Clock, Listener
     from backfill_cli.core.records import BackfillRow
     from backfill_cli.core.reports import AuditReport
@@ -204,6 +205,33 @@ class BackfillService:
         from backfill_cli.app.store_prune import prune
 
         return prune(self._ctx, older_than, dag_id=dag_id, dry_run=dry_run, yes=yes, reason=reason, confirm=confirm)
+
+    def pools(self) -> PoolsResult:
+        """Return every pool: its size and who says so, who has its slots, what waits."""
+        from backfill_cli.app.pools import list_pools
+
+        return list_pools(self._ctx)
+
+    def set_pool(
+        self, name: str, slots: int | str, *, description: str | None = None, reason: str | None = None
+    ) -> PoolChange:
+        """Make a pool or give it another size, for all processes of the store at once; -1 is no limit, 0 holds."""
+        from backfill_cli.app.pools import set_pool
+
+        return set_pool(self._ctx, name, slots, description=description, reason=reason)
+
+    def delete_pool(
+        self,
+        name: str,
+        *,
+        yes: bool = False,
+        confirm: Callable[[str], bool] | None = None,
+        reason: str | None = None,
+    ) -> PoolChange:
+        """Forget what was set for a pool; asks `confirm` when something uses it, unless `yes`."""
+        from backfill_cli.app.pools import delete_pool
+
+        return delete_pool(self._ctx, name, yes=yes, confirm=confirm, reason=reason)
 
     def dags(self) -> DagsResult:
         """Return the DAGs of the dags folders."""

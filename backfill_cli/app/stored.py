@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.plan import Prepared, policy_for
+from backfill_cli.app.pools import slots_of
 from backfill_cli.app.targets import find_stored_target
 from backfill_cli.app.warnings import refuse_impossible
 from backfill_cli.core.options import BackfillOptions, Unsaid
@@ -54,7 +55,7 @@ def selection_of(row: BackfillRow) -> Selection:
 def prepare_stored(ctx: AppContext, row: BackfillRow, options: BackfillOptions, store: Store) -> Prepared:
     """Understand a stored backfill anew: the DAG as it is now, the dates as they were then."""
     target = find_stored_target(ctx, row, strict=options.strict_templates)
-    refuse_impossible(target.dag, ctx.settings)
+    refuse_impossible(target.dag, slots_of(ctx.settings, store))
     selection = selection_of(row)
     policy = policy_for(options, target.dag, store, selection.first, selection.last)
     return Prepared(options, target, selection, policy, row.parent_id)

@@ -6,7 +6,8 @@ by one, so that a plan of a million dates is checked as fast as one of ten.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from backfill_cli.app.actor import secret_keys
@@ -14,7 +15,7 @@ from backfill_cli.app.secrets import references
 from backfill_cli.core.graph import join_hints, near_hint
 from backfill_cli.core.masking import SHORTEST, is_maskable
 from backfill_cli.core.options import BackfillOptions
-from backfill_cli.core.pools import DEFAULT_POOL, DEFAULT_POOL_SLOTS, UNLIMITED
+from backfill_cli.core.pools import UNLIMITED
 from backfill_cli.core.problems import Problem
 from backfill_cli.core.records import Action
 from backfill_cli.core.templates import Place
@@ -30,21 +31,25 @@ if TYPE_CHECKING:
     from backfill_cli.loader.settings import Settings
 
 
-def refuse_impossible(dag: Dag, settings: Settings) -> None:
-    """Refuse what could only fail: a pool that does not exist or is too small. Raises UnknownPoolError."""
-    pools = {**dict.fromkeys(settings.pool_rules, UNLIMITED), DEFAULT_POOL: DEFAULT_POOL_SLOTS, **settings.pools}
+def refuse_impossible(dag: Dag, pools: Mapping[str, int]) -> None:
+    """Refuse what could only fail: a pool that does not exist or is too small. Raises UnknownPoolError.
+
+    Args:
+        pools: Name → slots of every pool there is (`app/pools.py`); -1 is unlimited.
+    """
     for task in dag.tasks.values():
         if task.pool not in pools:
             raise UnknownPoolError(
                 f"task '{task.task_id}' uses pool '{task.pool}', which does not exist",
-                hint=join_hints(near_hint(task.pool, pools), f"or add {task.pool} = 4 under [pools] in bfill.toml"),
+                hint=join_hints(near_hint(task.pool, pools), f"or make it: bfill pools set {quote(task.pool)} 4"),
                 where=task.where,
             )
         size = pools[task.pool]
         if size != UNLIMITED and task.pool_slots > size:
+            held = "" if size else ": it holds all its tasks"
             raise UnknownPoolError(
-                f"task '{task.task_id}' needs {task.pool_slots} slots of pool '{task.pool}', which has {size}",
-                hint="give the pool more slots, or the task fewer",
+                f"task '{task.task_id}' needs {task.pool_slots} slots of pool '{task.pool}', which has {size}{held}",
+                hint=f"bfill pools set {quote(task.pool)} {task.pool_slots}, or give the task fewer pool_slots",
                 code="pool-too-small",
                 where=task.where,
             )

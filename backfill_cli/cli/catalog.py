@@ -30,6 +30,7 @@ CATALOG: dict[str, Entry] = {
     "logs": Entry("Look", "logs", "What the tasks of a date wrote."),
     "audit": Entry("Look", "audit", "Who did what, when, why, and whether that record holds."),
     "dags": Entry("Look", "dags", "List, show and validate DAG files."),
+    "pools": Entry("Keep", "pools", "Limits on what runs at once: how large, who has the slots, what waits."),
     "store": Entry("Keep", "store", "Check, back up and prune the file where state lives."),
     "scenario": Entry("Learn", "scenario", "Lessons to play, read and use as DAGs."),
     "completion": Entry("Learn", "completion", "The completion file of a shell: bash, zsh or fish."),

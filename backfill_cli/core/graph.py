@@ -82,6 +82,7 @@ class Task:
         upstream: Ids of the tasks directly before it.
         execution_timeout_s: Seconds per try; None is no limit.
         rate_limit: How many of its tries may start in how much time, on all dates together; None is no limit.
+        max_active: Instances of it at once over all dag_runs (`max_active_tis_per_dag`); None is no limit.
         executor: `thread`, `process` or `package.module:factory`; None is the command's default.
         digest: A digest of what the task does, for `stale` and "what changed".
         where: `file:line` of its definition, for errors.
@@ -98,6 +99,7 @@ class Task:
     pool: str = "default_pool"
     pool_slots: int = 1
     rate_limit: Rate | None = None
+    max_active: int | None = None
     priority_weight: int = 1
     weight_rule: WeightRule = WeightRule.DOWNSTREAM
     executor: str | None = None

@@ -201,6 +201,7 @@ def _task(dag: Dag, task: Task) -> dict[str, Any]:
         "pool": task.pool,
         "pool_slots": task.pool_slots,
         "rate_limit": None if task.rate_limit is None else task.rate_limit.said,
+        "max_active_tis_per_dag": task.max_active,
         "priority_weight": task.priority_weight,
         "executor": task.executor,
     }

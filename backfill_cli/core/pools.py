@@ -1,13 +1,15 @@
 """Slots: who may go next, without any system around us being asked for more than it has.
 
-Owns semantics section 6, priority and pools. Ready tasks wait in one heap for each pool and number of slots, ordered by
-weight, then logical date, then DAG order. A heap whose tasks need more than is free is passed over untouched, whatever
-its length, and all others go on; so is one that is held. A dag_run at its max_active_tasks parks its tasks aside.
+Owns semantics section 6, priority and pools, and how large a pool is. Ready tasks wait in one heap for each pool and
+number of slots, ordered by weight, then logical date, then DAG order. A heap whose tasks need more than is free is
+passed over untouched, whatever its length, and all others go on; so is one that is held. A dag_run at its
+max_active_tasks parks its tasks aside. A limit of one task over all dag_runs (`max_active_tis_per_dag`) is a second
+pool that each of its instances needs a slot of; it waits apart, so that nobody waits behind it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from heapq import heappop, heappush
 from operator import itemgetter
 from typing import NamedTuple
@@ -15,6 +17,35 @@ from typing import NamedTuple
 UNLIMITED = -1
 DEFAULT_POOL = "default_pool"
 DEFAULT_POOL_SLOTS = 128
+MOST_SLOTS = 2**31
+"""More than any system around us takes at once."""
+
+STORE, SETTINGS, BUILT_IN = "store", "bfill.toml", "built in"
+
+
+class PoolSize(NamedTuple):
+    """How large a pool is, and who says so: the store, the settings, or bfill itself."""
+
+    slots: int
+    origin: str
+
+
+def pool_sizes(stored: Mapping[str, int], configured: Mapping[str, int]) -> dict[str, PoolSize]:
+    """Return every pool's size.
+
+    What somebody has set in the store goes before the settings: it is the word of whoever looks after the system, holds
+    for every process at once and may change while they run. The settings name pools nobody has set.
+    """
+    return {
+        DEFAULT_POOL: PoolSize(DEFAULT_POOL_SLOTS, BUILT_IN),
+        **{name: PoolSize(slots, SETTINGS) for name, slots in configured.items()},
+        **{name: PoolSize(slots, STORE) for name, slots in stored.items()},
+    }
+
+
+def task_limit(dag_id: str, task_id: str) -> str:
+    """Return the name of the pool that is the limit of one task: no other pool can have it."""
+    return f"{dag_id}:{task_id}"
 
 
 Queue = tuple[str, int, str]
@@ -32,18 +63,41 @@ class Ready(NamedTuple):
     pool: str
 
 
+class Demand(NamedTuple):
+    """What the tasks of a pool ask for: slots taken, slots the ready ones need, the largest need of them, how many."""
+
+    used: int
+    more: int
+    least: int
+    waiting: int
+
+
 class Pools:
-    """The pools of one coordinator: their size, what is taken, and who waits."""
+    """The pools of one coordinator: how much of each it may use, what is taken, and who waits.
+
+    Attributes:
+        sizes: How large each pool is, for words.
+        limits: Up to how many slots tasks start; less than the size when other processes hold the rest.
+        gates: Of tasks with a limit of their own, the pool that is this limit.
+        elsewhere: Who holds the rest, in words such as `bf-20240401-7k2m holds 3`; by pool.
+    """
 
     def __init__(self, sizes: Mapping[str, int]) -> None:
         self.sizes = dict(sizes)
+        self.limits = dict(sizes)
         self.taken = dict.fromkeys(sizes, 0)
+        self.gates: dict[str, str] = {}
+        self.elsewhere: dict[str, Sequence[str]] = {}
         self._waiting: dict[Queue, list[Ready]] = {}
         self._apart: set[str] = set()
 
     def add(self, ready: Ready) -> None:
         """Let a task wait for its pool."""
-        heappush(self._waiting.setdefault((ready.pool, ready.slots, self.apart(ready)), []), ready)
+        heappush(self._waiting.setdefault(self.queue(ready), []), ready)
+
+    def queue(self, ready: Ready) -> Queue:
+        """Return where a task waits: all of a queue fit, or none does."""
+        return ready.pool, ready.slots, self.apart(ready)
 
     def apart(self, ready: Ready) -> str:
         """Return the task, when it waits apart from the others of its pool; else an empty text."""
@@ -60,13 +114,38 @@ class Pools:
                 for ready in heap:
                     self.add(ready)
 
-    def free(self, pool: str) -> float:
-        """Return the slots nobody holds; infinite for an unlimited pool."""
-        size = self.sizes[pool]
-        return float("inf") if size == UNLIMITED else size - self.taken[pool]
+    def set_gate(self, task_id: str, gate: str, slots: int) -> None:
+        """Let each instance of a task need a slot of a second pool, of so many."""
+        self.set_apart(task_id)
+        self.gates[task_id] = gate
+        self.sizes[gate] = self.limits[gate] = slots
+        self.taken[gate] = 0
 
-    def give_back(self, pool: str, slots: int) -> None:
+    def grant(self, pool: str, size: int, limit: int) -> None:
+        """Say how large a pool is by now, and how much of it may be used. What is taken beyond that stays taken."""
+        self.sizes[pool], self.limits[pool] = size, limit
+
+    def demand(self, pool: str) -> Demand:
+        """Return what the tasks of a pool ask for at this moment."""
+        more = least = waiting = 0
+        for (name, slots, task_id), heap in self._waiting.items():
+            if heap and (name == pool or self.gates.get(task_id) == pool):
+                need = slots if name == pool else 1
+                more += need * len(heap)
+                least = max(least, need)
+                waiting += len(heap)
+        return Demand(self.taken[pool], more, least, waiting)
+
+    def free(self, pool: str) -> float:
+        """Return the slots that may be used and are not; infinite for an unlimited pool."""
+        limit = self.limits[pool]
+        return float("inf") if limit == UNLIMITED else limit - self.taken[pool]
+
+    def give_back(self, task_id: str, pool: str, slots: int) -> None:
+        """Take back the slots of a task that has ended."""
         self.taken[pool] -= slots
+        if task_id in self.gates:
+            self.taken[self.gates[task_id]] -= 1
 
     def take(
         self,
@@ -89,21 +168,41 @@ class Pools:
             ready = heappop(heap)
             if may_go(ready):
                 self.taken[ready.pool] += ready.slots
+                if ready.task_id in self.gates:
+                    self.taken[self.gates[ready.task_id]] += 1
                 capacity -= 1
                 yield ready
 
     def fitting(self) -> Iterator[tuple[Queue, list[Ready]]]:
         """Yield the queues in which somebody waits and whose tasks fit into what is free."""
-        return ((queue, heap) for queue, heap in self._waiting.items() if heap and queue[1] <= self.free(queue[0]))
+        return ((queue, heap) for queue, heap in self._waiting.items() if heap and self.lacks(queue) is None)
+
+    def lacks(self, queue: Queue) -> tuple[str, int] | None:
+        """Return the pool that has not enough free for a queue, and how many slots a task needs; None: all fits."""
+        pool, slots, task_id = queue
+        if slots > self.free(pool):
+            return pool, slots
+        if task_id in self.gates and self.free(self.gates[task_id]) < 1:
+            return self.gates[task_id], 1
+        return None
+
+    def room(self, queue: Queue) -> float:
+        """Return how many tasks of a queue fit into what is free."""
+        pool, slots, task_id = queue
+        room = self.free(pool) // slots
+        return min(room, self.free(self.gates[task_id])) if task_id in self.gates else room
 
     def queues(self) -> Iterator[tuple[Queue, int]]:
         """Yield the queues in which somebody waits, and how many."""
         return ((queue, len(heap)) for queue, heap in self._waiting.items() if heap)
 
-    def waiting(self, besides: Container[Queue] = ()) -> dict[str, int]:
-        """Return how many tasks wait, by pool; pools nobody waits for are left out, and the queues `besides`."""
+    def waiting(self) -> dict[str, int]:
+        """Return how many tasks wait, by pool; pools nobody waits for are left out."""
         counts: dict[str, int] = {}
         for queue, count in self.queues():
-            if queue not in besides:
-                counts[queue[0]] = counts.get(queue[0], 0) + count
+            counts[queue[0]] = counts.get(queue[0], 0) + count
         return counts
+
+    def heap(self, queue: Queue) -> Sequence[Ready]:
+        """Return who waits in a queue, the first one first and the others in no order."""
+        return self._waiting.get(queue, ())

@@ -5,7 +5,7 @@ Owns no behaviour. `store/` implements Store over SQL, `app/context.py` brings t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
@@ -22,6 +22,7 @@ from backfill_cli.core.records import (
     InstanceRow,
     OwnerRow,
     PlanRow,
+    PoolRow,
     RunRow,
     VersionRow,
 )
@@ -30,6 +31,8 @@ from backfill_cli.core.states import BackfillState, Outcome, RunState, TaskState
 if TYPE_CHECKING:
     from backfill_cli.core.context import PreviousSuccess
     from backfill_cli.core.histories import HistoryReader, HistoryWriter
+    from backfill_cli.core.leases import Lease
+    from backfill_cli.core.waits import Waits
 
 T = TypeVar("T")
 
@@ -217,8 +220,16 @@ class Reader(Protocol):
         ...
 
     def history(self) -> HistoryReader: ...
-    def pools(self) -> Mapping[str, int]:
-        """Pool name → slots, as stored; -1 is unlimited. `default_pool` is always there."""
+    def pools(self) -> Mapping[str, PoolRow]:
+        """The pools somebody has set, by name. `default_pool` is there without a row as well."""
+        ...
+
+    def leases(self, pools: Collection[str] | None = None) -> list[Lease]:
+        """Leases of these pools, or of all, that count: their process lives, or what it has started still runs."""
+        ...
+
+    def waits(self, owner: str) -> Waits | None:
+        """What the tasks of a process wait for, as it last looked; None when none waits."""
         ...
 
     def next_start(self, limit: str) -> int | None:
@@ -295,7 +306,16 @@ class Writer(Reader, Protocol):
         ...
 
     def history(self) -> HistoryWriter: ...
-    def set_pool(self, name: str, slots: int) -> None: ...
+    def set_pool(self, name: str, slots: int, description: str | None = None) -> None: ...
+    def drop_pool(self, name: str) -> None: ...
+    def set_leases(self, leases: Iterable[Lease]) -> None:
+        """Keep these leases, each in the place of what its owner had of that pool; one of nothing goes."""
+        ...
+
+    def set_waits(self, owner: str, waits: Waits | None, at: int) -> None:
+        """Keep what the tasks of a process wait for (None: nothing); `at` in microseconds."""
+        ...
+
     def set_next_start(self, limit: str, at: int) -> None:
         """Note when the next start under a limit of rate may be; in the transaction that read it."""
         ...
@@ -404,7 +424,7 @@ class Listener(Protocol):
         ...
 
     def on_waiting(self, waiting: Mapping[str, int], next_retry_at: int | None) -> None:
-        """Tasks that wait, by reason in words ("pool a: 2 of 2 slots taken"), and when the next retry is due."""
+        """Tasks that wait, by reason in words ("pool a: needs 1, 0 of 2 free"), and when the next retry is due."""
         ...
 
     def on_stopping(self, signal: int | None, running: int, reason: str) -> None:

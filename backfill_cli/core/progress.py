@@ -12,7 +12,7 @@ from typing import Any
 
 from backfill_cli.core.context import PreviousSuccess
 from backfill_cli.core.graph import Dag
-from backfill_cli.core.pools import Ready
+from backfill_cli.core.pools import Queue, Ready
 from backfill_cli.core.records import Action, InstanceRow, RunRow, RunType
 from backfill_cli.core.rules import Past, PastRun, Upstream
 from backfill_cli.core.states import FAILURES, RunState, TaskState
@@ -153,7 +153,7 @@ class OpenRun:
         self.followers: list[OpenRun] = []
         self.past_waiting: set[str] = set()
         self.stuck: dict[str, Past] = {}
-        self.parked: dict[str, list[Ready]] = {}
+        self.parked: dict[Queue, list[Ready]] = {}
         self.in_flight = 0
         self.active = 0
         self.is_closed = False

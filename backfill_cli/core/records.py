@@ -224,6 +224,13 @@ class OwnerRow(NamedTuple):
     is_alive: bool
 
 
+class PoolRow(NamedTuple):
+    """A pool as somebody has set it: its slots (-1 unlimited, 0 holds its tasks), and what it protects."""
+
+    slots: int
+    description: str | None
+
+
 class DagRow(NamedTuple):
     """A DAG the store has seen. `definition` is the JSON of an ad-hoc `--command` DAG, else None."""
 

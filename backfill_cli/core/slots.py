@@ -12,7 +12,7 @@ from heapq import heappop, heappush
 from backfill_cli.core.changes import Key
 from backfill_cli.core.graph import Dag, Task
 from backfill_cli.core.holds import Hold
-from backfill_cli.core.pools import DEFAULT_POOL, Pools, Queue, Ready
+from backfill_cli.core.pools import DEFAULT_POOL, Pools, Queue, Ready, task_limit
 from backfill_cli.core.ports import AttemptReport
 from backfill_cli.core.progress import OpenRun
 from backfill_cli.core.rates import Pace
@@ -30,6 +30,8 @@ class Slots:
         for task in dag.tasks.values():
             if task.rate_limit is not None:
                 self.pools.set_apart(task.task_id)
+            if task.max_active is not None:
+                self.pools.set_gate(task.task_id, task_limit(dag.dag_id, task.task_id), task.max_active)
         self.flights: dict[Key, Flight] = {}
         self._dag = dag
         self._capacity = limits.capacity
@@ -61,7 +63,7 @@ class Slots:
             return {}
         return self.throttle.lacking(
             (
-                (pool, apart, int(min(len(heap), free, self.pools.free(pool) // slots)))
+                (pool, apart, int(min(len(heap), free, self.pools.room((pool, slots, apart)))))
                 for (pool, slots, apart), heap in self.pools.fitting()
             ),
             now,
@@ -104,7 +106,7 @@ class Slots:
         if flight is None or flight.try_number != report.try_number:
             return False
         del self.flights[key]
-        self.pools.give_back(flight.pool, flight.slots)
+        self.pools.give_back(report.task_id, flight.pool, flight.slots)
         run = self._runs.get(report.logical_date)
         if run is not None:
             run.in_flight -= 1
@@ -116,12 +118,12 @@ class Slots:
         if run is None or run.instances[ready.task_id].state is not TaskState.SCHEDULED:
             return False  # given up meanwhile: dagrun_timeout
         if run.in_flight >= self._dag.max_active_tasks:
-            heappush(run.parked.setdefault(ready.pool, []), ready)
+            heappush(run.parked.setdefault(self.pools.queue(ready), []), ready)
             return False
         return True
 
     def _unpark(self, run: OpenRun) -> None:
-        """A place under max_active_tasks is free: the best parked task of each pool waits for its pool again."""
+        """A place under max_active_tasks is free: the best parked task of each queue waits in it again."""
         for heap in run.parked.values():
             if heap:
                 self.pools.add(heappop(heap))

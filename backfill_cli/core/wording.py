@@ -5,6 +5,7 @@ Owns the sentences; what they say was decided in `core/rules.py` and `core/machi
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Container, Iterable
 
 from backfill_cli.core.graph import Dag
@@ -17,6 +18,9 @@ from backfill_cli.core.zones import clock_of
 
 _SOON_S = 600
 """Seconds up to which a wait is said as a length of time; a longer one by its end."""
+
+_NAMED = 2
+"""Other holders of a pool that a sentence names."""
 
 NEXT_TRY = "the next try"
 """What tasks in `up_for_retry` wait for."""
@@ -63,6 +67,20 @@ def _until(at: int | None, now: int, timezone: str) -> str:
     return f", until {end[11:16] if end[:10] == today[:10] else end[:16]}"
 
 
+def why_held(pools: Pools, pool: str, slots: int) -> str:
+    """Return why a task cannot start: how many slots of a pool it needs, how many are free, who has the rest."""
+    size = pools.sizes[pool]
+    free = max(0, min(int(pools.free(pool)), size))
+    _, colon, task_id = pool.partition(":")
+    if colon:
+        words = f"max_active_tis_per_dag of {task_id}: {size - free} of {size} running"
+    else:
+        words = f"pool {pool}: needs {slots}, {free} of {size} free"
+    others = pools.elsewhere.get(pool, ())
+    named = ", ".join(others[:_NAMED]) + (f" and {len(others) - _NAMED} more" if len(others) > _NAMED else "")
+    return f"{words}; {named}" if others else words
+
+
 def waiting_reasons(
     pools: Pools,
     runs: Iterable[OpenRun],
@@ -78,11 +96,10 @@ def waiting_reasons(
         besides: Queues that wait for something else than slots.
     """
     open_runs = list(runs)
-    reasons = {
-        f"pool {pool}: {pools.taken[pool]} of {pools.sizes[pool]} slots taken": count
-        for pool, count in pools.waiting(besides).items()
-        if pools.free(pool) <= 0
-    }
+    reasons: Counter[str] = Counter()
+    for queue, count in pools.queues():
+        if queue not in besides and (lacking := pools.lacks(queue)):
+            reasons[why_held(pools, *lacking)] += count
     reasons[f"max_active_tasks: {max_active_tasks} a dag_run"] = sum(
         len(heap) for run in open_runs for heap in run.parked.values()
     )

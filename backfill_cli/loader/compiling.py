@@ -112,6 +112,7 @@ def compile_task(operator: BaseOperator) -> Task:
         pool=options["pool"],
         pool_slots=options["pool_slots"],
         rate_limit=options["rate_limit"],
+        max_active=options["max_active_tis_per_dag"],
         priority_weight=options["priority_weight"],
         weight_rule=options["weight_rule"],
         executor=options["executor"],

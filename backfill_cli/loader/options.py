@@ -160,6 +160,7 @@ TASK_OPTIONS: dict[str, Option] = {
     "pool": Option("default_pool", text),
     "pool_slots": Option(1, whole(1)),
     "rate_limit": Option(None, or_none(rate)),
+    "max_active_tis_per_dag": Option(None, or_none(whole(1))),
     "priority_weight": Option(1, whole()),
     "weight_rule": Option(WeightRule.DOWNSTREAM, one_of(WeightRule)),
     "executor": Option(None, or_none(text)),
@@ -198,8 +199,8 @@ NOT_SUPPORTED = {
     "end_date": "a task has the dates of its DAG: write end_date there",
     "provide_context": "leave it out: a function gets the context by naming its parameters, or with **context",
     "run_as_user": "run bfill as that user: sudo -u NAME bfill run …",
-    "max_active_tis_per_dag": "use a pool: pool='NAME' with a slot each",
-    "task_concurrency": "use a pool: pool='NAME' with a slot each",
+    "max_active_tis_per_dagrun": "a task has one instance a dag_run; max_active_tasks limits the dag_run",
+    "task_concurrency": "its name is max_active_tis_per_dag",
 }
 
 

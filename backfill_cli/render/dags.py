@@ -125,6 +125,8 @@ def _task(dag: Dag, task: Task) -> list[Part]:
         extras.append(f"pool {task.pool}" + (f" × {task.pool_slots}" if task.pool_slots > 1 else ""))
     if task.rate_limit is not None:
         extras.append(f"at most {task.rate_limit.said}")
+    if task.max_active is not None:
+        extras.append(f"at most {task.max_active} at once")
     above = ", ".join(sorted(task.upstream, key=lambda one: dag.position[one]))
     kind = type(task.work).__name__.removesuffix("Work").lower()
     return [

@@ -26,7 +26,7 @@ from backfill_cli.store.keys import Keys
 from backfill_cli.store.locks import OwnerLocks, is_locked
 from backfill_cli.store.problems import one_line, translate
 from backfill_cli.store.reading_backfills import SqlReader
-from backfill_cli.store.rows import BACKFILL_DATE, RATE_LIMIT, RUN_STATES, Shape
+from backfill_cli.store.rows import BACKFILL_DATE, LEASE, RATE_LIMIT, RUN_STATES, WAITS, Shape
 from backfill_cli.store.schema import differences
 
 _MOST = 20
@@ -43,7 +43,8 @@ _PLAIN: tuple[tuple[str, str, Shape[Any]], ...] = (
     ("reasons", "reason, sentence", Shape("reasons", "ns", tuple)),
     ("meta", "name, value", Shape("meta", "ss", tuple)),
     ("rate_limits", "name, next_at", RATE_LIMIT),
-    ("pool_leases", "pool, owner, slots", Shape("pool_leases", "ssn", tuple)),
+    ("pool_leases", "pool, owner, slots, used, wanted, least, waiting, rank, size, served_at", LEASE),
+    ("waits", "document", WAITS),
 )
 
 # table, column, the table its key is from

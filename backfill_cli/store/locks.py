@@ -79,6 +79,11 @@ class OwnerLocks:
         """Return the file whose lock an owner's children inherit; None where there can be none."""
         return None if self._folder is None or not _NAME.fullmatch(owner) else self._children(owner)
 
+    def has_children(self, owner: str) -> bool:
+        """Return whether a process or anything it has started lives, as the kernel knows it."""
+        path = self.children_path(owner)
+        return path is not None and is_locked(path)
+
     def release(self, owner: str) -> None:
         """Give the locks back and remove their files; nothing happens when they are not held."""
         held = self._held.pop(owner, None)

@@ -250,22 +250,40 @@ class AuditEvent(Table, table=True):
 
 
 class Pool(Table, table=True):
-    """A named limit on what runs at once."""
+    """A named limit on what runs at once, as somebody has set it. `default_pool` is there without a row."""
 
     __tablename__ = "pools"
     __table_args__ = (CLUSTERED,)
     name: str = c.word("the pool", primary_key=True)
-    slots: int = c.count("its size; -1 is unlimited")
+    slots: int = c.count("its size; -1 is unlimited, 0 holds all its tasks")
+    description: str | None = c.text("what it protects", optional=True)
 
 
 class PoolLease(Table, table=True):
-    """Slots of a pool that one process holds, so that several processes share a pool."""
+    """Slots of a pool that one process holds, so that several processes share a pool (core/leases.py)."""
 
     __tablename__ = "pool_leases"
     __table_args__ = (CLUSTERED,)
-    pool: str = c.word("the pool", primary_key=True)
+    pool: str = c.word("the pool, or the limit of a task", primary_key=True)
     owner: str = c.word("the process", primary_key=True)
-    slots: int = c.count("slots it holds")
+    slots: int = c.count("slots nobody else may use")
+    used: int = c.count("of them taken by running tasks, when it looked last")
+    wanted: int = c.count("slots it could use: those taken, and those its ready tasks need")
+    least: int = c.count("slots the largest of its waiting tasks needs; 0 without one")
+    waiting: int = c.count("its tasks that wait for this pool")
+    rank: int = c.count("who goes first: 0 scheduled runs, 1 backfills")
+    size: int | None = c.count("the pool's size as its own settings have it; empty: the store's", optional=True)
+    served_at: int = c.instant("when it last came to have what one task needs; 0 before")
+
+
+class Waits(Table, table=True):
+    """What the tasks of one process wait for, as it last looked; for whoever asks from elsewhere."""
+
+    __tablename__ = "waits"
+    __table_args__ = (CLUSTERED,)
+    owner: str = c.word("the process", primary_key=True)
+    at: int = c.instant("when it looked")
+    document: str = c.document("reasons with the number of tasks, and some of the tasks (core/waits.py)")
 
 
 class RateLimit(Table, table=True):

@@ -104,6 +104,10 @@ class Peek:
             MOST,
         )
 
+    def pools(self) -> dict[str, int]:
+        """The pools somebody has set, with their slots."""
+        return dict(self._all("sN", "SELECT name, slots FROM pools ORDER BY name LIMIT ?", MOST))
+
     def timezone(self, dag_id: str) -> str:
         """The zone the DAG had when it was planned last; UTC when nothing is known."""
         rows = self._all(
@@ -115,7 +119,7 @@ class Peek:
         return rows[0][0] if rows else "UTC"
 
     def _all(self, columns: str, sql: str, *values: Any) -> list[Any]:
-        """Return the sound rows; a letter a column: `s` text, `D` a date in seconds, which may be NULL."""
+        """Return the sound rows; a letter a column: `s` text, `N` a number, `D` a date in seconds or NULL."""
         if self._path is None or not self._path.is_file():
             return []
         try:
@@ -131,8 +135,8 @@ class Peek:
 
 
 def _is_sound(kind: str, value: Any) -> bool:
-    if kind == "s":
-        return type(value) is str
+    if kind in "sN":
+        return type(value) is (str if kind == "s" else int)
     return value is None or (type(value) is int and _FIRST_SECOND <= value <= _LAST_SECOND)
 
 

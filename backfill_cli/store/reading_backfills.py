@@ -6,18 +6,32 @@ answer a short question.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from backfill_cli.core.records import AuditRow, BackfillDateRow, BackfillRow, OwnerRow, PlanRow
+from backfill_cli.core.records import AuditRow, BackfillDateRow, BackfillRow, OwnerRow, PlanRow, PoolRow
 from backfill_cli.core.states import BackfillState
 from backfill_cli.store.connections import Connection
 from backfill_cli.store.keys import Keys
 from backfill_cli.store.locks import OwnerLocks
 from backfill_cli.store.reading import LedgerReader, one_of
-from backfill_cli.store.rows import AUDIT, BACKFILL, BACKFILL_DATE, DATE, HEAD, OWNER, PLAN, POOL, RATE_LIMIT
+from backfill_cli.store.rows import (
+    AUDIT,
+    BACKFILL,
+    BACKFILL_DATE,
+    DATE,
+    HEAD,
+    LEASE,
+    OWNER,
+    PLAN,
+    POOL,
+    RATE_LIMIT,
+    WAITS,
+)
 
 if TYPE_CHECKING:
+    from backfill_cli.core.leases import Lease
+    from backfill_cli.core.waits import Waits
     from backfill_cli.store.proving import StoredHistory
 
 _BACKFILLS = (
@@ -28,7 +42,7 @@ _BACKFILLS = (
 )
 _OWNERS = "SELECT owner, pid, host, started_at FROM owners"
 _TO_DO = "outcome IS NULL AND action <> 'skip'"
-DEFAULT_POOL, DEFAULT_SLOTS = "default_pool", 128
+_LEASES = "SELECT pool, owner, slots, used, wanted, least, waiting, rank, size, served_at FROM pool_leases"
 
 
 class SqlReader(LedgerReader):
@@ -161,10 +175,20 @@ class SqlReader(LedgerReader):
 
         return StoredHistory(self._connection, self._keys)
 
-    def pools(self) -> Mapping[str, int]:
-        """Return pool name → slots, as stored; -1 is unlimited. `default_pool` is always there."""
-        rows = self._connection.rows("SELECT name, slots FROM pools ORDER BY name")
-        return {DEFAULT_POOL: DEFAULT_SLOTS, **dict(POOL.records(rows))}
+    def pools(self) -> Mapping[str, PoolRow]:
+        """Return the pools somebody has set, by name; -1 is unlimited."""
+        return dict(POOL.records(self._connection.rows("SELECT name, slots, description FROM pools ORDER BY name")))
+
+    def leases(self, pools: Collection[str] | None = None) -> list[Lease]:
+        """Return the leases of these pools, or of all, that count: their process or something it started lives."""
+        some = "" if pools is None else f" WHERE pool IN ({', '.join('?' * len(pools))})"
+        found = list(LEASE.records(self._connection.rows(f"{_LEASES}{some} ORDER BY pool, owner", tuple(pools or ()))))
+        counts = {owner: self._counts(owner) for owner in {one.owner for one in found}}
+        return [one for one in found if counts[one.owner]]
+
+    def waits(self, owner: str) -> Waits | None:
+        """Return what the tasks of a process wait for, as it last looked."""
+        return WAITS.maybe(self._connection.one("SELECT document FROM waits WHERE owner = ?", (owner,)))
 
     def next_start(self, limit: str) -> int | None:
         """Return the nominal time of the next start under a limit of rate, epoch µs; None before the first."""
@@ -173,6 +197,10 @@ class SqlReader(LedgerReader):
 
     def _owner_row(self, owner: str, pid: int, host: str, started_at: int) -> OwnerRow:
         return OwnerRow(owner, pid, host, started_at, self._locks.is_alive(owner, host))
+
+    def _counts(self, owner: str) -> bool:
+        """Whether a process may still use what it holds; tasks that outlive it do."""
+        return self._lives(owner) or self._locks.has_children(owner)
 
     def _lives(self, owner: str | None) -> bool:
         row = None if owner is None else self.owner(owner)

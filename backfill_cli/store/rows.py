@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
+from backfill_cli.core.leases import Lease
+from backfill_cli.core.pools import MOST_SLOTS
 from backfill_cli.core.records import (
     Action,
     AttemptRow,
@@ -20,11 +22,13 @@ from backfill_cli.core.records import (
     DagRow,
     InstanceRow,
     PlanRow,
+    PoolRow,
     RunRow,
     RunType,
     VersionRow,
 )
 from backfill_cli.core.states import BackfillState, Outcome, RunState, TaskState
+from backfill_cli.core.waits import Waits, read_waits
 from backfill_cli.store.connections import Row
 from backfill_cli.store.documents import (
     FIRST_SECOND,
@@ -49,8 +53,6 @@ _BOUNDS = {
     "t": ((FIRST_SECOND + _YEAR) * 1_000_000, (LAST_SECOND - _YEAR) * 1_000_000),
     "n": (0, 2**62),
 }
-
-_MOST_SLOTS = 2**31
 
 RUN_STATES: dict[str | None, RunState] = {state.value: state for state in RunState}
 TASK_STATES = {state.value: state for state in TaskState}
@@ -164,10 +166,16 @@ def _ordered(first: int, last: int) -> None:
         raise ValueError(f"{last} behind {first}, which is later")
 
 
-def _pool(row: Row) -> tuple[str, int]:
-    if not -1 <= row[1] <= _MOST_SLOTS:
+def _pool(row: Row) -> tuple[str, PoolRow]:
+    if not -1 <= row[1] <= MOST_SLOTS:
         raise ValueError(f"{row[1]} slots")
-    return row[0], row[1]
+    return row[0], PoolRow(row[1], row[2])
+
+
+def _lease(row: Row) -> Lease:
+    if any(number > MOST_SLOTS for number in row[2:6]) or not -1 <= (row[8] or 0) <= MOST_SLOTS:
+        raise ValueError("more slots than any pool has")
+    return Lease(*row)
 
 
 def _audit(row: Row) -> AuditRow:
@@ -191,6 +199,8 @@ OWNER: Shape[tuple[str, int, str, int]] = Shape("owners", "snst", lambda row: (r
 XCOM: Shape[tuple[str, str, str]] = Shape("xcoms", "sss", lambda row: (name(row[0]), row[1], json_text(row[2])))
 DURATION: Shape[tuple[str, int]] = Shape("attempts", "si", lambda row: (row[0], row[1]))
 RUN_COUNT: Shape[tuple[RunState, int]] = Shape("run_counts", "sn", lambda row: (RUN_STATES[row[0]], row[1]))
-POOL: Shape[tuple[str, int]] = Shape("pools", "si", _pool)
+POOL: Shape[tuple[str, PoolRow]] = Shape("pools", "siS", _pool)
+LEASE: Shape[Lease] = Shape("pool_leases", "ssnnnnnnIn", _lease)
+WAITS: Shape[Waits] = Shape("waits", "s", lambda row: read_waits(row[0]))
 RATE_LIMIT: Shape[tuple[str, int]] = Shape("rate_limits", "st", lambda row: (row[0], row[1]))
 KEY: Shape[int] = Shape("keys", "n", lambda row: int(row[0]))

@@ -19,7 +19,7 @@ from backfill_cli.errors import StoreError
 from backfill_cli.store import engines
 from backfill_cli.store.connections import Connection
 from backfill_cli.store.keys import Keys
-from backfill_cli.store.locks import OwnerLocks, is_locked
+from backfill_cli.store.locks import OwnerLocks
 from backfill_cli.store.patience import PATIENCE_S, patiently
 from backfill_cli.store.problems import DAMAGED, GONE, LOCKED, READ_ONLY, is_unfinished, problem, translate
 from backfill_cli.store.reading_backfills import SqlReader
@@ -136,8 +136,7 @@ class SqlStore:
 
     def has_children(self, owner: str) -> bool:
         """Return whether anything a dead owner has started still lives, as the kernel knows it."""
-        path = self._locks.children_path(owner)
-        return path is not None and is_locked(path)
+        return self._locks.has_children(owner)
 
     def forget_owner(self, owner: str) -> None:
         """Remove what a dead owner left beside the store; after it has been recovered."""

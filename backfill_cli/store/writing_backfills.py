@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backfill_cli.core.records import AuditRow, BackfillRow, PlanRow
 from backfill_cli.core.states import BackfillState
@@ -18,6 +18,10 @@ from backfill_cli.store.keys import Keys
 from backfill_cli.store.locks import OwnerLocks
 from backfill_cli.store.rows import KEY
 from backfill_cli.store.writing import LedgerWriter, storable
+
+if TYPE_CHECKING:
+    from backfill_cli.core.leases import Lease
+    from backfill_cli.core.waits import Waits
 
 _COLUMNS = {"first": "first_date", "last": "last_date"}
 _DATES = Insert("backfill_dates", "backfill, logical_date, data_interval_end, action, state, reason")
@@ -138,6 +142,7 @@ class SqlWriter(LedgerWriter):
     def drop_owner(self, owner: str) -> None:
         """Forget a process; its backfills and dag_runs should have been released or recovered before."""
         self._connection.run("DELETE FROM pool_leases WHERE owner = ?", (owner,))
+        self._connection.run("DELETE FROM waits WHERE owner = ?", (owner,))
         self._connection.run("DELETE FROM owners WHERE owner = ?", (owner,))
 
     def add_audit(self, row: AuditRow) -> None:
@@ -159,11 +164,12 @@ class SqlWriter(LedgerWriter):
         )  # fmt: skip
         self.entries.append(row)
 
-    def set_pool(self, name: str, slots: int) -> None:
-        """Store a pool's size; -1 is unlimited."""
+    def set_pool(self, name: str, slots: int, description: str | None = None) -> None:
+        """Store a pool's size (-1 is unlimited) and what it protects."""
         self._connection.run(
-            "INSERT INTO pools (name, slots) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET slots = excluded.slots",
-            (name, slots),
+            "INSERT INTO pools (name, slots, description) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET "
+            "slots = excluded.slots, description = excluded.description",
+            (storable(name), slots, storable(description)),
         )
 
     def set_next_start(self, limit: str, at: int) -> None:
@@ -173,6 +179,25 @@ class SqlWriter(LedgerWriter):
             "ON CONFLICT (name) DO UPDATE SET next_at = excluded.next_at",
             (limit, at),
         )
+
+    def drop_pool(self, name: str) -> None:
+        """Forget what was set for a pool."""
+        self._connection.run("DELETE FROM pools WHERE name = ?", (name,))
+
+    def set_leases(self, leases: Iterable[Lease]) -> None:
+        """Keep these leases; one of nothing goes."""
+        for one in leases:
+            if one.slots or one.wanted:
+                self._connection.run(f"INSERT OR REPLACE INTO pool_leases VALUES ({', '.join('?' * len(one))})", one)
+            else:
+                self._connection.run("DELETE FROM pool_leases WHERE pool = ? AND owner = ?", one[:2])
+
+    def set_waits(self, owner: str, waits: Waits | None, at: int) -> None:
+        """Keep what the tasks of a process wait for; `at` in microseconds."""
+        if waits is None:
+            self._connection.run("DELETE FROM waits WHERE owner = ?", (owner,))
+        else:
+            self._connection.run("INSERT OR REPLACE INTO waits VALUES (?, ?, ?)", (owner, at, waits.text()))
 
     def _dag_of(self, backfill_id: str) -> int:
         row = self._connection.one("SELECT dag FROM backfills WHERE backfill_id = ?", (backfill_id,))

@@ -10,7 +10,7 @@ import types
 from pathlib import Path
 from typing import Any, ClassVar
 
-from render import report_samples, samples, store_samples
+from render import pool_samples, report_samples, samples, store_samples
 
 from backfill_cli.core.records import Action, PlanRow
 from backfill_cli.loader.settings import Settings
@@ -81,6 +81,18 @@ class FakeService:
     def audit_verify(self, **kwargs: Any) -> Any:
         self._note("audit_verify", **kwargs)
         return self._answer("audit_verify", samples.verdict_good)
+
+    def pools(self) -> Any:
+        self._note("pools")
+        return self._answer("pools", pool_samples.pools)
+
+    def set_pool(self, name: str, slots: str, **kwargs: Any) -> Any:
+        self._note("set_pool", name, slots, **kwargs)
+        return self._answer("set_pool", pool_samples.changed)
+
+    def delete_pool(self, name: str, **kwargs: Any) -> Any:
+        self._note("delete_pool", name, **kwargs)
+        return self._answer("delete_pool", pool_samples.deleted)
 
     def store_check(self, **kwargs: Any) -> Any:
         self._note("store_check", **kwargs)

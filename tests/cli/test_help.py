@@ -7,13 +7,16 @@ import pytest
 from backfill_cli.cli.catalog import CATALOG
 
 LEAVES = [
-    *(name for name in CATALOG if name not in ("audit", "dags", "scenario", "store")),
+    *(name for name in CATALOG if name not in ("audit", "dags", "pools", "scenario", "store")),
     "audit",
     "audit verify",
     "audit report",
     "dags list",
     "dags show",
     "dags validate",
+    "pools list",
+    "pools set",
+    "pools delete",
     "store check",
     "store backup",
     "store prune",
@@ -54,6 +57,8 @@ def test_every_command_accepts_every_shared_option(bfill, command):
         "logs": ["bf-1", "2024-03-11"],
         "plan": ["--dag", "d"],
         "completion": ["bash"],
+        "pools set": ["p", "4"],
+        "pools delete": ["p"],
         "store backup": ["copy.db"],
         "store prune": ["--older-than", "90d"],
     }.get(command, [])

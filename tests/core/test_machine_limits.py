@@ -58,7 +58,7 @@ def test_a_full_pool_holds_only_its_own_tasks() -> None:
     play = Play(dag, limits=make_limits(small=2))
     play.turn()
     assert play.in_flight() == ["big", "free"]
-    assert play.machine.waiting() == {"pool small: 2 of 2 slots taken": 2}
+    assert play.machine.waiting() == {"pool small: needs 1, 0 of 2 free": 2}
     play.end("big")
     assert play.in_flight() == ["free", "one", "two"]
 

@@ -46,7 +46,7 @@ def test_what_is_given_back_is_free_again() -> None:
     pools = filled({"p": 1}, ready("a"), ready("b", place=1))
     assert names(pools) == ["a"]
     assert (pools.free("p"), pools.waiting()) == (0, {"p": 1})
-    pools.give_back("p", 1)
+    pools.give_back("a", "p", 1)
     assert names(pools) == ["b"]
     assert pools.waiting() == {}
 

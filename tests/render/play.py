@@ -48,7 +48,7 @@ def play(
         wave = dates[begin : begin + parallel]
         opened = Batch(opened=[run_row(one, RunState.RUNNING) for one in wave])
         listener.on_batch(opened, ProgressCounts(len(dates), done, failed, 0, len(wave), 0), now())
-        listener.on_waiting({"pool warehouse: 2 of 2 slots taken": len(wave) - 2} if len(wave) > 2 else {}, None)
+        listener.on_waiting({"pool warehouse: needs 1, 0 of 2 free": len(wave) - 2} if len(wave) > 2 else {}, None)
         for number, task in enumerate(tasks):
             running = Batch(instances=[instance(one, task, TaskState.RUNNING, now()) for one in wave])
             listener.on_batch(running, ProgressCounts(len(dates), done, failed, 0, len(wave), len(wave)), now())

@@ -42,7 +42,7 @@ def board_in_the_middle() -> Board:
         instance(DATES[10], "load", TaskState.FAILED, at, tries=3, reason="HTTP 503 from warehouse"),
     ]
     board.note(batch, ProgressCounts(31, 19, 1, 0, 3, 2), at)
-    board.waiting = {"pool warehouse: 2 of 2 slots taken": 3, NEXT_TRY: 7}
+    board.waiting = {"pool warehouse: needs 1, 0 of 2 free": 3, NEXT_TRY: 7}
     return board
 
 

@@ -26,7 +26,7 @@ from store_builders import (
 )
 
 from backfill_cli.core.ports import Store
-from backfill_cli.core.records import Action, Batch, Counts, DagRow, OutcomeRow, RunType, XComRow
+from backfill_cli.core.records import Action, Batch, Counts, DagRow, OutcomeRow, PoolRow, RunType, XComRow
 from backfill_cli.core.states import BackfillState, Outcome, RunState, TaskState
 from backfill_cli.errors import ConflictError, NotFoundError, StoreError
 
@@ -598,10 +598,15 @@ def test_text_that_is_no_unicode_is_stored_as_an_escape(store: Store) -> None:
     assert entry.details == {"argument": reason}
 
 
-def test_default_pool_is_there_and_pools_can_be_set(store: Store) -> None:
-    assert store.read(lambda r: r.pools()) == {"default_pool": 128}
-    store.write(lambda w: [w.set_pool("warehouse", 2), w.set_pool("default_pool", -1)])
-    assert store.read(lambda r: r.pools()) == {"default_pool": -1, "warehouse": 2}
+def test_pools_can_be_set_described_and_forgotten(store: Store) -> None:
+    assert store.read(lambda r: r.pools()) == {}
+    store.write(lambda w: [w.set_pool("warehouse", 2, "two connections"), w.set_pool("default_pool", -1)])
+    assert store.read(lambda r: r.pools()) == {
+        "default_pool": PoolRow(-1, None),
+        "warehouse": PoolRow(2, "two connections"),
+    }
+    store.write(lambda w: w.drop_pool("warehouse"))
+    assert [*store.read(lambda r: r.pools())] == ["default_pool"]
 
 
 # transactions
@@ -655,11 +660,13 @@ def test_a_write_inside_a_write_is_a_bug_and_says_so(store: Store) -> None:
 def test_threads_take_turns_at_writing(store: Store) -> None:
     def add(number: int) -> None:
         for _ in range(20):
-            store.write(lambda w: w.set_pool(f"pool-{number}", w.pools().get(f"pool-{number}", 0) + 1))
+            store.write(
+                lambda w: w.set_pool(f"pool-{number}", w.pools().get(f"pool-{number}", PoolRow(0, None)).slots + 1)
+            )
 
     threads = [threading.Thread(target=add, args=(number % 2,)) for number in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert store.read(lambda r: r.pools()) == {"default_pool": 128, "pool-0": 40, "pool-1": 40}
+    assert store.read(lambda r: r.pools()) == {"pool-0": PoolRow(40, None), "pool-1": PoolRow(40, None)}

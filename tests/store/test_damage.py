@@ -37,7 +37,13 @@ def everything(r: Reader) -> int:
     rows: list[object] = [*r.dags(), *r.versions(DAG), *r.runs(DAG, -FAR, FAR), *r.instances(DAG, -FAR, FAR)]
     rows += [*r.attempts(DAG, -FAR, FAR), *r.durations(DAG), *r.xcoms(DAG, day(1)).items(), *r.backfills()]
     rows += [*r.pending("bf-1", after=None, limit=9_999), *r.backfill_dates("bf-1"), *r.owners(), *r.audit()]
-    rows += [*r.claimed("bf-1", -FAR, FAR), *r.pools().items(), *r.count_runs(DAG, -FAR, FAR).items()]
+    rows += [
+        *r.claimed("bf-1", -FAR, FAR),
+        *r.pools().items(),
+        *r.leases(),
+        r.waits("o"),
+        *r.count_runs(DAG, -FAR, FAR).items(),
+    ]
     rows += [r.run(DAG, day(1)), r.run_before(DAG, FAR, state=RunState.SUCCESS), r.audit_head(), r.dag(DAG)]
     rows += [kind for block in r.ended_runs(DAG, -FAR, FAR) for kind in block.kinds]
     rows += [r.backfill("bf-1"), r.ever_ran(DAG, "load", FAR), *r.overlapping(DAG, -FAR, FAR)]

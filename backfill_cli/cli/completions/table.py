@@ -36,15 +36,17 @@ FILE = Value("files", files="*")
 DAG = Value("dags", asked=True, files="*.py")
 BACKFILL = Value("backfills", asked=True)
 DATE = Value("dates", asked=True)
+POOL = Value("pools", asked=True)
 SCENARIO = Value("scenarios", asked=True)
 
 FLAGS: dict[str, Value] = {
-    "--action": Value("actions", ("plan", "run", "rerun-failed", "reset")),
+    "--action": Value("actions", ("plan", "run", "rerun-failed", "reset", "pools set", "pools delete")),
     "--actor": NOTHING,
     "--after": DATE,
     "--command": NOTHING,
     "--conf": NOTHING,
     "--dag": DAG,
+    "--description": NOTHING,
     "--dates": Value("date-list", asked=True, listed=True),
     "--dates-from": FILE,
     "--deadline": NOTHING,
@@ -85,6 +87,8 @@ ARGUMENTS: dict[str, Value] = {
     "ID": BACKFILL,
     "[ID] DATE [TASK]": Value("log-words", asked=True),
     "DAG": DAG,
+    "POOL": POOL,
+    "NAME SLOTS": POOL,
     "NUMBER": SCENARIO,
     "[NUMBER…]": SCENARIO,
     "FILE": FILE,
