@@ -18,9 +18,9 @@ _bfill_below() {
 _bfill_flags() {
     case "$1" in
         "") echo "-V --version --help" ;;
-        "plan") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --max-runs --executor --fail-fast --max-failures --max-duration --deadline --orphans --task --run-backwards --ignore-first-depends-on-past --strict-templates --reprocess --reset-dag-run --dry-run --detailed-exitcode --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
-        "run") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --max-runs --executor --fail-fast --max-failures --max-duration --deadline --orphans --task --run-backwards --ignore-first-depends-on-past --strict-templates --reprocess --reset-dag-run --dry-run --events --on-event --junit --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
-        "rerun-failed") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --max-runs --executor --fail-fast --max-failures --max-duration --deadline --orphans --task --run-backwards --ignore-first-depends-on-past --strict-templates --whole-run --events --on-event --junit --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
+        "plan") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --max-runs --executor --fail-fast --max-failures --max-duration --deadline --orphans --task --run-backwards --ignore-first-depends-on-past --strict-templates --chunk --chunk-failures --pilot --ramp --reprocess --reset-dag-run --dry-run --detailed-exitcode --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
+        "run") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --max-runs --executor --fail-fast --max-failures --max-duration --deadline --orphans --task --run-backwards --ignore-first-depends-on-past --strict-templates --chunk --chunk-failures --pilot --ramp --reprocess --reset-dag-run --dry-run --events --on-event --junit --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
+        "rerun-failed") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --max-runs --executor --fail-fast --max-failures --max-duration --deadline --orphans --task --run-backwards --ignore-first-depends-on-past --strict-templates --chunk --chunk-failures --pilot --ramp --whole-run --events --on-event --junit --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
         "reset") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --task --downstream --where --orphans --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
         "status") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --where --gaps --watch --limit --after --store --json -q --quiet -v --verbose --no-color --help" ;;
         "logs") echo "--dag --try --store --json -q --quiet -v --verbose --no-color --help" ;;
@@ -72,6 +72,8 @@ _bfill_kind() {
         --action) echo "actions" ;;
         --actor) echo "nothing" ;;
         --after) echo "dates" ;;
+        --chunk) echo "chunks" ;;
+        --chunk-failures) echo "chunk-failures" ;;
         --command) echo "nothing" ;;
         --conf) echo "nothing" ;;
         --dag) echo "dags" ;;
@@ -96,6 +98,7 @@ _bfill_kind() {
         --orphans) echo "orphans" ;;
         --out) echo "files" ;;
         --parallel) echo "nothing" ;;
+        --pilot) echo "nothing" ;;
         --reason) echo "nothing" ;;
         --reprocess) echo "reprocess" ;;
         --schedule) echo "presets" ;;
@@ -119,6 +122,8 @@ _bfill_values() {
         actions) _bfill_offer actions "" "plan" "run" "rerun-failed" "reset" "pools set" "pools delete" ;;
         ages) _bfill_offer ages "" "30d" "90d" "180d" "365d" ;;
         backfills) _bfill_offer backfills "" ;;
+        chunk-failures) _bfill_offer chunk-failures "" "stop" "skip" "10%" ;;
+        chunks) _bfill_offer chunks "" "7d" "30d" "30" "auto" ;;
         dags) _bfill_offer dags ""; ((${#COMPREPLY[@]})) || _bfill_files '*.py' ;;
         date-list) _bfill_offer date-list "list" ;;
         dates) _bfill_offer dates "" ;;

@@ -31,6 +31,7 @@ from backfill_cli.errors import ConflictError, RefusedError
 
 if TYPE_CHECKING:
     from backfill_cli.core.ports import Reader
+    from backfill_cli.core.shapes import Shape
     from backfill_cli.loader.resolve import Resolved
 
 
@@ -99,8 +100,13 @@ def claim_stored(
     me: Me,
     store: Store,
     orphans: Orphans,
+    *,
+    shape: Shape | None = None,
 ) -> BackfillRow:
     """Take the rest of a backfill that is in the store: a plan, or one that was interrupted.
+
+    Args:
+        shape: Its waves, from now on.
 
     Raises:
         ConflictError: A living process works on it, or holds some of its dates, or a dead one's orphans still run.
@@ -115,7 +121,10 @@ def claim_stored(
         _register(ctx, target, writer)
         _take(ctx, writer, now, me)
         _note_done_elsewhere(writer, Claim(me.owner, now.backfill_id, now.dag_id, target.dag.version), now)
-        writer.set_backfill(now.backfill_id, version=target.dag.version, ended_at=None, reason=None)
+        request = {**now.request, "shape": None if shape is None else shape.data()}
+        # What was left blocked or interrupted is to do again.
+        changes = {"ended_at": None, "reason": None, "blocked": 0, "interrupted": 0, "request": request}
+        writer.set_backfill(now.backfill_id, version=target.dag.version, **changes)
         record(
             ctx,
             writer,
@@ -321,6 +330,7 @@ def request_of(prepared: Prepared) -> dict[str, Any]:
         "ignore_first_depends_on_past": options.ignore_first_depends_on_past,
         "strict_templates": options.strict_templates,
         "conf": None if options.conf is None else dict(options.conf),
+        "shape": None if prepared.shape is None else prepared.shape.data(),
     }
 
 

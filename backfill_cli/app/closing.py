@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from backfill_cli.app.attesting import attest_backfill
 from backfill_cli.app.context import AppContext
-from backfill_cli.app.outcomes import date_result, failure_groups, is_left_failed, leaves_failures
+from backfill_cli.app.outcomes import date_result, failure_groups, is_left_failed, leaves_failures, repaired_dates
 from backfill_cli.app.recovering import give_back
 from backfill_cli.app.reexecuting import listing, reexecuted
 from backfill_cli.app.trail import command_of, record
@@ -21,7 +21,7 @@ from backfill_cli.core.ports import Reader, Store, Writer
 from backfill_cli.core.problems import Problem
 from backfill_cli.core.records import BackfillRow
 from backfill_cli.core.results import BackfillResult, DateResult, FailureGroup, Reexecuted
-from backfill_cli.core.states import BackfillState
+from backfill_cli.core.states import BackfillState, RunState
 from backfill_cli.errors import ConflictError
 
 if TYPE_CHECKING:
@@ -98,7 +98,8 @@ def _final_state(now: BackfillRow, machine: BackfillMachine, stopped: Stopped | 
     left = now.remaining - machine.blocked
     if stopped is not None and left:
         return BackfillState.INTERRUPTED
-    is_failed = bool(now.failed or machine.blocked or left) or leaves_failures(reader, now)
+    failed = now.failed - repaired_dates(reader, now)
+    is_failed = bool(failed or machine.blocked or left) or leaves_failures(reader, now)
     return BackfillState.FAILED if is_failed else BackfillState.SUCCESS
 
 
@@ -119,15 +120,16 @@ def result_of(
 
     def read(
         reader: Reader,
-    ) -> tuple[list[DateResult], int, tuple[FailureGroup, ...], tuple[Reexecuted, ...]]:
-        results, left_failed = [], 0
+    ) -> tuple[list[DateResult], int, int, tuple[FailureGroup, ...], tuple[Reexecuted, ...]]:
+        results, left_failed, repaired = [], 0, 0
         for one in reader.backfill_dates(row.backfill_id):
             results.append(date_result(one, row))
             left_failed += is_left_failed(one)
+            repaired += one.outcome is RunState.FAILED and one.run_state is RunState.SUCCESS
         failures = failure_groups(reader, dag.dag_id, row.first, row.last, results)
-        return results, left_failed, failures, _reexecuted(reader, row)
+        return results, left_failed, repaired, failures, _reexecuted(reader, row)
 
-    results, left_failed, failures, again = store.read(read)
+    results, left_failed, repaired, failures, again = store.read(read)
     result = BackfillResult(
         backfill_id=row.backfill_id,
         parent_id=row.parent_id,
@@ -145,6 +147,7 @@ def result_of(
         results=results,
         audit_head=head,
         left_failed=left_failed,
+        repaired=repaired,
         failures=failures,
         reexecuted=again,
         problems=problems,
@@ -158,6 +161,6 @@ def result_of(
 def _next(result: BackfillResult) -> str:
     if result.remaining:
         return f"bfill run {result.backfill_id}"
-    if result.failed or result.blocked or result.left_failed:
+    if result.failed > result.repaired or result.blocked or result.left_failed:
         return f"bfill rerun-failed {result.backfill_id}"
     return ""

@@ -22,7 +22,15 @@ def command_line(command: str, options: BackfillOptions) -> str:
         words += ["--task", one]
     if options.reprocess:
         words += ["--reprocess", ",".join(sorted(options.reprocess))]
+    for flag, value in (
+        ("--chunk", options.chunk),
+        ("--chunk-failures", options.chunk_failures),
+        ("--pilot", options.pilot),
+    ):
+        if value is not None:
+            words += [flag, str(value)]
     for flag, given in (
+        ("--ramp", options.ramp),
         ("--reset-dag-run", options.reset_dag_run),
         ("--run-backwards", options.run_backwards),
         ("--ignore-first-depends-on-past", options.ignore_first_depends_on_past),

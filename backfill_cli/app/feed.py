@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from backfill_cli.app.past import past_run
@@ -31,7 +31,11 @@ PAGE = 500
 
 
 class StoreFeed:
-    """The dates of one backfill that have no outcome yet, in the order they are to be opened."""
+    """The dates of one backfill that have no outcome yet, in the order they are to be opened.
+
+    All of them; or, for one who runs them in waves (`app/waves.py`), first these (`only`), then those up to a date
+    (`up_to`), and so on.
+    """
 
     def __init__(self, store: Store, dag: Dag, row: BackfillRow) -> None:
         self._store = store
@@ -39,6 +43,9 @@ class StoreFeed:
         self._row = row
         self._backwards = bool(row.request.get("run_backwards"))
         self._after: int | None = None
+        self._last: int | None = None
+        self._single: deque[int] | None = None
+        self._apart: frozenset[int] = frozenset()
         self._page: deque[RunSpec] = deque()
         self._is_done = False
         conf = row.request.get("conf")
@@ -53,14 +60,48 @@ class StoreFeed:
             self._page.extend(self._store.read(self._read_page))
         return [self._page.popleft() for _ in range(min(most, len(self._page)))]
 
+    def only(self, dates: Iterable[int]) -> None:
+        """Give these dates next, as far as they are still to be done, and never again."""
+        self._single = deque(dates)
+        self._apart = frozenset(self._single)
+        self._is_done = False
+
+    def up_to(self, last: int | None, *, after: int | None) -> None:
+        """Give the dates behind `after` next, in the order of the run, and none behind `last`; None is no bound."""
+        self._single = None
+        self._after, self._last, self._is_done = after, last, False
+
     def _read_page(self, reader: Reader) -> list[RunSpec]:
-        rows = reader.pending(self._row.backfill_id, after=self._after, limit=PAGE, backwards=self._backwards)
+        rows = self._next_rows(reader) if self._single is None else self._next_single(reader, self._single)
         if not rows:
             self._is_done = True
             return []
-        self._after = rows[-1].logical_date
         page = _Page(reader, self._dag, rows)
         return [self._spec(page, row) for row in rows]
+
+    def _next_rows(self, reader: Reader) -> list[PlanRow]:
+        while True:
+            rows = reader.pending(self._row.backfill_id, after=self._after, limit=PAGE, backwards=self._backwards)
+            if not rows:
+                return []
+            self._after = rows[-1].logical_date
+            mine = [row for row in rows if row.logical_date not in self._apart and not self._is_behind(row)]
+            if mine or self._is_behind(rows[-1]):
+                return mine
+
+    def _is_behind(self, row: PlanRow) -> bool:
+        if self._last is None:
+            return False
+        return row.logical_date < self._last if self._backwards else row.logical_date > self._last
+
+    def _next_single(self, reader: Reader, dates: deque[int]) -> list[PlanRow]:
+        """The next of the dates that were named which is still to be done: pages around far dates would be long."""
+        while dates:
+            date = dates.popleft()
+            rows = reader.pending(self._row.backfill_id, after=date - 1, limit=1)
+            if rows and rows[0].logical_date == date:
+                return rows
+        return []
 
     def _spec(self, page: _Page, row: PlanRow) -> RunSpec:
         stored = page.runs.get(row.logical_date)

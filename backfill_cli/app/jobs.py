@@ -14,7 +14,7 @@ from backfill_cli.app.claiming import conflict, refuse_moved, what_moved
 from backfill_cli.app.commands import command_line
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.lookup import find_backfill, is_alive
-from backfill_cli.app.plan import Prepared, prepare, preview
+from backfill_cli.app.plan import Prepared, prepare, preview, shaped
 from backfill_cli.app.stored import options_of, prepare_stored
 from backfill_cli.app.targets import has_selection
 from backfill_cli.core.instants import instant
@@ -44,6 +44,11 @@ class Job:
     plan: PlanResult
     row: BackfillRow | None = None
 
+    @property
+    def pilot_again(self) -> bool:
+        """Whether this command asks for a pilot itself: it stops behind one that another command has run, too."""
+        return self.options.pilot is not None
+
 
 def find_job(ctx: AppContext, options: BackfillOptions, store: Store, choose: Choose | None) -> Job:
     if options.backfill_id is not None:
@@ -63,10 +68,10 @@ def new_job(ctx: AppContext, options: BackfillOptions, store: Store) -> Job:
     """Return the job of a selection; the same command again finds the backfill it was interrupted in."""
     prepared = prepare(ctx, options, store)
     plan = preview(ctx, prepared, store, dry_run=False)
-    return job_of(prepared, plan, store)
+    return job_of(ctx, prepared, plan, store)
 
 
-def job_of(prepared: Prepared, plan: PlanResult, store: Store) -> Job:
+def job_of(ctx: AppContext, prepared: Prepared, plan: PlanResult, store: Store) -> Job:
     """Return the job of a plan: what is in the store of the same identity, or a new backfill.
 
     That is the rest of one that was interrupted, or a stored plan that still says the same. A plan that has moved is
@@ -81,7 +86,9 @@ def job_of(prepared: Prepared, plan: PlanResult, store: Store) -> Job:
         row for row in unfinished(BackfillState.RUNNING) if not is_alive(store, row)
     ]
     fits = stopped + [row for row in unfinished(BackfillState.PLANNED) if what_moved(plan, row) is None]
-    return Job(prepared.target, prepared.options, prepared, plan, fits[0] if fits else None)
+    if not fits:
+        return Job(prepared.target, prepared.options, prepared, plan)
+    return Job(prepared.target, prepared.options, shaped(ctx, prepared, store, fits[0]), plan, fits[0])
 
 
 def preview_stored(ctx: AppContext, options: BackfillOptions) -> PlanResult:

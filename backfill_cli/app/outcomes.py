@@ -9,6 +9,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from backfill_cli.core.instants import instant, run_id
+from backfill_cli.core.planning import is_blocked
 from backfill_cli.core.records import Action, BackfillDateRow, BackfillRow, RunType
 from backfill_cli.core.results import DateResult, FailureGroup
 from backfill_cli.core.states import BackfillState, RunState, TaskState
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from backfill_cli.core.ports import Reader
+
+_ENDED = (BackfillState.SUCCESS, BackfillState.FAILED)
 
 SHOWN_DATES = 1_000
 """Dates of a failure group that are listed; its count is exact."""
@@ -31,8 +34,10 @@ def date_result(one: BackfillDateRow, row: BackfillRow, *, is_live: bool = False
         state: str = one.outcome
     elif one.action is Action.SKIP:
         state = one.run_state or "missing"
-    elif row.state in (BackfillState.SUCCESS, BackfillState.FAILED) and one.run_state is RunState.QUEUED:
+    elif row.state in _ENDED and one.run_state is RunState.QUEUED:
         state = "blocked"
+    elif row.state is BackfillState.INTERRUPTED and row.blocked and is_blocked(one):
+        state = "blocked"  # stopped behind a chunk in which it waits for a date that failed
     elif is_live and one.run_state is not None and not one.run_state.is_terminal:
         state = one.run_state
     else:
@@ -47,6 +52,14 @@ def date_result(one: BackfillDateRow, row: BackfillRow, *, is_live: bool = False
 def is_left_failed(one: BackfillDateRow) -> bool:
     """Whether a date was left alone though it is no success: the backfill then is none either."""
     return one.action is Action.SKIP and one.run_state is not RunState.SUCCESS
+
+
+def repaired_dates(reader: Reader, row: BackfillRow) -> int:
+    """Return how many dates failed in this backfill and have succeeded since, in another; a walk where any failed."""
+    if not row.failed:
+        return 0
+    dates = reader.backfill_dates(row.backfill_id)
+    return sum(one.outcome is RunState.FAILED and one.run_state is RunState.SUCCESS for one in dates)
 
 
 def leaves_failures(reader: Reader, row: BackfillRow) -> bool:

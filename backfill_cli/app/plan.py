@@ -19,6 +19,7 @@ from backfill_cli.app.history import history, liveness
 from backfill_cli.app.past import watch_past, would_block
 from backfill_cli.app.pools import slots_of
 from backfill_cli.app.secrets import refuse_open_secrets
+from backfill_cli.app.shaping import is_shaped, shape_for
 from backfill_cli.app.targets import find_selection, find_target, has_range
 from backfill_cli.app.trail import command_of
 from backfill_cli.app.warnings import moved_warnings, open_folder_warnings, refuse_impossible, warnings_for
@@ -28,13 +29,14 @@ from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.planning import REPROCESS, PlanSummary, Policy, estimate, in_the_way, plan_rows, summarise
 from backfill_cli.core.problems import Problem
 from backfill_cli.core.ranges import Selection
-from backfill_cli.core.records import Action, PlanRow, RunRow
+from backfill_cli.core.records import Action, BackfillRow, PlanRow, RunRow
 from backfill_cli.core.results import PlanResult
 from backfill_cli.errors import InputError, UsageProblem
 
 if TYPE_CHECKING:
     from backfill_cli.core.graph import Dag
     from backfill_cli.core.ports import Store
+    from backfill_cli.core.shapes import Shape
     from backfill_cli.loader.resolve import Resolved
 
 
@@ -47,6 +49,7 @@ class Prepared:
     selection: Selection
     policy: Policy
     parent_id: str | None = None
+    shape: Shape | None = None
 
     @property
     def dag(self) -> Dag:
@@ -113,7 +116,17 @@ def prepare(ctx: AppContext, options: BackfillOptions, store: Store) -> Prepared
     target.dag.select(options.tasks)  # refuses an unknown one
     refuse_impossible(target.dag, slots_of(ctx.settings, store))
     selection = find_selection(ctx, options, target.dag)
-    return Prepared(options, target, selection, policy_for(options, target.dag, store, selection.first, selection.last))
+    policy = policy_for(options, target.dag, store, selection.first, selection.last)
+    return shaped(ctx, Prepared(options, target, selection, policy), store)
+
+
+def shaped(ctx: AppContext, prepared: Prepared, store: Store, row: BackfillRow | None = None) -> Prepared:
+    """Return a request with its waves: those of the stored backfill it goes on with, as far as nothing else is said."""
+    if row is None and not is_shaped(prepared.options):
+        return prepared
+    pools = ctx.settings.pools
+    shape = shape_for(prepared.options, prepared.part, parallel=prepared.parallel, pools=pools, store=store, row=row)
+    return replace(prepared, shape=shape)
 
 
 def policy_for(options: BackfillOptions, dag: Dag, store: Store, first: int, last: int) -> Policy:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.jobs import job_of
 from backfill_cli.app.lookup import find_backfill
-from backfill_cli.app.plan import Prepared, check_options, policy_for, prepare, preview
+from backfill_cli.app.plan import Prepared, check_options, policy_for, prepare, preview, shaped
 from backfill_cli.app.pools import slots_of
 from backfill_cli.app.run import carry_out, nothing_to_do
 from backfill_cli.app.targets import find_stored_target, find_target, has_range, has_selection
@@ -54,7 +54,7 @@ def rerun_failed(ctx: AppContext, options: BackfillOptions, *, listeners: Sequen
             note = Problem(nothing.code, nothing.message, nothing.hint)
             return nothing_to_do(ctx, nothing.dag_id, [note])
         plan = preview(ctx, prepared, store, dry_run=False)
-        job = job_of(prepared, plan, store)
+        job = job_of(ctx, prepared, plan, store)
     return carry_out(ctx, job, listeners)
 
 
@@ -91,7 +91,7 @@ def _prepare(ctx: AppContext, options: BackfillOptions, store: Store) -> Prepare
     first, last = (1, 0) if parent.first is None or parent.last is None else (parent.first, parent.last)
     policy = policy_for(options, target.dag, store, first, last)
     selection = store.read(lambda reader: _failures_of(reader, parent, policy))
-    return Prepared(options, target, selection, policy, parent.backfill_id)
+    return shaped(ctx, Prepared(options, target, selection, policy, parent.backfill_id), store)
 
 
 def _latest_with_failures(store: Store, dag_id: str | None, *, must: bool) -> str | None:

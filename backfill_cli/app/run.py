@@ -40,9 +40,9 @@ from backfill_cli.errors import RefusedError
 from backfill_cli.interrupts import stop_if_asked
 
 if TYPE_CHECKING:
+    from backfill_cli.app.waves import WaveFeed
     from backfill_cli.engine.attempt import Bench
     from backfill_cli.engine.backends import Backends
-    from backfill_cli.engine.coordinator import Stopped
     from backfill_cli.engine.stopping import Stops
 
 
@@ -94,7 +94,7 @@ def carry_out(ctx: AppContext, job: Job, listeners: Sequence[Listener]) -> Backf
 def _claim(ctx: AppContext, job: Job, me: Me, store: Store, orphans: Orphans) -> BackfillRow:
     if job.row is None:
         return claim_new(ctx, job.prepared, job.plan, me, store, orphans)
-    return claim_stored(ctx, job.target, job.row, job.options, me, store, orphans)
+    return claim_stored(ctx, job.target, job.row, job.options, me, store, orphans, shape=job.prepared.shape)
 
 
 def _run_claimed(
@@ -107,7 +107,7 @@ def _run_claimed(
     stops: Stops,
     halt: Halt,
 ) -> BackfillResult:
-    from backfill_cli.engine.coordinator import ABORT_WAIT_S, Coordinator
+    from backfill_cli.engine.coordinator import ABORT_WAIT_S, Coordinator, Stopped
     from backfill_cli.engine.lineage import Lineage, inherited
     from backfill_cli.engine.logs import captured
     from backfill_cli.engine.pacing import Pacer
@@ -129,18 +129,19 @@ def _run_claimed(
     lineage = Lineage(me.owner, store.heirloom(me.owner))
     bench = replace(make_bench(ctx.settings, ctx.environ, lambda _ref: job.target.dag), lineage=lineage)
     backends = _backends(ctx, job, workers, bench)
+    waves = _waves(ctx, job, row, me, store, listeners)
     coordinator = Coordinator(
         machine,
         store=store,
         claim=Claim(me.owner, row.backfill_id, dag.dag_id, dag.version),
-        feed=StoreFeed(store, dag, row),
+        feed=waves or StoreFeed(store, dag, row),
         backend_of=backends,
         bench=bench,
         dag_ref=job.target.ref,
         logs=store.logs,
         clock=ctx.clock,
         grace_s=ctx.settings.grace_s,
-        listeners=listeners,
+        listeners=listeners if waves is None else (*listeners, waves),
         halt=halt,
         pacer=Pacer(store) if throttle.has_paces else None,
     )
@@ -159,10 +160,39 @@ def _run_claimed(
     backends.shutdown(wait=stopped is None)
     if stopped is not None and stopped.cut_off:
         end_stragglers(store, me.owner, stopped.cut_off)
+    if stopped is None and waves is not None and waves.stopped:
+        stopped = Stopped(None, 0, halted=waves.stopped)
     closed, head = close_backfill(ctx, machine, job.options, row, me.owner, stopped, store)
     for listener in listeners:
         listener.on_end()
-    return result_of(ctx, dag, closed, stopped, head, tuple(job.plan.warnings), store)
+    result = result_of(ctx, dag, closed, stopped, head, tuple(job.plan.warnings), store)
+    if waves is None:
+        return result
+    from backfill_cli.app.wave_results import with_waves
+
+    return with_waves(result, store, closed, waves, parallel=job.prepared.parallel)
+
+
+def _waves(
+    ctx: AppContext, job: Job, row: BackfillRow, me: Me, store: Store, listeners: Sequence[Listener]
+) -> WaveFeed | None:
+    """Return the feed of a backfill that runs in waves; None for one that runs in one piece."""
+    shape = job.prepared.shape
+    if shape is None:
+        return None
+    from backfill_cli.app.waves import WaveFeed
+
+    return WaveFeed(
+        store,
+        job.prepared.part,
+        row,
+        shape,
+        owner=me.owner,
+        parallel=job.prepared.parallel,
+        clock=ctx.clock,
+        listeners=listeners,
+        again=job.pilot_again,
+    )
 
 
 def _backends(ctx: AppContext, job: Job, workers: int, bench: Bench) -> Backends:

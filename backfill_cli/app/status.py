@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from backfill_cli.core.options import BackfillOptions
     from backfill_cli.core.ports import Reader
     from backfill_cli.core.ranges import When
+    from backfill_cli.core.wave_tallies import WaveView
 
 LATEST = 20
 STATES = frozenset({*RunState, BLOCKED, INTERRUPTED, CLEARED, PARTIAL, MISSING, STALE, "skipped", "remaining"})
@@ -157,7 +158,19 @@ def _of_backfill(ctx: AppContext, reader: Reader, row: BackfillRow, page: Page) 
         failures=failure_groups(reader, row.dag_id, row.first, row.last, shown),
         reexecuted=reexecuted(reader, row.dag_id, first_shown, last_shown, backfill_id=row.backfill_id),
         next_command=_next_for(view),
+        chunks=_chunks(reader, row),
     )
+
+
+def _chunks(reader: Reader, row: BackfillRow) -> Sequence[WaveView]:
+    """Return the waves of a backfill that has any; they take a walk over its dates."""
+    if row.request.get("shape") is None:
+        return ()
+    from backfill_cli.app.waves import waves_of
+    from backfill_cli.core.shapes import stored
+
+    shape = stored(row.request["shape"])
+    return () if shape is None else waves_of(reader, row, shape)
 
 
 def _page_of_dates(reader: Reader, row: BackfillRow, page: Page, *, is_live: bool) -> tuple[list[DateResult], bool]:

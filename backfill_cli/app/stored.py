@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from backfill_cli.app.context import AppContext
-from backfill_cli.app.plan import Prepared, policy_for
+from backfill_cli.app.plan import Prepared, policy_for, shaped
 from backfill_cli.app.pools import slots_of
 from backfill_cli.app.targets import find_stored_target
 from backfill_cli.app.warnings import refuse_impossible
@@ -58,4 +58,4 @@ def prepare_stored(ctx: AppContext, row: BackfillRow, options: BackfillOptions, 
     refuse_impossible(target.dag, slots_of(ctx.settings, store))
     selection = selection_of(row)
     policy = policy_for(options, target.dag, store, selection.first, selection.last)
-    return Prepared(options, target, selection, policy, row.parent_id)
+    return shaped(ctx, Prepared(options, target, selection, policy, row.parent_id), store, row)

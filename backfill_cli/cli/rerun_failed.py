@@ -11,6 +11,7 @@ from backfill_cli.cli.help import Command
 from backfill_cli.cli.options import Running, Selection, Shared, backfill_options
 from backfill_cli.cli.output import Output
 from backfill_cli.cli.reports import Reporting
+from backfill_cli.cli.shaping import Shaping
 
 _EXAMPLES = """
 bfill rerun-failed                                        # of the latest backfill with failures
@@ -32,6 +33,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 def rerun_failed(
     selection: Selection,
     running: Running,
+    shaping: Shaping,
     backfill_id: Annotated[
         str | None, typer.Argument(metavar="ID", help="The backfill whose failures to repeat.")
     ] = None,
@@ -49,7 +51,13 @@ def rerun_failed(
     from backfill_cli.cli.service import service_for
 
     options = backfill_options(
-        shared, selection, running, backfill_id=backfill_id, rerun_failed=True, whole_run=whole_run
+        shared,
+        selection,
+        running,
+        backfill_id=backfill_id,
+        rerun_failed=True,
+        whole_run=whole_run,
+        **shaping.options(),
     )
     service = service_for(shared, workers=options.workers)
     with (

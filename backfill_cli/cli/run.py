@@ -11,11 +11,14 @@ from backfill_cli.cli.help import Command
 from backfill_cli.cli.options import Redoing, Running, Selection, Shared, backfill_options
 from backfill_cli.cli.output import Output
 from backfill_cli.cli.reports import Reporting, refuse_with_dry_run
+from backfill_cli.cli.shaping import Shaping
 
 _EXAMPLES = """
 bfill run --dag daily_sales --start 2024-03-01 --end 2024-03-31 --parallel 4
 bfill run --dag daily_sales --last 7d --reprocess failed --conf region=eu
 bfill run --command 'etl.sh {{ ds }}' --schedule @daily --start 2024-03-01 --end 2024-03-07
+bfill run --dag daily_sales --start 2023-01-01 --end 2023-12-31 --pilot 3
+bfill run --dag daily_sales --start 2023-01-01 --end 2023-12-31 --chunk 7d --parallel 4
 bfill run bf-20240401-7k2m          # go on with a planned or interrupted one
 bfill run                           # the same, when there is only one
 """
@@ -33,6 +36,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 def run(
     selection: Selection,
     running: Running,
+    shaping: Shaping,
     redoing: Redoing,
     backfill_id: Annotated[
         str | None, typer.Argument(metavar="ID", help="A planned or interrupted backfill, in place of a selection.")
@@ -50,7 +54,8 @@ def run(
     from backfill_cli.cli.reports import Reports
     from backfill_cli.cli.service import service_for
 
-    options = backfill_options(shared, selection, running, redoing, backfill_id=backfill_id, dry_run=dry_run)
+    more = {"backfill_id": backfill_id, "dry_run": dry_run, **shaping.options()}
+    options = backfill_options(shared, selection, running, redoing, **more)
     service = service_for(shared, workers=options.workers)
     if dry_run:
         refuse_with_dry_run(reporting)

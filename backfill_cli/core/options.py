@@ -44,6 +44,10 @@ class BackfillOptions:
             the same request goes on with the rest.
         max_duration: The same once the run has lasted so long.
         deadline: The same at a moment: an aware datetime, or a date or naive datetime in the DAG's zone.
+        chunk: Run in chunks, one after another: "7d" (whole days in the DAG's zone), 30 (dates), or "auto".
+        chunk_failures: What a chunk with failed or blocked dates means for the next: "stop" (default), "skip", "10%".
+        pilot: Run so many dates first, the first, the last, the middle …, then stop; the same backfill goes on.
+        ramp: Behind the pilot, in place of a stop, go on in waves that grow as long as they are healthy.
         on_conflict: What to do when a live process holds some of the dates; `fail` only, for now.
     """
 
@@ -81,4 +85,8 @@ class BackfillOptions:
     max_failures: int | str | None = None
     max_duration: timedelta | None = None
     deadline: date | datetime | None = None
+    chunk: str | int | None = None
+    chunk_failures: str | None = None
+    pilot: int | None = None
+    ramp: bool = False
     yes: bool = False

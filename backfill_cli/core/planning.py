@@ -15,7 +15,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from backfill_cli.core.intervals import Span
-from backfill_cli.core.records import Action, DurationRow, PlanRow, RunRow
+from backfill_cli.core.records import Action, BackfillDateRow, DurationRow, PlanRow, RunRow
 from backfill_cli.core.results import ActionGroup, Estimate
 from backfill_cli.core.states import RunState
 
@@ -120,6 +120,12 @@ def unfinished_because(run: RunRow) -> str:
     if run.reason in (CLEARED, INTERRUPTED, PARTIAL):
         return run.reason
     return BLOCKED if run.state is RunState.QUEUED and run.reason else INTERRUPTED
+
+
+def is_blocked(row: BackfillDateRow) -> bool:
+    """Return whether a date of a backfill without outcome waits for an earlier one (semantics section 4)."""
+    waits = row.outcome is None and row.run_state is RunState.QUEUED and row.run_reason is not None
+    return waits and row.run_reason not in (CLEARED, INTERRUPTED, PARTIAL)
 
 
 _row = partial(tuple.__new__, PlanRow)

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from backfill_cli.core.histories import HistoryReader, HistoryWriter
     from backfill_cli.core.leases import Lease
     from backfill_cli.core.waits import Waits
+    from backfill_cli.core.wave_tallies import Tally
+    from backfill_cli.core.waves import Wave
 
 T = TypeVar("T")
 
@@ -182,9 +184,9 @@ class Reader(Protocol):
         ...
 
     def backfill_dates(
-        self, backfill_id: str, *, after: int | None = None, limit: int | None = None
+        self, backfill_id: str, *, after: int | None = None, limit: int | None = None, backwards: bool = False
     ) -> Iterator[BackfillDateRow]:
-        """The dates of a backfill, ascending, each with what its dag_run says now; streams."""
+        """The dates of a backfill, ascending or descending, each with what its dag_run says now; streams."""
         ...
 
     # owners and audit
@@ -399,6 +401,23 @@ class ProgressCounts(NamedTuple):
     running_tasks: int
 
 
+class WaveReport(NamedTuple):
+    """A wave that begins, or one that has ended.
+
+    Args:
+        tally: How its dates stand.
+        at: Epoch microseconds.
+        ended: It has ended; else it begins.
+        reason: Why nothing behind it begins; empty when something may.
+    """
+
+    wave: Wave
+    tally: Tally
+    at: int
+    ended: bool
+    reason: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class RunStart:
     """What a listener learns before the first batch; `total` counts the dates that will be worked on."""
@@ -425,6 +444,10 @@ class Listener(Protocol):
 
     def on_waiting(self, waiting: Mapping[str, int], next_retry_at: int | None) -> None:
         """Tasks that wait, by reason in words ("pool a: needs 1, 0 of 2 free"), and when the next retry is due."""
+        ...
+
+    def on_wave(self, report: WaveReport) -> None:
+        """A chunk, a pilot or a wave of a ramp begins or has ended; told after the commit of its last date."""
         ...
 
     def on_stopping(self, signal: int | None, running: int, reason: str) -> None:

@@ -20,6 +20,8 @@ from backfill_cli.core.states import BackfillState
 
 if TYPE_CHECKING:
     from backfill_cli.core.graph import Dag
+    from backfill_cli.core.pilots import PilotReport
+    from backfill_cli.core.wave_tallies import WaveView
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,8 +241,12 @@ class BackfillResult:
         skipped: Dates the filter left alone; their stored state and the reason stand in `results`.
         interrupted: The part of `remaining` that had been opened.
         left_failed: Of the skipped ones, how many are failed or unfinished in the store: they make exit code 1.
+        repaired: Of the failed ones, how many another backfill has made a success since.
         stopped_by: Signal number that ended it early, or None.
+        stopped_as_asked: It stopped behind a pilot in which all was well: what is left was not asked for yet.
         audit_head: `seq:hash` after this command.
+        chunks: The waves it ran in: chunks, or a pilot and what followed; empty for one piece.
+        pilot: What the pilot has shown, where the run stopped behind it.
         timezone: The DAG's zone; screens show dates in it.
     """
 
@@ -260,6 +266,7 @@ class BackfillResult:
     results: list[DateResult]
     audit_head: str
     left_failed: int = 0
+    repaired: int = 0
     failures: tuple[FailureGroup, ...] = ()
     reexecuted: tuple[Reexecuted, ...] = ()
     problems: tuple[Problem, ...] = ()
@@ -267,6 +274,9 @@ class BackfillResult:
     reason: str | None = None
     next_command: str = ""
     timezone: str = "UTC"
+    stopped_as_asked: bool = False
+    chunks: tuple[WaveView, ...] = ()
+    pilot: PilotReport | None = None
 
     @property
     def duration_s(self) -> float | None:
@@ -276,10 +286,14 @@ class BackfillResult:
 
     @property
     def exit_code(self) -> int:
-        """128 + signal when stopped; 1 when a selected date is failed, blocked or left undone; else 0."""
+        """128 + signal when stopped; 1 when a selected date is failed, blocked or left undone; else 0.
+
+        What is left behind a pilot that went well is not left undone: only the pilot was asked for.
+        """
         if self.stopped_by is not None:
             return 128 + self.stopped_by
-        return 1 if self.failed or self.blocked or self.left_failed or self.remaining else 0
+        left_undone = self.remaining and not self.stopped_as_asked
+        return 1 if self.failed > self.repaired or self.blocked or self.left_failed or left_undone else 0
 
     @property
     def ok(self) -> bool:
@@ -294,6 +308,7 @@ class BackfillResult:
             "total_dates": self.total_dates,
             "completed": self.completed,
             "failed": self.failed,
+            "repaired": self.repaired,
             "blocked": self.blocked,
             "skipped": self.skipped,
             "remaining": self.remaining,
@@ -304,6 +319,9 @@ class BackfillResult:
             "results": [one.data() for one in self.results],
             "failures": [group.data() for group in self.failures],
             "reexecuted": [one.data() for one in self.reexecuted],
+            "reason": self.reason,
+            "chunks": [one.data() for one in self.chunks],
+            "pilot": None if self.pilot is None else self.pilot.data(),
             "audit_head": self.audit_head,
         }
 

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from backfill_cli.core.instants import iso, iso_us
 from backfill_cli.core.problems import Problem
 from backfill_cli.core.records import BackfillRow
 from backfill_cli.core.results import FailureGroup, Reexecuted
+
+if TYPE_CHECKING:
+    from backfill_cli.core.wave_tallies import WaveView
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +136,7 @@ class StatusResult:
         reexecuted: Tries on the dates of the page that were interrupted and ran again.
         gaps: Spans (first, last, count) of missing logical dates.
         gaps_only: Asked with `--gaps`: the screen lists every gap and nothing else.
+        chunks: The waves of a backfill that runs in chunks, or with a pilot.
         stale_because: What changed in the DAG, in words, with the dates that succeeded under the older version.
         next_command: The most useful thing to type now, quoted for a shell; empty when all is well.
     """
@@ -158,6 +162,7 @@ class StatusResult:
     exit_code: int = 0
     next_command: str = ""
     gaps_only: bool = False
+    chunks: Sequence[WaveView] = ()
 
     def data(self) -> dict[str, Any]:
         listing: dict[str, Any] = {
@@ -189,5 +194,6 @@ class StatusResult:
                 for one in self.slowest
             ],
             "failures": [group.data() for group in self.failures],
+            "chunks": [one.data() for one in self.chunks],
             "reexecuted": [one.data() for one in self.reexecuted],
         }

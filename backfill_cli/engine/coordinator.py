@@ -64,8 +64,8 @@ LONGEST_PAUSE_S = 60.0
 class Feed(Protocol):
     """Where the dates to open come from, in the order they are to be opened."""
 
-    def take(self, most: int) -> Sequence[RunSpec]:
-        """Return up to `most` dates; fewer, or none, only when there are no more."""
+    def take(self, most: int) -> Sequence[RunSpec] | None:
+        """Return up to `most` dates; fewer, or none, only when there are no more. None: nothing until a date ends."""
         ...
 
 
@@ -129,7 +129,7 @@ class Coordinator:
         self._store = store
         self._claim = claim
         self._feed = feed
-        self._fed = False
+        self._fed = self._held = False
         self._backend_of = backend_of
         self.bench = replace(bench, on_overdue=self.tell_overdue)
         self._callbacks = DagCallbacks(machine.dag, self.bench, logs)
@@ -199,6 +199,9 @@ class Coordinator:
         opened = 0
         while not self._fed and opened < OPENED_A_TURN and (room := self.machine.room) > 0:
             specs = self._feed.take(room)
+            self._held = specs is None
+            if specs is None:
+                return
             self._fed = not specs
             for spec in specs:
                 self.machine.open(spec, now)
@@ -302,7 +305,7 @@ class Coordinator:
             return self.inbox.get(timeout=left)
 
     def _may_wait(self) -> bool:
-        return self._fed or self.machine.room <= 0
+        return self._fed or self.machine.room <= 0 or (self._held and bool(self.machine.runs))
 
     def _pause(self, wake_at: int | None) -> float:
         pauses = [LOOK_EVERY_S if self._listeners else LONGEST_PAUSE_S]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from rich.text import Text
 
-from backfill_cli.core.ports import ProgressCounts, RunStart
+from backfill_cli.core.ports import ProgressCounts, RunStart, WaveReport
 from backfill_cli.core.records import Batch
 from backfill_cli.core.states import TaskState
 from backfill_cli.core.wording import NEXT_TRY
@@ -57,6 +57,8 @@ class Board:
         self.failures: deque[Failure] = deque(maxlen=_FAILURES)
         self.waiting: Mapping[str, int] = {}
         self.stopping = ""
+        self.wave: WaveReport | None = None
+        self._before_wave = 0
         self.pace = Pace()
         self.pace.start(start.started_at, start.total)
 
@@ -78,12 +80,19 @@ class Board:
         for outcome in batch.outcomes:
             self.open.pop(outcome.logical_date, None)
 
+    def note_wave(self, report: WaveReport) -> None:
+        """Take in that a wave has begun, or ended."""
+        self.wave = None if report.ended else report
+        # What this run had done in all when the wave began with so many done: its own progress is the difference.
+        done = self.counts.completed + self.counts.failed
+        self._before_wave = done - (report.tally.dates - report.tally.pending)
+
     def lines(self, now: int, width: int, height: int) -> list[Text]:
         """Return the board at `now` (epoch microseconds) in at most `height` lines of `width` cells."""
         tail = [*self._waiting(now, width), *self._failures(width)]
         if self.stopping:
             tail.append(line(" ", (cut(self.stopping, width - 2), WARN)))
-        head = [self._title(width), self._progress(now, width)]
+        head = [self._title(width), self._progress(now, width), *self._wave()]
         room = max(1, height - len(head) - len(tail) - 1)
         made = [*head, *self._open(now, width, room), *tail]
         for one in made:
@@ -120,6 +129,16 @@ class Board:
         made = line(" ", ("━" * ok, "green"), ("━" * bad, "red"), ("─" * (bar - ok - bad), DIM), facts)
         made.truncate(width - 1)
         return made
+
+    def _wave(self) -> list[Text]:
+        """The wave that runs, with its own progress: `chunk 3 of 9 · 01-15 … 01-21 · 2 of 7`."""
+        if self.wave is None:
+            return []
+        tally = self.wave.tally
+        done = self.counts.completed + self.counts.failed - self._before_wave
+        where = "" if tally.first is None or tally.last is None else self.dates.span(*sorted((tally.first, tally.last)))
+        facts = (where, f"{min(done, tally.dates):,} of {tally.dates:,}")
+        return [line(" ", (self.wave.wave.name, BOLD), *(f" · {one}" for one in facts if one))]
 
     def _open(self, now: int, width: int, room: int) -> list[Text]:
         dates = sorted(self.open)

@@ -5,8 +5,8 @@ instant in ISO 8601 UTC. Lines come in the order of their commits; `at` is when 
 event or a key it does not know passes it by: they may be added to.
 
 `backfill_started` · `run_opened` · `attempt_started` · `attempt_ended` · `task_settled` (skipped or failed from
-upstream, without a try) · `run_finished` · `stopping` · `backfill_finished`, or `backfill_aborted` where an error ended
-it.
+upstream, without a try) · `run_finished` · `chunk_started` and `chunk_ended` (`kind` tells a chunk from a pilot and
+from what follows one) · `stopping` · `backfill_finished`, or `backfill_aborted` where an error ended it.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from typing import Any
 from backfill_cli import clock
 from backfill_cli.core.instants import iso, iso_us, run_id
 from backfill_cli.core.masking import SECRETS
-from backfill_cli.core.ports import ProgressCounts, RunStart
+from backfill_cli.core.ports import ProgressCounts, RunStart, WaveReport
 from backfill_cli.core.records import AttemptRow, Batch, RunRow
 from backfill_cli.core.results import BackfillResult
 from backfill_cli.core.states import Outcome, TaskState
+from backfill_cli.core.wave_tallies import WaveView
 from backfill_cli.errors import BfillError
 
 SCHEMA = "bfill-events/1"
@@ -29,6 +30,9 @@ SCHEMA = "bfill-events/1"
 Event = dict[str, Any]
 
 _encode = JSONEncoder(ensure_ascii=True, allow_nan=False, default=str).encode
+_LONG = ("results", "failures", "reexecuted", "chunks")
+"""Keys of a result that grow with its dates: the stream has told them already."""
+
 _WITHOUT_A_TRY = (TaskState.SKIPPED, TaskState.UPSTREAM_FAILED)
 
 
@@ -69,6 +73,13 @@ class EventListener:
     def on_waiting(self, waiting: Mapping[str, int], next_retry_at: int | None) -> None:
         """Waiting is no event: nothing has happened."""
 
+    def on_wave(self, report: WaveReport) -> None:
+        told = WaveView(report.wave, report.tally).data()
+        told["of"] = report.wave.of
+        name = "chunk_ended" if report.ended else "chunk_started"
+        reason = {"reason": report.reason or None} if report.ended else {}
+        self._say({"event": name, "at": iso_us(report.at), **told, **reason})
+
     def on_stopping(self, signal: int | None, running: int, reason: str) -> None:
         now = iso_us(clock.now_us())
         self._say({"event": "stopping", "at": now, "signal": signal, "running_tasks": running, "reason": reason})
@@ -78,7 +89,7 @@ class EventListener:
 
     def finished(self, result: BackfillResult) -> None:
         """Write the totals: the keys of `run --json`, without the dates."""
-        data = {key: value for key, value in result.data().items() if key not in ("results", "failures", "reexecuted")}
+        data = {key: value for key, value in result.data().items() if key not in _LONG}
         at = iso_us(result.ended_at) or iso_us(clock.now_us())
         self._say({"event": "backfill_finished", "at": at, "exit_code": result.exit_code, **data})
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import IO
 
 from backfill_cli import clock
-from backfill_cli.core.ports import ProgressCounts, RunStart
+from backfill_cli.core.ports import ProgressCounts, RunStart, WaveReport
 from backfill_cli.core.records import Batch
 from backfill_cli.core.results import BackfillResult
 from backfill_cli.core.states import TaskState
@@ -83,6 +83,21 @@ class LineListener:
             if stem != reason and now - self._held.get(stem, 0) >= _REMIND_US:
                 self._held[stem] = now
                 self._say(now, f"waiting {count} {'task' if count == 1 else 'tasks'} for {reason}")
+
+    def on_wave(self, report: WaveReport) -> None:
+        """`chunk 3 of 9 begins …`, `chunk 3 of 9 ended ok 5 failed 2 …`: waves are few, each is a line."""
+        tally = report.tally
+        ends = [self._dates.argument(one) for one in (tally.first, tally.last) if one is not None]
+        where = " … ".join(dict.fromkeys(ends))
+        if not report.ended:
+            done = f" done {tally.dates - tally.pending}" if tally.pending < tally.dates else ""
+            self._say(report.at, f"{report.wave.name} begins {where} {tally.dates} dates{done}")
+            return
+        seconds = f" seconds {tally.duration_s:.0f}" if tally.duration_s is not None else ""
+        counts = f"ok {tally.completed} failed {tally.failed} blocked {tally.blocked}"
+        self._say(report.at, f"{report.wave.name} ended {counts} total {tally.dates}{seconds}")
+        if report.reason:
+            self._say(report.at, f"stopping because {report.reason}: nothing new starts")
 
     def on_stopping(self, signal: int | None, running: int, reason: str) -> None:
         again = "" if signal is None else ", signal again to stop at once"

@@ -15,7 +15,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 
 from backfill_cli import clock
-from backfill_cli.core.ports import ProgressCounts, RunStart
+from backfill_cli.core.ports import ProgressCounts, RunStart, WaveReport
 from backfill_cli.core.records import Batch
 from backfill_cli.render.board import Board
 from backfill_cli.render.text import line
@@ -83,6 +83,11 @@ class LiveListener:
         with self._lock:
             if self._board is not None:
                 self._board.waiting = dict(waiting)
+
+    def on_wave(self, report: WaveReport) -> None:
+        with self._lock:
+            if self._board is not None:
+                self._board.note_wave(report)
 
     def on_stopping(self, signal: int | None, running: int, reason: str) -> None:
         with self._lock:

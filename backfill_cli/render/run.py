@@ -13,6 +13,7 @@ from backfill_cli.render.dates import DateFormat
 from backfill_cli.render.parts import closing, failures, ran_again
 from backfill_cli.render.text import columns, cut, line
 from backfill_cli.render.theme import DIM, look
+from backfill_cli.render.waves import pilot, waves
 from backfill_cli.render.words import duration
 
 _SHOWN = 8
@@ -25,6 +26,10 @@ def render(result: BackfillResult, width: int) -> Iterator[Text]:
     yield from _headline(result, width)
     yield from failures(result.failures, dates, width)
     yield from _unfinished(result, dates, width)
+    if len(result.chunks) > 1:
+        yield from waves(result.chunks, dates, width)
+    if result.pilot is not None:
+        yield from pilot(result.pilot, dates)
     if result.reexecuted:
         yield ran_again(len(result.reexecuted))
     if result.reason:
@@ -49,10 +54,12 @@ def _headline(result: BackfillResult, width: int) -> Iterator[Text]:
     took = f" in {duration(result.duration_s)}" if result.duration_s is not None else ""
     counts = [
         (result.completed, "ok", "success"),
-        (result.failed, "failed", "failed"),
+        (result.failed - result.repaired, "failed", "failed"),
         (result.blocked, "blocked", "blocked"),
         (result.skipped, "skipped", "skipped"),
     ]
+    if result.repaired:
+        counts.insert(1, (result.repaired, "repaired", "success"))
     if result.remaining:
         counts.append((result.remaining, "remaining", "remaining"))
     head = line(" ", (state + took, f"{style} bold"))
@@ -74,6 +81,8 @@ def _verdict(result: BackfillResult) -> tuple[str, str]:
         return "interrupted", "yellow"
     if result.state == BackfillState.CANCELLED:
         return "cancelled", "yellow"
+    if result.stopped_as_asked and result.exit_code == 0:
+        return "pilot done", "green"
     if result.exit_code == 0:
         if result.skipped == result.total_dates:
             return "nothing to do", "green"

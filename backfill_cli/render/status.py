@@ -14,6 +14,7 @@ from backfill_cli.render.grids import grid, shown_state
 from backfill_cli.render.parts import closing, failures, ran_again, tally
 from backfill_cli.render.text import Part, columns, cut, line, wide
 from backfill_cli.render.theme import BOLD, COMMAND, DIM, look
+from backfill_cli.render.waves import waves
 from backfill_cli.render.words import count, duration, moment
 from backfill_cli.render.words import span as spell
 
@@ -90,6 +91,8 @@ def _progress(view: BackfillView) -> Iterator[str]:
 
 
 def _facts(result: StatusResult, dates: DateFormat, width: int) -> Iterator[Text]:
+    if len(result.chunks) > 1:
+        yield from waves(result.chunks, dates, width)
     failed = failures(result.failures, dates, width)
     if failed:
         yield line((" failures", DIM))

@@ -97,7 +97,7 @@ def name(text: str) -> str:
 
 def request(text: str) -> dict[str, Any]:
     """Return what a backfill was asked. Raises ValueError when a key is missing or cannot be what it is."""
-    value = mapping(text)
+    value = {**OLDER, **mapping(text)}
     for key, is_sound in REQUEST.items():
         if key not in value:
             raise ValueError(f"a request without {key}")
@@ -139,6 +139,19 @@ def _is_texts(value: Any) -> bool:
     return type(value) is list and all(type(one) is str for one in value)
 
 
+def _is_shape(value: Any) -> bool:
+    from backfill_cli.core.shapes import stored
+
+    try:
+        stored(value)
+    except (KeyError, TypeError, ValueError):
+        return False
+    return True
+
+
+OLDER: dict[str, Any] = {"shape": None}
+"""Keys that older stores lack, with what that means."""
+
 REQUEST: dict[str, Callable[[Any], bool]] = {
     "target": _is_text,
     "schedule": _is_text,
@@ -157,5 +170,6 @@ REQUEST: dict[str, Callable[[Any], bool]] = {
     "ignore_first_depends_on_past": _is_flag,
     "strict_templates": _is_flag,
     "conf": lambda value: value is None or type(value) is dict,
+    "shape": lambda value: value is None or _is_shape(value),
 }
 """Key of a request → whether a value can be its."""

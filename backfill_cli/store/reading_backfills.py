@@ -88,9 +88,9 @@ class SqlReader(LedgerReader):
         return list(PLAN.records(rows))
 
     def backfill_dates(
-        self, backfill_id: str, *, after: int | None = None, limit: int | None = None
+        self, backfill_id: str, *, after: int | None = None, limit: int | None = None, backwards: bool = False
     ) -> Iterator[BackfillDateRow]:
-        """Stream the dates of a backfill, ascending, each with what its dag_run says now."""
+        """Stream the dates of a backfill, ascending or descending, each with what its dag_run says now."""
         parameters: list[int | None] = [self._keys.backfill(backfill_id)]
         query = (
             "SELECT p.logical_date, p.data_interval_end, p.action, p.outcome, s.sentence, r.state, r.started_at, "
@@ -99,9 +99,9 @@ class SqlReader(LedgerReader):
             "LEFT JOIN dag_runs r ON r.dag = f.dag AND r.logical_date = p.logical_date WHERE p.backfill = ?"
         )
         if after is not None:
-            query += " AND p.logical_date > ?"
+            query += f" AND p.logical_date {'<' if backwards else '>'} ?"
             parameters.append(after)
-        query += " ORDER BY p.logical_date"
+        query += f" ORDER BY p.logical_date {'DESC' if backwards else 'ASC'}"
         if limit is not None:
             query += " LIMIT ?"
             parameters.append(limit)

@@ -43,6 +43,7 @@ REQUEST: dict[str, Any] = {
     "ignore_first_depends_on_past": False,
     "strict_templates": False,
     "conf": None,
+    "shape": None,
 }
 
 DEFINITION = '{"command": "etl.sh", "name": null, "schedule": "@daily", "timezone": "UTC"}'

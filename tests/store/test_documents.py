@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from store_builders import REQUEST
 
 from backfill_cli import DAG, BackfillOptions, BackfillService, EmptyOperator
 from backfill_cli.errors import DefinitionError
@@ -27,6 +28,18 @@ def test_a_stored_request_has_the_keys_that_are_checked(tmp_path: Path) -> None:
         (text,) = connection.execute("SELECT request FROM backfills").fetchone()
     assert json.loads(text).keys() == documents.REQUEST.keys()
     assert documents.request(text) == json.loads(text)
+
+
+def test_a_request_of_an_older_store_says_what_its_missing_keys_mean() -> None:
+    newest = {
+        **REQUEST,
+        "shape": {"chunk": "7d", "sizes": [], "failures": "stop", "pilot": 0, "spread": True, "ramp": False},
+    }
+    assert documents.request(json.dumps(newest)) == newest
+    older = {key: value for key, value in REQUEST.items() if key not in documents.OLDER}
+    assert documents.request(json.dumps(older)) == {**older, **documents.OLDER}
+    with pytest.raises(ValueError, match="shape"):
+        documents.request(json.dumps({**newest, "shape": {"chunk": "7d"}}))
 
 
 @pytest.mark.parametrize("text", ["a", "a.b-c_d", "Ж", "9", "x" * options.LONGEST_ID])
