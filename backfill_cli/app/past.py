@@ -117,9 +117,9 @@ def _repair(reader: Reader, prepared: Prepared, blocked: Blocked) -> str:
     # The DAG as it was asked for; the dates are others, and what to do with them.
     asked = replace(BackfillOptions(), **{name: getattr(prepared.options, name) for name in _NAMING})
     if root.logical_date == run.logical_date:
-        asked = replace(asked, dates=(_typed(root, dag),))
+        asked = replace(asked, dates=(typed_date(root, dag),))
     else:
-        asked = replace(asked, start_date=_typed(root, dag), end_date=_typed(run, dag))
+        asked = replace(asked, start_date=typed_date(root, dag), end_date=typed_date(run, dag))
     if root.state is RunState.FAILED:
         return f"repair it first: {command_line('rerun-failed', asked)}"
     if root.state is RunState.SUCCESS:  # its leaves succeeded all the same, or the task is new in the DAG
@@ -137,7 +137,7 @@ def _root(reader: Reader, dag: Dag, run: RunRow) -> RunRow:
     return run
 
 
-def _typed(run: RunRow, dag: Dag) -> date | datetime:
+def typed_date(run: RunRow, dag: Dag) -> date | datetime:
     """A logical date as somebody would type it: the day alone where the day has no other."""
     local = instant(run.logical_date).astimezone(check_zone(dag.timezone))
     is_whole_day = run.data_interval_end - run.logical_date >= _WHOLE_DAY_S

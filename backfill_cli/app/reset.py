@@ -7,7 +7,7 @@ works on are refused.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from backfill_cli.app.attesting import attest_runs
 from backfill_cli.app.claiming import conflict
@@ -17,6 +17,7 @@ from backfill_cli.app.history import liveness
 from backfill_cli.app.lookup import find_backfill
 from backfill_cli.app.orphans import Orphans
 from backfill_cli.app.recovering import write_recovered
+from backfill_cli.app.reset_notes import reset_notes
 from backfill_cli.app.stored import selection_of
 from backfill_cli.app.targets import find_selection, find_stored_target, find_target, has_selection
 from backfill_cli.app.trail import record
@@ -74,8 +75,15 @@ def reset(
         dag, selection = _what(ctx, options, store)
         chosen = _chosen(dag, tasks, downstream)
         found = store.read(lambda reader: _find(reader, dag, selection, chosen, states))
+        notes = store.read(
+            lambda reader: list(
+                reset_notes(
+                    reader, dag, replace(options, tasks=tasks), found.runs, found.instances, downstream=downstream
+                )
+            )
+        )
         head = head_text(store.read(lambda reader: reader.audit_head()))
-    problems = selection.notes
+    problems = (*selection.notes, *notes)
     if not found.instances:
         nothing = Problem("nothing-to-clear", "no task instance of this selection has anything to clear")
         return ResetResult(dag.dag_id, [], 0, 0, head, (*problems, nothing), timezone=dag.timezone)
