@@ -7,8 +7,9 @@ tasks directly behind it have dealt with, so one of those, run again alone, find
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from backfill_cli.app.commands import command_line
@@ -47,42 +48,61 @@ def reset_notes(
     if not runs or not dag.waits_on_past:
         return
     names = {one.task_id for one in cleared}
-    dates = {run.logical_date for run in runs}
-    show = clock_of(dag.timezone).show
     for task in dag.tasks.values():
-        if not (task.depends_on_past or task.wait_for_downstream):
-            continue
-        is_cleared = task.task_id in names
-        later = _next_run(reader, dag, runs[0].logical_date, dates if is_cleared else frozenset())
-        if later is None or not _has_run(reader, dag, task.task_id, later.logical_date):
-            continue
-        if is_cleared:
-            last = reader.run_before(dag.dag_id, _FOR_EVER) or later
-            yield Problem(
-                "later-dates",
-                f"{show(later.logical_date)} and what follows it stay as they are; they waited for the"
-                f" {task.task_id} of what is cleared",
-                f"if they build on it, clear them too: {_same_but(options, dag, runs[0], last)}{more}",
-            )
-            return
         over = [task_id for task_id in dag.downstream[task.task_id] if task_id in names]
+        if task.task_id in names and (task.depends_on_past or task.wait_for_downstream):
+            yield from _later_dates(reader, dag, task.task_id, runs, f"{_wider(reader, options, dag, runs)}{more}")
+            return
         if task.wait_for_downstream and over:
-            yield Problem(
-                "run-over",
-                f"{task.task_id} of {show(later.logical_date)} has run since, so {over[0]} of"
-                f" {show(runs[0].logical_date)} may find what that has left",
-                f"clear {task.task_id} of these dates with it: --task {task.task_id} --downstream",
-            )
+            yield from islice(_run_over(reader, dag, task.task_id, over[0], runs), 1)
             return
 
 
-def _same_but(options: BackfillOptions, dag: Dag, first: RunRow, last: RunRow) -> str:
-    """The command, with other dates."""
+def _later_dates(reader: Reader, dag: Dag, task_id: str, runs: Sequence[RunRow], command: str) -> Iterator[Problem]:
+    cleared = {run.logical_date for run in runs}
+    behind = reader.runs(dag.dag_id, runs[0].logical_date + 1, _FOR_EVER)
+    later = next((run for run in behind if run.logical_date not in cleared and counts_as_past(dag, run)), None)
+    if later is not None and _last_try(reader, dag, task_id, later) is not None:
+        yield Problem(
+            "later-dates",
+            f"{clock_of(dag.timezone).show(later.logical_date)} and what follows it stay as they are; they waited for"
+            f" the {task_id} of what is cleared",
+            f"if they build on it, clear them too: {command}",
+        )
+
+
+def _run_over(reader: Reader, dag: Dag, task_id: str, cleared: str, runs: Sequence[RunRow]) -> Iterator[Problem]:
+    """Whether the task has run for another date since it ran for the first or the last of these.
+
+    Looked at are the dates beside it and the latest: the one before may have been run again since.
+    """
+    show = clock_of(dag.timezone).show
+    for run in dict.fromkeys((runs[0], runs[-1])):
+        mine = _last_try(reader, dag, task_id, run)
+        beside = (
+            next(reader.runs(dag.dag_id, run.logical_date + 1, _FOR_EVER), None),
+            reader.run_before(dag.dag_id, run.logical_date),
+            reader.run_before(dag.dag_id, _FOR_EVER),
+        )
+        for other in beside:
+            its = _last_try(reader, dag, task_id, other) if other is not None else None
+            if other is not None and mine is not None and its is not None and its > mine:
+                yield Problem(
+                    "run-over",
+                    f"{task_id} of {show(other.logical_date)} has run since, so {cleared} of"
+                    f" {show(run.logical_date)} may find what that has left",
+                    f"clear {task_id} of these dates with it: --task {task_id} --downstream",
+                )
+
+
+def _wider(reader: Reader, options: BackfillOptions, dag: Dag, runs: Sequence[RunRow]) -> str:
+    """The same command up to the last date that has run."""
+    last = reader.run_before(dag.dag_id, _FOR_EVER) or runs[-1]
     wider = replace(
         options,
         dag_id=options.dag_id if options.backfill_id is None else dag.dag_id,
         backfill_id=None,
-        start_date=typed_date(first, dag),
+        start_date=typed_date(runs[0], dag),
         end_date=typed_date(last, dag),
         dates=(),
         last=None,
@@ -91,13 +111,9 @@ def _same_but(options: BackfillOptions, dag: Dag, first: RunRow, last: RunRow) -
     return command_line("reset", wider)
 
 
-def _next_run(reader: Reader, dag: Dag, first: int, cleared: Collection[int]) -> RunRow | None:
-    """The first dag_run behind a date that is not among the cleared ones."""
-    for run in reader.runs(dag.dag_id, first + 1, _FOR_EVER):
-        if run.logical_date not in cleared and counts_as_past(dag, run):
-            return run
+def _last_try(reader: Reader, dag: Dag, task_id: str, run: RunRow) -> int | None:
+    """When the latest try of a task of a date began, epoch microseconds; None when it has not run."""
+    for one in reader.instances(dag.dag_id, run.logical_date, run.logical_date):
+        if one.task_id == task_id and one.state in _RAN:
+            return one.started_at
     return None
-
-
-def _has_run(reader: Reader, dag: Dag, task_id: str, date: int) -> bool:
-    return any(one.task_id == task_id and one.state in _RAN for one in reader.instances(dag.dag_id, date, date))

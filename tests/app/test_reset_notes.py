@@ -49,6 +49,14 @@ def test_it_makes_no_difference_that_later_dates_are_cleared_in_the_same_way(don
     assert notes(done, *chain("01", "04"), "--task", "copy")["run-over"].startswith("stage of 2024-01-02 has run since")
 
 
+def test_what_counts_is_which_date_ran_last_and_not_which_is_later(done: Project) -> None:
+    """The 2nd and 3rd ran again: what the 4th had left is gone, and the 3rd's is there."""
+    notes(done, *chain("02", "03"))
+    done.bfill("run", *chain("01", "04")).exits(0)
+    assert notes(done, *chain("04"), "--task", "copy")["run-over"].startswith("stage of 2024-01-03 has run since")
+    assert notes(done, *chain("03"), "--task", "copy") == {}
+
+
 @pytest.mark.parametrize("words", [chain("04"), (*chain("02"), "--task", "tell"), chain("01", "04")])
 def test_nothing_is_said_where_nothing_later_has_run_over_it(done: Project, words: tuple[str, ...]) -> None:
     """The last date; a task that nobody waits for; every date at once, so that nothing later is left."""
