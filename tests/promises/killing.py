@@ -48,8 +48,8 @@ def descendants(pid: int) -> list[int]:
     found: list[int] = []
     waiting = [pid]
     while waiting:
-        for thread in Path(f"/proc/{waiting.pop()}/task").glob("*/children"):
-            with suppress(OSError):
+        with suppress(OSError):  # it has ended meanwhile
+            for thread in Path(f"/proc/{waiting.pop()}/task").glob("*/children"):
                 children = [int(one) for one in thread.read_text().split()]
                 found += children
                 waiting += children
