@@ -62,10 +62,24 @@ class Lease(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """A lease after a look: what is written, and up to what its holder may start tasks (lower while it gives back)."""
+    """A lease after a look.
+
+    Args:
+        lease: What is written.
+        limit: Up to how many slots its holder may start tasks: fewer than it holds while it gives back.
+        goal: What it should have.
+    """
 
     lease: Lease
     limit: int
+    goal: int
+
+    @property
+    def is_handing_over(self) -> bool:
+        """Whether slots are about to change hands: it gives back as its tasks end, or others do for it."""
+        return self.limit != UNLIMITED and (
+            self.lease.slots > self.limit or self.limit < min(self.goal, self.lease.wanted)
+        )
 
 
 def agreed_size(size: int, leases: Iterable[Lease]) -> int:
@@ -85,7 +99,7 @@ def settle(size: int, mine: Lease, others: Sequence[Lease], *, usable: int, now:
         now: Epoch microseconds.
     """
     if size == UNLIMITED:
-        return Settled(mine._replace(slots=mine.used, served_at=0), UNLIMITED)
+        return Settled(mine._replace(slots=mine.used, served_at=0), UNLIMITED, UNLIMITED)
     free = max(0, size - sum(one.slots for one in others))
     goal = fair_shares(size, (mine, *others), now)[mine.owner]
     if not any(one.is_short for one in others):
@@ -94,7 +108,7 @@ def settle(size: int, mine: Lease, others: Sequence[Lease], *, usable: int, now:
     slots = max(limit, mine.used)
     was_served = 0 < mine.need <= mine.slots
     served_at = now if 0 < mine.need <= slots and not was_served else mine.served_at
-    return Settled(mine._replace(slots=slots, served_at=served_at), limit)
+    return Settled(mine._replace(slots=slots, served_at=served_at), limit, goal)
 
 
 def fair_shares(size: int, leases: Sequence[Lease], now: int) -> Mapping[str, int]:

@@ -32,7 +32,9 @@ from backfill_cli.core.successes import Successes
 from backfill_cli.core.throttle import Throttle
 from backfill_cli.core.timers import Timers
 from backfill_cli.core.tries import begin_try, end_try, stopped_try
-from backfill_cli.core.wording import held_reasons, waiting_reasons, why_blocked, why_failed
+from backfill_cli.core.waiting import waiting_reasons, waits_of
+from backfill_cli.core.waits import Waits
+from backfill_cli.core.wording import why_blocked, why_failed
 from backfill_cli.core.work import EmptyWork
 
 __all__ = ["BackfillMachine", "Flight", "Limits", "Step", "Submission"]
@@ -77,7 +79,7 @@ class BackfillMachine:
         self._latest: OpenRun | None = None
         self._successes = Successes(backwards=backwards)
         self._timers = Timers(self.runs)
-        self._slots = Slots(dag, limits, self.runs, throttle)
+        self.slots = Slots(dag, limits, self.runs, throttle)
         self._changes = Changes(dag.version, backfill_id, owner)
         self._cancellations: list[Key] = []
         self._to_consider: deque[tuple[OpenRun, str]] = deque()
@@ -103,7 +105,7 @@ class BackfillMachine:
     @property
     def flights(self) -> Mapping[Key, Flight]:
         """The tries that were submitted and have not reported."""
-        return self._slots.flights
+        return self.slots.flights
 
     @property
     def is_drained(self) -> bool:
@@ -153,14 +155,14 @@ class BackfillMachine:
         """A try ended. A report for an older try, or for one that was given up, is recorded as late."""
         run = self.runs.get(report.logical_date)
         # Without a run it was given up meanwhile: dagrun_timeout. Its slots were held until now.
-        if not self._slots.end(report) or run is None:
+        if not self.slots.end(report) or run is None:
             self._changes.attempt(report, Outcome.LATE)
             return
         run.active -= 1
         one = run.instances[report.task_id]
         if one.state is TaskState.QUEUED:
             one.state = advance(one.state, Event.STARTED)
-        self._end_try(run, stopped_try(report) if self.aborting else self._slots.judge(report), now)
+        self._end_try(run, stopped_try(report) if self.aborting else self.slots.judge(report), now)
         self._propagate(now)
 
     def on_overdue(self, logical_date: int, task_id: str, try_number: int) -> None:
@@ -173,7 +175,7 @@ class BackfillMachine:
 
     def on_time(self, now: int) -> None:
         """Let what is due by `now` (epoch µs) happen: retries, and dag_runs whose time is up."""
-        self._slots.throttle.on_time(now)
+        self.slots.throttle.on_time(now)
         for run, task_id in self._timers.due(now):
             if task_id is None:
                 self._time_out(run, now)
@@ -197,12 +199,12 @@ class BackfillMachine:
         submissions = [] if self.stopping else self._dispatch(now)
         batch = self._changes.take(self.completed, self.failed)
         cancellations, self._cancellations = self._cancellations, []
-        due = [at for at in (self._timers.next_at(), self._slots.next_at(now)) if at is not None]
+        due = [at for at in (self._timers.next_at(), self.slots.next_at(now)) if at is not None]
         return Step(batch, submissions, cancellations, min(due, default=None))
 
     def lacking(self, now: int) -> Mapping[Pace, int]:
         """Return the starts that are to be reserved, for who could start now, epoch µs; before `take`."""
-        return {} if self.stopping else self._slots.lacking(now)
+        return {} if self.stopping else self.slots.lacking(now)
 
     def next_retry_at(self) -> int | None:
         """Return when the next retry is due, epoch microseconds; None without one."""
@@ -210,19 +212,22 @@ class BackfillMachine:
 
     def waiting(self, now: int = 0) -> dict[str, int]:
         """Return how many tasks wait at `now` (epoch µs), by the reason in words; for the progress line."""
-        retries = len(self._timers.retries())
-        held = self._slots.held(now)
-        return {
-            **held_reasons(held.values(), now, self.dag.timezone),
-            **waiting_reasons(self._slots.pools, self.runs.values(), retries, self.dag.max_active_tasks, held),
-        }
+        return waiting_reasons(self.slots, self.runs.values(), len(self._timers.retries()), self.dag, now)
+
+    def waits(self, now: int) -> Waits | None:
+        """Return the same with some of the tasks by name; None when nothing waits."""
+        return waits_of(self.slots, self.runs.values(), len(self._timers.retries()), self.dag, now)
+
+    def usable(self, pool: str) -> int:
+        """Return how many slots of a pool could ever be used at once; none when nothing more starts."""
+        return 0 if self.stopping else self.slots.usable(pool, self.limits.parallel)
 
     def _dispatch(self, now: int) -> list[Submission]:
         submissions = []
-        for run, ready in self._slots.take(now):
+        for run, ready in self.slots.take(now):
             one = begin_try(run, ready.task_id, now, self._changes)
             self._mark_running(run, now)
-            self._slots.begin(run, ready, one.try_number)
+            self.slots.begin(run, ready, one.try_number)
             task = self.dag.tasks[ready.task_id]
             submissions.append(Submission(run, task, one.try_number, one.spent, self._previous_success(run)))
         return submissions
@@ -319,7 +324,7 @@ class BackfillMachine:
         if task_id in self._instant and not self.stopping:
             self._pass_through(run, task_id, now)
             return
-        self._slots.wait(run, task)
+        self.slots.wait(run, task)
 
     def _pass_through(self, run: OpenRun, task_id: str, now: int) -> None:
         """Finish an empty task on the spot: it joins or forks, and needs neither a slot nor a worker."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from heapq import heappop, heappush
 
 from backfill_cli.core.changes import Key
-from backfill_cli.core.graph import Dag, Task
+from backfill_cli.core.graph import NO_CALLBACKS, Dag, Task
 from backfill_cli.core.holds import Hold
 from backfill_cli.core.pools import DEFAULT_POOL, Pools, Queue, Ready, task_limit
 from backfill_cli.core.ports import AttemptReport
@@ -19,6 +19,7 @@ from backfill_cli.core.rates import Pace
 from backfill_cli.core.states import Outcome, TaskState
 from backfill_cli.core.steps import Flight, Limits
 from backfill_cli.core.throttle import Throttle
+from backfill_cli.core.work import EmptyWork
 
 
 class Slots:
@@ -34,7 +35,7 @@ class Slots:
                 self.pools.set_gate(task.task_id, task_limit(dag.dag_id, task.task_id), task.max_active)
         self.flights: dict[Key, Flight] = {}
         self._dag = dag
-        self._capacity = limits.capacity
+        self.capacity = limits.capacity
         self._runs = runs
 
     def wait(self, run: OpenRun, task: Task) -> None:
@@ -51,14 +52,14 @@ class Slots:
         """
         throttle = self.throttle
         is_held = None if throttle.is_idle else lambda queue: throttle.hold_on(queue[0], queue[2], now) is not None
-        for ready in self.pools.take(self._capacity - len(self.flights), self._may_go, is_held):
+        for ready in self.pools.take(self.capacity - len(self.flights), self._may_go, is_held):
             if is_held is not None:
                 throttle.started(ready.pool, self.pools.apart(ready))
             yield self._runs[ready.logical_date], ready
 
     def lacking(self, now: int) -> dict[Pace, int]:
         """Return how many starts are to be reserved of which limit, for those that could start now (epoch µs)."""
-        free = self._capacity - len(self.flights)
+        free = self.capacity - len(self.flights)
         if not self.throttle.has_paces or free <= 0:
             return {}
         return self.throttle.lacking(
@@ -71,17 +72,30 @@ class Slots:
 
     def next_at(self, now: int) -> int | None:
         """Return when somebody who is held may start, epoch µs; None when nobody is, or nobody knows."""
-        if self.throttle.is_idle or self._capacity <= len(self.flights):
+        if self.throttle.is_idle or self.capacity <= len(self.flights):
             return None
         holds = (self.throttle.hold_on(queue[0], queue[2], now) for queue, _ in self.pools.fitting())
         return min((hold.until for hold in holds if hold is not None and hold.until is not None), default=None)
 
-    def held(self, now: int) -> dict[Queue, tuple[Hold, int]]:
-        """Return what is held now (epoch µs), why, and how many tasks wait for that."""
-        if self.throttle.is_idle:
-            return {}
-        holds = ((queue, self.throttle.hold_on(queue[0], queue[2], now), count) for queue, count in self.pools.queues())
-        return {queue: (hold, count) for queue, hold, count in holds if hold is not None}
+    def hold_on(self, queue: Queue, now: int) -> Hold | None:
+        """Return why a queue is held now (epoch µs), whether or not it would fit; None when it is not."""
+        return None if self.throttle.is_idle else self.throttle.hold_on(queue[0], queue[2], now)
+
+    def in_use(self) -> tuple[str, ...]:
+        """Return the pools the tasks of the DAG need slots of, their own limits included."""
+        tasks = self._dag.tasks.values()
+        needy = [one for one in tasks if not (isinstance(one.work, EmptyWork) and one.callbacks == NO_CALLBACKS)]
+        return (*dict.fromkeys(one.pool for one in needy), *self.pools.gates.values())
+
+    def usable(self, pool: str, parallel: int) -> int:
+        """Return how many slots of a pool could ever be taken at once, with so many dag_runs open together."""
+        needs = [
+            task.pool_slots if task.pool == pool else 1
+            for task in self._dag.tasks.values()
+            if pool in (task.pool, self.pools.gates.get(task.task_id))
+        ]
+        at_once = min(self.capacity, parallel * min(self._dag.max_active_tasks, len(needs)))
+        return at_once * max(needs, default=0)
 
     def begin(self, run: OpenRun, ready: Ready, try_number: int) -> None:
         self.flights[ready.logical_date, ready.task_id] = Flight(try_number, ready.pool, ready.slots)

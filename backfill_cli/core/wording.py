@@ -5,12 +5,9 @@ Owns the sentences; what they say was decided in `core/rules.py` and `core/machi
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Container, Iterable
-
 from backfill_cli.core.graph import Dag
 from backfill_cli.core.holds import Hold
-from backfill_cli.core.pools import Pools, Queue
+from backfill_cli.core.pools import Pools
 from backfill_cli.core.progress import OpenRun
 from backfill_cli.core.rules import Past
 from backfill_cli.core.states import TaskState
@@ -24,6 +21,9 @@ _NAMED = 2
 
 NEXT_TRY = "the next try"
 """What tasks in `up_for_retry` wait for."""
+
+THE_PAST = "the previous date"
+"""What tasks wait for that depend on the past."""
 
 
 def why_failed(run: OpenRun) -> str:
@@ -46,13 +46,9 @@ def waits_for(task_id: str, past: Past, dag: Dag) -> str:
     return f"{task_id} waits for {when}: {past.task_id} is {past.state} there"
 
 
-def held_reasons(held: Iterable[tuple[Hold, int]], now: int, timezone: str) -> dict[str, int]:
-    """Return how many tasks wait for a hold to end, by its reason and when that is, as seen at `now` (epoch µs)."""
-    reasons: dict[str, int] = {}
-    for hold, count in held:
-        reason = f"{hold.reason}{_until(hold.until, now, timezone)}"
-        reasons[reason] = reasons.get(reason, 0) + count
-    return reasons
+def held_reason(hold: Hold, now: int, timezone: str) -> str:
+    """Return why something is held and when that ends, as seen at `now` (epoch µs)."""
+    return f"{hold.reason}{_until(hold.until, now, timezone)}"
 
 
 def _until(at: int | None, now: int, timezone: str) -> str:
@@ -81,28 +77,9 @@ def why_held(pools: Pools, pool: str, slots: int) -> str:
     return f"{words}; {named}" if others else words
 
 
-def waiting_reasons(
-    pools: Pools,
-    runs: Iterable[OpenRun],
-    retries: int,
-    max_active_tasks: int,
-    besides: Container[Queue] = (),
-) -> dict[str, int]:
-    """Return how many tasks wait, by the reason in words; reasons nobody has are left out.
+def over_max_active(dag: Dag) -> str:
+    return f"max_active_tasks: {dag.max_active_tasks} a dag_run"
 
-    Args:
-        retries: How many wait for their next try.
-        max_active_tasks: Of a dag_run.
-        besides: Queues that wait for something else than slots.
-    """
-    open_runs = list(runs)
-    reasons: Counter[str] = Counter()
-    for queue, count in pools.queues():
-        if queue not in besides and (lacking := pools.lacks(queue)):
-            reasons[why_held(pools, *lacking)] += count
-    reasons[f"max_active_tasks: {max_active_tasks} a dag_run"] = sum(
-        len(heap) for run in open_runs for heap in run.parked.values()
-    )
-    reasons["the previous date"] = sum(len(run.past_waiting) for run in open_runs)
-    reasons[NEXT_TRY] = retries
-    return {reason: count for reason, count in reasons.items() if count}
+
+def no_worker(capacity: int) -> str:
+    return f"a worker: {capacity} of {capacity} busy"

@@ -146,7 +146,7 @@ class World:
         )
         others = [other.lease for other in self.processes if other is not one]
         found = settle(self.size, mine, others, usable=8, now=self.now)
-        one.lease, one.limit = found
+        one.lease, one.limit = found.lease, found.limit
         return found
 
     def start(self, one: Process, length: int) -> None:

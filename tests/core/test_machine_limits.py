@@ -19,6 +19,7 @@ from builders import (
 
 from backfill_cli.core.graph import TriggerRule, WeightRule
 from backfill_cli.core.states import Outcome, RunState, TaskState
+from backfill_cli.core.waits import read_waits
 
 A_B_C = (make_task("a"), make_task("b", after="a"), make_task("c", after="b"))
 
@@ -154,7 +155,7 @@ def test_dagrun_timeout_fails_the_run_skips_what_is_unfinished_and_cancels_what_
     assert [one.outcome for one in play.ledger.attempts.values() if one.task_id == "slow"] == [Outcome.LATE]
     assert play.state("slow") is TaskState.SKIPPED
     assert play.is_over
-    assert play.machine._slots.pools.taken["default_pool"] == 0
+    assert play.machine.slots.pools.taken["default_pool"] == 0
 
 
 def test_dagrun_timeout_of_a_finished_run_wakes_nobody() -> None:
@@ -206,3 +207,70 @@ def test_a_new_task_of_the_dag_runs_in_a_date_that_was_begun_before() -> None:
     first.ledger.recover(first.now)
     second = Play(make_dag(make_task("a"), make_task("new", after="a")), ledger=first.ledger, now=first.now).run()
     assert second.state("new") is TaskState.SUCCESS
+
+
+# limits of one task, and what waits
+
+
+def test_a_task_with_a_limit_of_its_own_runs_so_often_at_once_over_all_dag_runs_and_holds_nobody_else() -> None:
+    """`max_active_tis_per_dag`; the others of its pool go on."""
+    dag = make_dag(make_task("one", max_active=2, priority_weight=9), make_task("other"))
+    play = Play(dag, [day(n) for n in range(1, 6)], limits=make_limits(5))
+    play.turn()
+    flying = [task for n in range(1, 6) for task in play.in_flight(day(n))]
+    assert sorted(flying) == ["one"] * 2 + ["other"] * 5
+    assert play.machine.waiting() == {"max_active_tis_per_dag of one: 2 of 2 running": 3}
+    play.end("one", date=day(2))
+    assert play.in_flight(day(3)) == ["one", "other"], "the next date has its place"
+    play.run()
+    assert not any(play.machine.slots.pools.taken.values())
+    assert play.ledger.counts == (5, 0)
+
+
+def test_a_parked_task_that_waits_for_something_else_lets_the_others_of_its_dag_run_go() -> None:
+    """A place under max_active_tasks is free: not for the one that could not use it."""
+    limited, wide = make_task("limited", max_active=1, priority_weight=9), [make_task(f"t{n}") for n in range(3)]
+    play = Play(make_dag(limited, *wide, max_active_tasks=1), [day(1), day(2)], limits=make_limits(2))
+    play.turn()
+    assert play.in_flight(day(1)) == ["limited"]
+    assert play.in_flight(day(2)) == ["t0"], "its own limited one waits for the other date's"
+    play.end("t0", date=day(2))
+    assert play.in_flight(day(2)) == ["t1"]
+    play.run()
+    assert play.ledger.counts == (2, 0)
+
+
+def test_what_each_task_waits_for_is_said_with_what_it_needs_and_what_is_free() -> None:
+    dag = make_dag(
+        make_task("first", pool="small", priority_weight=9),
+        make_task("big", pool="small", pool_slots=2),
+        make_task("free"),
+        make_task("late"),
+    )
+    play = Play(dag, limits=make_limits(capacity=2, small=2))
+    play.turn()
+    waits = play.machine.waits(play.now)
+    assert waits is not None
+    assert waits.reasons == {"pool small: needs 2, 1 of 2 free": 1, "a worker: 2 of 2 busy": 1}
+    assert [(one.task_id, one.why) for one in waits.tasks] == [
+        ("big", "pool small: needs 2, 1 of 2 free"),
+        ("late", "a worker: 2 of 2 busy"),
+    ]
+    assert read_waits(waits.text()) == waits
+    play.machine.slots.pools.elsewhere["small"] = ["bf-1 holds 1", "bf-2 holds 1", "bf-3 holds 1"]
+    play.machine.slots.pools.grant("small", 4, 1)
+    assert "pool small: needs 2, 0 of 4 free; bf-1 holds 1, bf-2 holds 1 and 1 more" in play.machine.waiting()
+
+
+def test_a_limit_that_falls_below_what_runs_stops_nothing_and_starts_nothing() -> None:
+    """Shared pools: what others hold, and a pool that is made smaller while it is full."""
+    play = Play(make_dag(make_task(pool="p")), [day(n) for n in range(1, 7)], limits=make_limits(6, p=3))
+    play.turn()
+    assert len(play.flying) == 3
+    play.machine.slots.pools.grant("p", 1, 1)
+    for _ in range(2):
+        play.end("a", date=min(date for date, *_ in play.flying))
+    assert len(play.flying) == 1
+    play.machine.slots.pools.grant("p", 3, 3)
+    play.turn()
+    assert len(play.flying) == 3

@@ -128,7 +128,7 @@ def test_every_order_of_reports_ends_as_the_rules_say(data: st.DataObject) -> No
     )
     assert play.ledger.counts == (machine.completed, machine.failed) or not play.ledger.outcomes
     assert not machine.flights and not machine.runs
-    assert not any(machine._slots.pools.taken.values())
+    assert not any(machine.slots.pools.taken.values())
     assert all(run.owner is None for run in play.ledger.runs.values())
     assert all(run.reason for run in play.ledger.runs.values() if run.state is not RunState.SUCCESS)
 
