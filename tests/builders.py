@@ -22,6 +22,7 @@ from backfill_cli.core.recovery import recover_run
 from backfill_cli.core.retries import RetryPolicy
 from backfill_cli.core.rules import PastRun
 from backfill_cli.core.states import TERMINAL, TRANSITIONS, Event, Outcome, RunState, TaskState
+from backfill_cli.core.throttle import Throttle
 from backfill_cli.core.work import PythonWork
 
 DAY = 86_400
@@ -249,12 +250,19 @@ class Play:
         specs: Mapping[int, RunSpec] | None = None,
         now: int = START,
         backwards: bool = False,
+        throttle: Throttle | None = None,
     ) -> None:
         self.dag = dag
         self.ledger = ledger or Ledger()
         self.limits = limits or make_limits(parallel=len(dates))
         self.machine = BackfillMachine(
-            dag, self.limits, backfill_id="bf-1", owner="owner-1", total=len(dates), backwards=backwards
+            dag,
+            self.limits,
+            backfill_id="bf-1",
+            owner="owner-1",
+            total=len(dates),
+            backwards=backwards,
+            throttle=throttle,
         )
         self.now = now
         self.flying: dict[tuple[int, str], Submission] = {}

@@ -28,6 +28,7 @@ from backfill_cli.app.pools import slots_of
 from backfill_cli.app.recovering import abandon
 from backfill_cli.app.secrets import learn_references
 from backfill_cli.core.halting import Halt
+from backfill_cli.core.hours import Hours, hours_of
 from backfill_cli.core.machine import BackfillMachine, Limits
 from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.ports import Listener, RunStart, Store
@@ -63,6 +64,7 @@ def carry_out(ctx: AppContext, job: Job, listeners: Sequence[Listener]) -> Backf
     """Claim the job's dates, run them, close the backfill, and return how it ended."""
     _refuse(job)
     _refuse_executors(job)
+    hours = hours_of(job.options.between, job.target.dag.timezone)
     halt = halt_of(job.options, dates=job.plan.to_run, timezone=job.target.dag.timezone, now_us=ctx.clock.now_us())
     if job.row is None and not job.plan.total:
         dag = job.target.dag
@@ -79,7 +81,7 @@ def carry_out(ctx: AppContext, job: Job, listeners: Sequence[Listener]) -> Backf
         try:
             row = _claim(ctx, job, me, store, orphans)
             stops.keep()
-            result = _run_claimed(ctx, job, row, me, store, listeners, stops, halt)
+            result = _run_claimed(ctx, job, row, me, store, listeners, stops, halt, hours)
             problems = (*result.problems, *orphans.problems)
             # What came while the backfill was closed came too late to stop it, but it was said to this process.
             return replace(result, problems=problems, stopped_by=result.stopped_by or stops.first)
@@ -106,6 +108,7 @@ def _run_claimed(
     listeners: Sequence[Listener],
     stops: Stops,
     halt: Halt,
+    hours: Hours | None,
 ) -> BackfillResult:
     from backfill_cli.engine.coordinator import ABORT_WAIT_S, Coordinator, Stopped
     from backfill_cli.engine.lineage import Lineage, inherited
@@ -115,7 +118,7 @@ def _run_claimed(
     dag = job.prepared.part
     workers = job.options.workers or ctx.settings.workers
     learn_references(row.request.get("conf"), ctx.environ)  # before anything is written for somebody to read
-    throttle = throttle_of(dag, ctx.settings.pool_rules)
+    throttle = throttle_of(dag, ctx.settings.pool_rules, hours)
     machine = BackfillMachine(
         dag,
         Limits(job.prepared.parallel, workers, slots_of(ctx.settings, store)),

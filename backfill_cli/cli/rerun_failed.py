@@ -10,6 +10,7 @@ from backfill_cli.cli.bundles import spread
 from backfill_cli.cli.help import Command
 from backfill_cli.cli.options import Running, Selection, Shared, backfill_options
 from backfill_cli.cli.output import Output
+from backfill_cli.cli.pacing import Pacing
 from backfill_cli.cli.reports import Reporting
 from backfill_cli.cli.shaping import Shaping
 
@@ -34,6 +35,7 @@ def rerun_failed(
     selection: Selection,
     running: Running,
     shaping: Shaping,
+    pacing: Pacing,
     backfill_id: Annotated[
         str | None, typer.Argument(metavar="ID", help="The backfill whose failures to repeat.")
     ] = None,
@@ -58,6 +60,7 @@ def rerun_failed(
         rerun_failed=True,
         whole_run=whole_run,
         **shaping.options(),
+        **pacing.options(),
     )
     service = service_for(shared, workers=options.workers)
     with (

@@ -10,6 +10,7 @@ from backfill_cli.cli.bundles import spread
 from backfill_cli.cli.help import Command
 from backfill_cli.cli.options import Redoing, Running, Selection, Shared, backfill_options
 from backfill_cli.cli.output import Output
+from backfill_cli.cli.pacing import Pacing
 from backfill_cli.cli.reports import Reporting, refuse_with_dry_run
 from backfill_cli.cli.shaping import Shaping
 
@@ -37,6 +38,7 @@ def run(
     selection: Selection,
     running: Running,
     shaping: Shaping,
+    pacing: Pacing,
     redoing: Redoing,
     backfill_id: Annotated[
         str | None, typer.Argument(metavar="ID", help="A planned or interrupted backfill, in place of a selection.")
@@ -54,7 +56,7 @@ def run(
     from backfill_cli.cli.reports import Reports
     from backfill_cli.cli.service import service_for
 
-    more = {"backfill_id": backfill_id, "dry_run": dry_run, **shaping.options()}
+    more = {"backfill_id": backfill_id, "dry_run": dry_run, **shaping.options(), **pacing.options()}
     options = backfill_options(shared, selection, running, redoing, **more)
     service = service_for(shared, workers=options.workers)
     if dry_run:

@@ -48,6 +48,7 @@ class BackfillOptions:
         chunk_failures: What a chunk with failed or blocked dates means for the next: "stop" (default), "skip", "10%".
         pilot: Run so many dates first, the first, the last, the middle …, then stop; the same backfill goes on.
         ramp: Behind the pilot, in place of a stop, go on in waves that grow as long as they are healthy.
+        between: Start tasks in these hours of the DAG's zone only: ("22:00-06:00",), ("mon-fri 18:00-08:00",).
         on_conflict: What to do when a live process holds some of the dates; `fail` only, for now.
     """
 
@@ -89,4 +90,5 @@ class BackfillOptions:
     chunk_failures: str | None = None
     pilot: int | None = None
     ramp: bool = False
+    between: tuple[str, ...] = ()
     yes: bool = False

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping
 from backfill_cli.core.deferrals import Deferrals
 from backfill_cli.core.graph import Dag
 from backfill_cli.core.holds import EVERYTHING, Hold, Holds, of_pool, of_task
+from backfill_cli.core.hours import Hours
 from backfill_cli.core.pool_rules import PoolRules
-from backfill_cli.core.rates import Pace
+from backfill_cli.core.rates import MICROSECONDS, Pace
 
 
 class Throttle:
@@ -21,12 +22,15 @@ class Throttle:
 
     Args:
         paces: By what they lie on, a pool or a task (`holds.of_pool`, `holds.of_task`).
+        hours: When tasks may start; None is always.
     """
 
-    def __init__(self, paces: Mapping[str, Pace] | None = None) -> None:
+    def __init__(self, paces: Mapping[str, Pace] | None = None, hours: Hours | None = None) -> None:
         self.holds = Holds()
         self.deferrals = Deferrals(self.holds)
         self._paces = dict(paces or {})
+        self._hours = hours
+        self._hours_until = 0
 
     @property
     def is_idle(self) -> bool:
@@ -81,10 +85,15 @@ class Throttle:
         """Let the holds end that are over at `now`, epoch µs."""
         if self.holds:
             self.holds.expire(now)
+        if self._hours is not None and now >= self._hours_until:
+            opening = self._hours.at(now // MICROSECONDS)
+            self._hours_until = opening.until * MICROSECONDS
+            if not opening.is_open:
+                self.holds.put(EVERYTHING, "hours", Hold(f"--between {self._hours.said}", self._hours_until))
 
 
-def throttle_of(dag: Dag, pools: Mapping[str, PoolRules]) -> Throttle:
-    """Return what keeps the tasks of a DAG back: the limits of its own tasks, and those of the pools they use."""
+def throttle_of(dag: Dag, pools: Mapping[str, PoolRules], hours: Hours | None = None) -> Throttle:
+    """Return what keeps the tasks of a DAG back: the limits of its own tasks, and of the pools they use, the hours."""
     paces = {
         of_task(task.task_id): Pace(f"task:{dag.dag_id}/{task.task_id}", task.rate_limit)
         for task in dag.tasks.values()
@@ -94,7 +103,7 @@ def throttle_of(dag: Dag, pools: Mapping[str, PoolRules]) -> Throttle:
         limit = pools[pool].rate_limit
         if limit is not None:
             paces[of_pool(pool)] = Pace(f"pool:{pool}", limit)
-    return Throttle(paces)
+    return Throttle(paces, hours)
 
 
 def _scopes(pool: str, apart: str) -> tuple[str, ...]:

@@ -59,8 +59,8 @@ def _until(at: int | None, now: int, timezone: str) -> str:
     if left < _SOON_S:
         return f", in {left:.1f} s" if left < 10 else f", in {left:.0f} s"
     clock = clock_of(timezone)
-    end, today = clock.show(at // 1_000_000), clock.show(now // 1_000_000)
-    return f", until {end[11:16] if end[:10] == today[:10] else end[:16]}"
+    end, today = clock.wall_at(at // 1_000_000), clock.wall_at(now // 1_000_000)
+    return f", until {end:%H:%M}" if end.date() == today.date() else f", until {end:%Y-%m-%d %H:%M}"
 
 
 def why_held(pools: Pools, pool: str, slots: int) -> str:

@@ -45,6 +45,7 @@ FLAGS: dict[str, Value] = {
     "--after": DATE,
     "--chunk": Value("chunks", ("7d", "30d", "30", "auto")),
     "--chunk-failures": Value("chunk-failures", ("stop", "skip", "10%")),
+    "--between": Value("hours", ("22:00-06:00",)),
     "--command": NOTHING,
     "--conf": NOTHING,
     "--dag": DAG,
