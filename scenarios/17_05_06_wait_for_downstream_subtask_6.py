@@ -1,4 +1,4 @@
-"""Clearing in a waiting chain: what to clear, in which order, what sticks
+"""Clearing in a waiting chain: what to clear, in which order, and why
 
 Question: A source has corrected some days that are long done. The DAG stages each day in a table they share, and waits
 with wait_for_downstream. What do I clear, and in which order do I run it again?

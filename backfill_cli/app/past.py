@@ -20,7 +20,7 @@ from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.planning import BLOCKED, unfinished_because
 from backfill_cli.core.problems import Problem
 from backfill_cli.core.records import RunRow
-from backfill_cli.core.rules import Past, PastRun, past_of
+from backfill_cli.core.rules import ABSENT, Past, PastRun, past_of
 from backfill_cli.core.states import RunState
 from backfill_cli.core.wording import waits_for
 from backfill_cli.core.zones import check_zone, clock_of
@@ -36,6 +36,7 @@ _BACK = 10_000
 
 _WHOLE_DAY_S = 23 * 3600
 _FOR_EVER = 2**62
+_WHERE_FAILED = "--where failed --where upstream_failed"
 _NAMING = ("dag_id", "dag", "command", "schedule", "name", "timezone")
 
 
@@ -122,8 +123,10 @@ def _repair(reader: Reader, prepared: Prepared, blocked: Blocked) -> str:
         asked = replace(asked, start_date=typed_date(root, dag), end_date=typed_date(run, dag))
     if root.state is RunState.FAILED:
         return f"repair it first: {command_line('rerun-failed', asked)}"
-    if root.state is RunState.SUCCESS:  # its leaves succeeded all the same, or the task is new in the DAG
-        asked = replace(asked, tasks=(f"{blocked.past.task_id}+",), reprocess=frozenset({"success"}))
+    if root.state is RunState.SUCCESS and blocked.past.state == ABSENT:
+        asked = replace(asked, tasks=(blocked.past.task_id,), reprocess=frozenset({"success"}))
+    elif root.state is RunState.SUCCESS:  # its leaves succeeded all the same; rerun-failed takes failed dates
+        return f"clear what failed there and run it again: {command_line('reset', asked)} {_WHERE_FAILED}"
     return f"run it first: {command_line('run', asked)}"
 
 

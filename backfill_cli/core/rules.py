@@ -169,6 +169,8 @@ class Past(NamedTuple):
 
 
 MET = Past(True)
+ABSENT = "absent"
+"""In place of a state: a finished dag_run has no instance of the task, which ran before it (rule 4)."""
 
 
 def watched_by(task: Task, behind: Collection[str]) -> tuple[str, ...]:
@@ -198,6 +200,6 @@ def past_of(task: Task, behind: Collection[str], previous: PastRun | None, *, ig
             continue
         if state is None and previous.is_finished and task_id not in previous.ever_ran:
             continue  # rule 4: it was not in the DAG then, and never before
-        word = str(state) if state is not None else ("absent" if previous.is_finished else "scheduled")
+        word = str(state) if state is not None else (ABSENT if previous.is_finished else "scheduled")
         return Past(False, previous.is_open, previous.logical_date, task_id, word)
     return MET

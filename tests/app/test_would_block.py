@@ -116,16 +116,37 @@ def test_what_lies_behind_the_immediate_downstreams_is_no_reason_to_warn(project
     assert blocked(project, *chain("03", "04")) == 0
 
 
-def test_a_date_that_is_success_though_its_copy_failed(project: Project) -> None:
-    """A leaf with all_done makes the date a success; rerun-failed would not touch it, so the hint names the task."""
-    project.write("dags/chain.py", CHAIN.replace('run("tell")', 'run("tell", trigger_rule="all_done")'))
-    project.breaks("copy", "2024-01-02")
+def test_a_date_that_is_success_though_its_copy_did_not_run(project: Project) -> None:
+    """A leaf with all_done makes the date a success, which rerun-failed would not touch."""
+    healed = (
+        CHAIN.replace('run("tell")', 'run("tell", trigger_rule="all_done")')
+        + '    run("rates") >> dag.get_task("copy")\n'
+    )
+    project.write("dags/chain.py", healed.replace("1)):", "1)) as dag:"))
+    project.breaks("rates", "2024-01-02")
     project.bfill("run", *chain("01", "02")).exits(0)
     message, hint = warning(project, *chain("03"))
-    assert "copy is failed there" in message
-    assert hint == "run it first: bfill run --dag chain --dates 2024-01-02 --task copy+ --reprocess success"
+    assert "copy is upstream_failed there" in message
+    command = "bfill reset --dag chain --dates 2024-01-02 --where failed --where upstream_failed"
+    assert hint == f"clear what failed there and run it again: {command}"
     assert blocked(project, *chain("03")) == 1
-    project.mends("copy", "2024-01-02")
+    project.mends("rates", "2024-01-02")
+    follow(project, f"{hint} --yes")
+    project.bfill("run", *chain("02", "03")).exits(0)
+    assert project.tries("chain", "stage")["2024-01-02"] == ["success"], "what had succeeded is left alone"
+
+
+def test_a_task_that_a_finished_date_does_not_have_though_it_ran_before(project: Project) -> None:
+    """Rule 4: the task was taken out of the DAG for one date."""
+    project.write("dags/chain.py", CHAIN)
+    project.bfill("run", *chain("01")).exits(0)
+    project.write("dags/chain.py", CHAIN.replace('run("stage", wait_for_downstream=True) >> ', ""))
+    project.bfill("run", *chain("02")).exits(0)
+    project.write("dags/chain.py", CHAIN)
+    message, hint = warning(project, *chain("03"))
+    assert "stage is absent there" in message
+    assert hint == "run it first: bfill run --dag chain --dates 2024-01-02 --task stage --reprocess success"
+    assert blocked(project, *chain("03")) == 1
     follow(project, hint)
     assert blocked(project, *chain("03")) == 0
 
