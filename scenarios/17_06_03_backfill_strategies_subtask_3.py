@@ -113,7 +113,7 @@ def main(demo: Demo) -> None:
 
     demo.step(
         "Split it, and stop in the middle",
-        "The load alone runs newest first. When ten days are loaded the source hardly answers; somebody presses Ctrl-C.",
+        "The load alone runs newest first. Ten days are loaded when the source goes slow; somebody presses Ctrl-C.",
     )
     forget()
     demo.call(f"reset {DATES} --yes")
