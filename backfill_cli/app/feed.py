@@ -45,7 +45,6 @@ class StoreFeed:
         self._after: int | None = None
         self._last: int | None = None
         self._single: deque[int] | None = None
-        self._apart: frozenset[int] = frozenset()
         self._page: deque[RunSpec] = deque()
         self._is_done = False
         conf = row.request.get("conf")
@@ -61,9 +60,8 @@ class StoreFeed:
         return [self._page.popleft() for _ in range(min(most, len(self._page)))]
 
     def only(self, dates: Iterable[int]) -> None:
-        """Give these dates next, as far as they are still to be done, and never again."""
+        """Give these dates next, as far as they are still to be done."""
         self._single = deque(dates)
-        self._apart = frozenset(self._single)
         self._is_done = False
 
     def up_to(self, last: int | None, *, after: int | None) -> None:
@@ -80,14 +78,10 @@ class StoreFeed:
         return [self._spec(page, row) for row in rows]
 
     def _next_rows(self, reader: Reader) -> list[PlanRow]:
-        while True:
-            rows = reader.pending(self._row.backfill_id, after=self._after, limit=PAGE, backwards=self._backwards)
-            if not rows:
-                return []
+        rows = reader.pending(self._row.backfill_id, after=self._after, limit=PAGE, backwards=self._backwards)
+        if rows:
             self._after = rows[-1].logical_date
-            mine = [row for row in rows if row.logical_date not in self._apart and not self._is_behind(row)]
-            if mine or self._is_behind(rows[-1]):
-                return mine
+        return [row for row in rows if not self._is_behind(row)]
 
     def _is_behind(self, row: PlanRow) -> bool:
         if self._last is None:

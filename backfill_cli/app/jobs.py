@@ -26,6 +26,8 @@ from backfill_cli.core.states import BackfillState
 from backfill_cli.errors import UsageProblem
 
 if TYPE_CHECKING:
+    from backfill_cli.core.outlines import Outline
+    from backfill_cli.core.ports import Reader
     from backfill_cli.loader.resolve import Resolved
 
 Choose = Callable[[list[BackfillRow]], BackfillRow]
@@ -95,8 +97,25 @@ def preview_stored(ctx: AppContext, options: BackfillOptions) -> PlanResult:
     """Return what `run ID`, or `run` alone, would do. Reads only."""
     with ctx.store(write=False) as store:
         job = find_job(ctx, options, store, None)
+        plan = _with_all_waves(job, store)
     found = job.row.backfill_id if job.row else options.backfill_id
-    return replace(job.plan, dry_run=True, backfill_id=found, next_command=f"bfill run {found}")
+    return replace(plan, dry_run=True, backfill_id=found, next_command=f"bfill run {found}")
+
+
+def _with_all_waves(job: Job, store: Store) -> PlanResult:
+    """Return the plan of a job; one that was begun has the waves it was begun with, not those of what is left."""
+    row, shape = job.row, job.prepared.shape
+    if row is None or shape is None or row.state is BackfillState.PLANNED:
+        return job.plan
+    from backfill_cli.app.waves import rows_to_do
+    from backfill_cli.core.outlines import outline
+
+    def read(reader: Reader) -> Outline:
+        dates = (one.logical_date for one in rows_to_do(reader, row))
+        total, timezone = row.total - row.skipped, job.prepared.dag.timezone
+        return outline(shape, total, timezone, dates, parallel=job.prepared.parallel)
+
+    return replace(job.plan, waves=store.read(read))
 
 
 def _stored_job(ctx: AppContext, options: BackfillOptions, row: BackfillRow, store: Store) -> Job:

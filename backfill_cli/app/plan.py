@@ -35,6 +35,7 @@ from backfill_cli.errors import InputError, UsageProblem
 
 if TYPE_CHECKING:
     from backfill_cli.core.graph import Dag
+    from backfill_cli.core.outlines import Outline
     from backfill_cli.core.ports import Store
     from backfill_cli.core.shapes import Shape
     from backfill_cli.loader.resolve import Resolved
@@ -124,7 +125,7 @@ def shaped(ctx: AppContext, prepared: Prepared, store: Store, row: BackfillRow |
     """Return a request with its waves: those of the stored backfill it goes on with, as far as nothing else is said."""
     if row is None and not is_shaped(prepared.options):
         return prepared
-    pools = ctx.settings.pools
+    pools = slots_of(ctx.settings, store)
     shape = shape_for(prepared.options, prepared.part, parallel=prepared.parallel, pools=pools, store=store, row=row)
     return replace(prepared, shape=shape)
 
@@ -196,6 +197,7 @@ def preview(ctx: AppContext, prepared: Prepared, store: Store, *, dry_run: bool)
     if selection.backwards:
         first, last = last, first
     durations = store.read(lambda reader: reader.durations(dag.dag_id))
+    waves = _outline(ctx, prepared, summary.to_run)
     return PlanResult(
         dag=dag,
         first=first,
@@ -207,7 +209,12 @@ def preview(ctx: AppContext, prepared: Prepared, store: Store, *, dry_run: bool)
         tail=summary.tail,
         rows=_rows_again(ctx, prepared),
         estimate=estimate(
-            dag, summary.to_run, parallel=prepared.parallel, durations=durations, pools=slots_of(ctx.settings, store)
+            dag,
+            summary.to_run,
+            parallel=prepared.parallel,
+            durations=durations,
+            pools=slots_of(ctx.settings, store),
+            lanes=None if waves is None else waves.lanes,
         ),
         warnings=[
             *_problems(ctx, prepared, summary, watch, store),
@@ -217,7 +224,19 @@ def preview(ctx: AppContext, prepared: Prepared, store: Store, *, dry_run: bool)
         backwards=selection.backwards,
         dry_run=dry_run,
         next_command=command_line(command_of(options), options),
+        waves=waves,
     )
+
+
+def _outline(ctx: AppContext, prepared: Prepared, to_run: int) -> Outline | None:
+    """Return what the waves of a plan come to; a second walk over its dates, for those who ask for waves."""
+    shape = prepared.shape
+    if shape is None:
+        return None
+    from backfill_cli.core.outlines import outline
+
+    dates = (row.logical_date for row in _rows_again(ctx, prepared)() if row.action is not Action.SKIP)
+    return outline(shape, to_run, prepared.dag.timezone, dates, parallel=prepared.parallel)
 
 
 class ConfWatch:

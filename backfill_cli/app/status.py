@@ -136,6 +136,7 @@ def _repairs(reader: Reader, row: BackfillRow) -> tuple[tuple[str, ...], bool]:
 
 def _of_backfill(ctx: AppContext, reader: Reader, row: BackfillRow, page: Page) -> StatusResult:
     view = view_of(ctx, reader, row)
+    chunks = _chunks(reader, row, is_live=view.pid is not None)
     versions = {one.version: tuple(one.tasks) for one in reader.versions(row.dag_id)}
     task_ids = versions.get(row.version, ())
     is_live = view.pid is not None
@@ -157,12 +158,12 @@ def _of_backfill(ctx: AppContext, reader: Reader, row: BackfillRow, page: Page) 
         slowest=slowest_tasks(reader, row.dag_id, runs),
         failures=failure_groups(reader, row.dag_id, row.first, row.last, shown),
         reexecuted=reexecuted(reader, row.dag_id, first_shown, last_shown, backfill_id=row.backfill_id),
-        next_command=_next_for(view),
-        chunks=_chunks(reader, row),
+        next_command=_next_for(view, chunks),
+        chunks=chunks,
     )
 
 
-def _chunks(reader: Reader, row: BackfillRow) -> Sequence[WaveView]:
+def _chunks(reader: Reader, row: BackfillRow, *, is_live: bool) -> Sequence[WaveView]:
     """Return the waves of a backfill that has any; they take a walk over its dates."""
     if row.request.get("shape") is None:
         return ()
@@ -170,7 +171,7 @@ def _chunks(reader: Reader, row: BackfillRow) -> Sequence[WaveView]:
     from backfill_cli.core.shapes import stored
 
     shape = stored(row.request["shape"])
-    return () if shape is None else waves_of(reader, row, shape)
+    return () if shape is None else waves_of(reader, row, shape, is_live=is_live)
 
 
 def _page_of_dates(reader: Reader, row: BackfillRow, page: Page, *, is_live: bool) -> tuple[list[DateResult], bool]:
@@ -199,8 +200,10 @@ def _counted(row: BackfillRow) -> dict[str, int]:
     return {state: count for state, count in counts.items() if count}
 
 
-def _next_for(view: BackfillView) -> str:
+def _next_for(view: BackfillView, chunks: Sequence[WaveView] = ()) -> str:
     row = view.row
+    if view.state == BackfillState.INTERRUPTED and any(one.state == "failed" for one in chunks):
+        return f"bfill rerun-failed {row.backfill_id} && bfill run {row.backfill_id}"
     if view.state in (BackfillState.PLANNED, BackfillState.INTERRUPTED):
         return f"bfill run {row.backfill_id}"
     if view.is_broken and row.state.is_terminal:

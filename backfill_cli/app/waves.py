@@ -22,10 +22,15 @@ if TYPE_CHECKING:
 
 
 def rows_to_do(
-    reader: Reader, row: BackfillRow, *, after: int | None = None, only: int | None = None
+    reader: Reader,
+    row: BackfillRow,
+    *,
+    after: int | None = None,
+    only: int | None = None,
+    from_the_end: bool = False,
 ) -> Iterator[BackfillDateRow]:
     """Stream the dates a backfill works on, done or not, in the order of its run; or the one that is named."""
-    backwards = bool(row.request.get("run_backwards"))
+    backwards = bool(row.request.get("run_backwards")) != from_the_end
     if only is not None:
         after = only + 1 if backwards else only - 1
     limit = None if only is None else 1
@@ -33,9 +38,10 @@ def rows_to_do(
     return (one for one in rows if one.action is not Action.SKIP)
 
 
-def waves_of(reader: Reader, row: BackfillRow, shape: Shape) -> list[WaveView]:
-    """Return all waves of a backfill and how they stand."""
-    return views_of(shape, row.total - row.skipped, str(row.request["timezone"]), rows_to_do(reader, row))
+def waves_of(reader: Reader, row: BackfillRow, shape: Shape, *, is_live: bool = False) -> list[WaveView]:
+    """Return all waves of a backfill and how they stand; `is_live` when a process works on it."""
+    rows = rows_to_do(reader, row)
+    return views_of(shape, row.total - row.skipped, str(row.request["timezone"]), rows, is_live=is_live)
 
 
 class WaveFeed:
@@ -154,6 +160,9 @@ class WaveFeed:
 
     def _end(self, wave: Wave) -> None:
         begun, tally = self._tally, self._store.read(lambda reader: self._again_of(reader, wave))
+        if tally.began is None:  # counted by its counters: this run's part of it
+            now = self._clock.now_us()
+            tally.began, tally.ended = now - int((self._clock.monotonic() - self._begun_s) * 1_000_000), now
         self._wave = None
         self._pass(wave, tally)
         if self.shape.is_open:
@@ -238,11 +247,16 @@ class WaveFeed:
         """What is left behind all other waves, by the counters: it may be a million dates."""
         counts, behind = self._counts or self._row, self._behind
         pilot = self._surveyed.pilot
-        rows = rows_to_do(reader, self._row, after=self._from)
-        first = next((one for one in rows if one.logical_date not in pilot), None)
+        first, last = (
+            next((one.logical_date for one in rows if one.logical_date not in pilot), None)
+            for rows in (
+                rows_to_do(reader, self._row, after=self._from),
+                rows_to_do(reader, self._row, from_the_end=True),
+            )
+        )
         return Tally(
-            None if first is None else first.logical_date,
-            self._row.first if self._is_backwards else self._row.last,
+            first,
+            last,
             self._total - behind.dates,
             counts.completed - behind.completed,
             counts.failed - behind.failed,

@@ -211,13 +211,20 @@ def summarise(rows: Iterable[PlanRow]) -> PlanSummary:
 
 
 def estimate(
-    dag: Dag, runs: int, *, parallel: int, durations: Iterable[DurationRow], pools: Mapping[str, int] | None = None
+    dag: Dag,
+    runs: int,
+    *,
+    parallel: int,
+    durations: Iterable[DurationRow],
+    pools: Mapping[str, int] | None = None,
+    lanes: int | None = None,
 ) -> Estimate:
     """Return how long so many dag_runs may take, from what earlier tries took.
 
     The low end is the critical path of the means, run in `parallel` lanes; the high end moves every task half-way to
     the slowest of its middle tries. Tasks never seen count as the mean of those that were. A pool (name → slots, -1 is
-    unlimited) that needs longer than that for its own tasks decides.
+    unlimited) that needs longer than that for its own tasks decides. Runs that go in waves fill the lanes wave by wave,
+    `lanes` times in all.
     """
     known = {row.task_id: row for row in durations if row.task_id in dag.tasks}
     tries = sum(row.tries for row in known.values())
@@ -225,7 +232,8 @@ def estimate(
     if not known or not runs:
         return Estimate(instances, None, None, tries)
     mean = sum(row.mean_s for row in known.values()) / len(known)
-    lanes = ceil(runs / max(1, min(parallel, runs)))
+    if lanes is None:
+        lanes = ceil(runs / max(1, min(parallel, runs)))
 
     def wall(seconds: Mapping[str, float]) -> float:
         slowest_pool = runs * _busiest_pool(dag, seconds, mean, pools or {})

@@ -20,6 +20,7 @@ from backfill_cli.core.states import BackfillState
 
 if TYPE_CHECKING:
     from backfill_cli.core.graph import Dag
+    from backfill_cli.core.outlines import Outline
     from backfill_cli.core.pilots import PilotReport
     from backfill_cli.core.wave_tallies import WaveView
 
@@ -95,6 +96,7 @@ class PlanResult:
         head, tail: The first and last few rows that will run.
         next_command: The whole command that would run this plan, quoted for a shell.
         audit_head: `seq:hash` after the plan was stored; None when it was not.
+        waves: Its chunks, or its pilot and what follows; None when all dates go in one piece.
     """
 
     dag: Dag
@@ -114,6 +116,7 @@ class PlanResult:
     next_command: str
     backfill_id: str | None = None
     audit_head: str | None = None
+    waves: Outline | None = None
 
     @property
     def total(self) -> int:
@@ -142,6 +145,7 @@ class PlanResult:
             "counts": {str(action): self.counts[action] for action in Action},
             "runs": PlanRuns(self.rows),
             "estimate": self.estimate.data(),
+            "shape": None if self.waves is None else self.waves.data(),
             "warnings": [problem.data() for problem in self.warnings],
             "audit_head": self.audit_head,
         }

@@ -7,7 +7,7 @@ on, or a stop with its reason in words.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from backfill_cli.core.instants import iso
@@ -106,6 +106,11 @@ class WaveView:
 
     wave: Wave
     tally: Tally
+    is_running: bool = False
+
+    @property
+    def state(self) -> str:
+        return "running" if self.is_running else self.tally.state
 
     def data(self) -> dict[str, Any]:
         tally = self.tally
@@ -121,14 +126,17 @@ class WaveView:
             "repaired": tally.repaired,
             "blocked": tally.blocked,
             "duration_s": tally.duration_s,
-            "state": tally.state,
+            "state": self.state,
         }
 
 
-def views_of(shape: Shape, total: int, timezone: str, rows: Iterable[BackfillDateRow]) -> list[WaveView]:
+def views_of(
+    shape: Shape, total: int, timezone: str, rows: Iterable[BackfillDateRow], *, is_live: bool = False
+) -> list[WaveView]:
     """Return all waves of a backfill, the pilot first.
 
     Args:
+        is_live: A process works on it: the first wave that has not ended is `running`.
         total: The dates to do, done ones included: as many as there are rows.
         rows: Those dates in the order of the run.
     """
@@ -140,7 +148,12 @@ def views_of(shape: Shape, total: int, timezone: str, rows: Iterable[BackfillDat
         if tally is None:
             tally = tallies[number] = Tally()
         tally.add(row)
-    return [WaveView(wave_of(shape, number, cutter.number), tally) for number, tally in tallies.items()]
+    views = [WaveView(wave_of(shape, number, cutter.number), tally) for number, tally in tallies.items()]
+    for place, view in enumerate(views):
+        if is_live and view.tally.pending > view.tally.blocked:
+            views[place] = replace(view, is_running=True)
+            break
+    return views
 
 
 def why_not_on(shape: Shape, wave: Wave, tally: Tally, pilot: Tally | None, total: int) -> str | None:

@@ -75,7 +75,7 @@ class EventListener:
 
     def on_wave(self, report: WaveReport) -> None:
         told = WaveView(report.wave, report.tally).data()
-        told["of"] = report.wave.of
+        told |= {"of": report.wave.of} if report.ended else {"of": report.wave.of, "state": "running"}
         name = "chunk_ended" if report.ended else "chunk_started"
         reason = {"reason": report.reason or None} if report.ended else {}
         self._say({"event": name, "at": iso_us(report.at), **told, **reason})

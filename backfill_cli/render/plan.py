@@ -13,6 +13,7 @@ from backfill_cli.render.parts import closing, notes
 from backfill_cli.render.run import short_head
 from backfill_cli.render.text import cut, line, pad, wide
 from backfill_cli.render.theme import ACTIONS, BOLD, DIM
+from backfill_cli.render.waves import PILOT_DATES, outline
 from backfill_cli.render.words import count, span
 
 _EDGE = 3
@@ -27,6 +28,8 @@ def render(plan: PlanResult, width: int) -> Iterator[Text]:
     yield line((" range     ", DIM), f"{plan.asked}: {count(plan.total, 'date')}")
     if plan.total:
         yield line((" order     ", DIM), _order(plan))
+        if plan.waves is not None and plan.to_run:
+            yield from outline(plan.waves, dates, width)
         if plan.to_run:
             yield line((" estimate  ", DIM), _estimate(plan))
         yield line()
@@ -50,6 +53,8 @@ def _header(plan: PlanResult) -> Text:
 
 def _dates(plan: PlanResult) -> DateFormat:
     rows = [row.logical_date for row in (*plan.head, *plan.tail)]
+    if plan.waves is not None:
+        rows += plan.waves.pilot[:PILOT_DATES]
     return DateFormat(
         plan.dag.timezone,
         [plan.first, plan.last, *rows, *(one for group in plan.groups for one in (*group.dates, group.last))],

@@ -26,10 +26,10 @@ def render(result: BackfillResult, width: int) -> Iterator[Text]:
     yield from _headline(result, width)
     yield from failures(result.failures, dates, width)
     yield from _unfinished(result, dates, width)
-    if len(result.chunks) > 1:
-        yield from waves(result.chunks, dates, width)
     if result.pilot is not None:
         yield from pilot(result.pilot, dates)
+    elif len(result.chunks) > 1:
+        yield from waves(result.chunks, dates, width)
     if result.reexecuted:
         yield ran_again(len(result.reexecuted))
     if result.reason:

@@ -301,3 +301,39 @@ def test_a_store_with_waves_checks_and_verifies(naps: Project) -> None:
     naps.bfill("run").exits(1)
     naps.bfill("store", "check").exits(0)
     naps.bfill("audit", "verify").exits(0)
+
+
+def test_a_plan_shows_its_chunks_and_stores_them(naps: Project) -> None:
+    words = (*JANUARY, "--chunk", "7d", "--parallel", "4")
+    with naps.unchanged():
+        shape = naps.bfill("plan", *words, "--dry-run", "--json").exits(0).data["shape"]
+    assert (shape["chunk"], shape["chunk_failures"], shape["waves"]) == ("7d", "stop", 5)
+    assert (shape["first"]["last"][:10], shape["last"]["first"][:10]) == ("2024-01-07", "2024-01-29")
+    ran = naps.bfill("plan", *words).exits(0)
+    assert "chunks    5 of 7 days: first 01-01 … 01-07, last 01-29 … 01-31" in ran.out
+    (row,) = naps.rows("SELECT backfill_id FROM backfills")
+    data = naps.bfill("run", row["backfill_id"], "--json").exits(0).data
+    assert [one["dates"] for one in data["chunks"]] == [7, 7, 7, 7, 3]
+
+
+def test_a_plan_names_the_dates_of_its_pilot_and_what_its_waves_take(naps: Project) -> None:
+    shape = naps.bfill("plan", *JANUARY, "--pilot", "3", "--ramp", "--dry-run", "--json").exits(0).data["shape"]
+    assert [one[:10] for one in shape["pilot"]] == ["2024-01-01", "2024-01-16", "2024-01-31"]
+    assert (shape["ramp"], shape["sizes"], shape["waves"]) == (True, [6, 12, 24, None], 3)
+    naps.bfill("run", "--dag", "naps", "--dates", "2024-02-01").exits(0)
+    words = ("plan", *JANUARY, "--parallel", "10", "--dry-run", "--json")
+    in_one, in_chunks = (naps.bfill(*words, *more).data["estimate"]["low_s"] for more in ((), ("--chunk", "1")))
+    assert in_chunks == pytest.approx(31 / 4 * in_one, rel=0.01), "31 waves of one date, or 4 lanes of ten"
+
+
+def test_status_while_it_runs_shows_which_chunk_is_running(naps: Project) -> None:
+    naps.write("slow/2024-01-10", "5")
+    going = naps.start("run", *JANUARY, "--chunk", "7d", "--parallel", "7")
+    until(lambda: naps.runs("naps").get("2024-01-10") == "running")
+    (row,) = naps.rows("SELECT backfill_id FROM backfills")
+    chunks = naps.bfill("status", row["backfill_id"], "--json").exits(0).data["chunks"]
+    assert [one["state"] for one in chunks] == ["success", "running", "remaining", "remaining", "remaining"]
+    assert "▶ chunk 2 of 5" in naps.bfill("status", row["backfill_id"]).out
+    going.signal(signal.SIGTERM)
+    going.signal(signal.SIGTERM)
+    going.wait().exits(143)

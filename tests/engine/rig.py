@@ -36,7 +36,7 @@ class ListFeed:
     def __init__(self, dates: Sequence[int]) -> None:
         self._dates = list(dates)
 
-    def take(self, most: int) -> Sequence[RunSpec]:
+    def take(self, most: int) -> Sequence[RunSpec] | None:
         taken, self._dates = self._dates[:most], self._dates[most:]
         return [make_spec(date) for date in taken]
 
@@ -88,6 +88,7 @@ class Rig:
         limits: Limits | None = None,
         grace_s: float | None = 30,
         logs: str = "",
+        feed: ListFeed | None = None,
     ) -> None:
         self.store = RecordingStore()
         self.watching = Watching()
@@ -98,7 +99,7 @@ class Rig:
             self.machine,
             store=self.store,  # type: ignore[arg-type]
             claim=make_claim(),
-            feed=ListFeed(dates),
+            feed=feed or ListFeed(dates),
             backend_of=lambda _task: Elsewhere(Storied(executor or InlineExecutor(), self.store.story), self._work),
             bench=make_bench(dag),
             dag_ref=REF,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 from builders import FIRST, InlineExecutor, day, make_dag, make_limits, make_task
-from engine.rig import Rig, Watching, spin, task
+from engine.rig import ListFeed, Rig, Watching, spin, task
 
 from backfill_cli.core.ports import Invocation, ProgressCounts
+from backfill_cli.core.progress import RunSpec
 from backfill_cli.core.records import Batch
 from backfill_cli.core.retries import RetryPolicy
 from backfill_cli.core.states import Outcome, RunState, TaskState
@@ -102,6 +103,31 @@ def test_an_empty_feed_ends_at_once() -> None:
     rig = Rig(make_dag(), [])
     assert rig.run() is None
     assert rig.store.batches == []
+
+
+class OneByOne(ListFeed):
+    """Answers "nothing yet" until the date before has ended; counts how often it is asked."""
+
+    def __init__(self, dates: list[int]) -> None:
+        super().__init__(dates)
+        self.asked = 0
+        self.is_idle: Callable[[], bool] = lambda: True
+
+    def take(self, most: int) -> Sequence[RunSpec] | None:
+        self.asked += 1
+        return super().take(1) if self.is_idle() else None
+
+
+def test_a_feed_that_has_nothing_yet_is_waited_for_without_asking_all_the_time(threads: Executor) -> None:
+    """The machine has room for all of them: what holds them back is the feed alone."""
+    dates = [day(n) for n in range(1, 4)]
+    feed = OneByOne(dates)
+    rig = Rig(make_dag(task(lambda: time.sleep(0.2))), dates, executor=threads, limits=make_limits(8), feed=feed)
+    feed.is_idle = lambda: not rig.machine.runs
+    assert rig.run() is None
+    assert rig.store.ledger.outcomes == dict.fromkeys(dates, RunState.SUCCESS)
+    assert max(counts.open_runs for counts in rig.watching.counts) == 1
+    assert feed.asked < 40
 
 
 def test_dates_open_in_bounded_turns(monkeypatch: pytest.MonkeyPatch) -> None:
