@@ -27,6 +27,7 @@ from backfill_cli.app.orphans import Orphans, end_stragglers
 from backfill_cli.app.pools import slots_of
 from backfill_cli.app.recovering import abandon
 from backfill_cli.app.secrets import learn_references
+from backfill_cli.app.sharing import Sharing
 from backfill_cli.core.halting import Halt
 from backfill_cli.core.hours import Hours, hours_of
 from backfill_cli.core.machine import BackfillMachine, Limits
@@ -147,6 +148,7 @@ def _run_claimed(
         listeners=listeners if waves is None else (*listeners, waves),
         halt=halt,
         pacer=Pacer(store) if throttle.has_paces else None,
+        pollers=[Sharing(ctx, store, me.owner, machine)],
     )
     _tell_start(listeners, job, row)
     stopped: Stopped | None = None

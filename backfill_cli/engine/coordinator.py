@@ -32,6 +32,7 @@ from backfill_cli.engine.callbacks import DagCallbacks
 from backfill_cli.engine.cancelling import Key
 from backfill_cli.engine.messages import Message, Overdue, Started, StopAsked, lost
 from backfill_cli.engine.pacing import Pacer
+from backfill_cli.engine.polling import Poller, Polling
 
 GRACE_S = 30.0
 """Seconds that running tasks have after TERM or HUP, unless something else is set."""
@@ -103,6 +104,7 @@ class Coordinator:
             take after INT, since whoever pressed Ctrl-C can press it again.
         halt: When the run ends itself.
         pacer: Who reserves starts for tasks with a limit of rate; None: there are none.
+        pollers: Who looks, twice a second, at what others have left for this run.
     """
 
     def __init__(
@@ -121,6 +123,7 @@ class Coordinator:
         listeners: Sequence[Listener] = (),
         halt: Halt = NO_HALT,
         pacer: Pacer | None = None,
+        pollers: Sequence[Poller] = (),
     ) -> None:
         self.machine = machine
         self.inbox: SimpleQueue[Message] = SimpleQueue()
@@ -138,6 +141,7 @@ class Coordinator:
         self._clock = clock
         self._grace_s = grace_s
         self._listeners = listeners
+        self._polling = Polling(pollers, clock) if pollers else None
         self._abort_at: float | None = None
         self._leave_at: float | None = None
         self._cut_off: set[tuple[int, str, int]] = set()
@@ -162,6 +166,8 @@ class Coordinator:
     def run(self) -> Stopped | None:
         """Loop until nothing is left to do, or a stop or halt has been carried out; then says why."""
         while True:
+            if self._polling is not None:
+                self._polling.look(self)
             now = self._clock.now_us()
             self.machine.on_time(now)
             self._mind_the_halt(now)
@@ -309,6 +315,8 @@ class Coordinator:
 
     def _pause(self, wake_at: int | None) -> float:
         pauses = [LOOK_EVERY_S if self._listeners else LONGEST_PAUSE_S]
+        if self._polling is not None:
+            pauses.append(self._polling.left_s())
         if wake_at is not None:
             pauses.append((wake_at - self._clock.now_us()) / 1_000_000)
         begun_at = next((heard_at + BEGUN_AFTER_S for heard_at, _ in self._begun.values()), None)
