@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from backfill_cli.engine.attempt import Bench
     from backfill_cli.engine.backends import Backends
     from backfill_cli.engine.stopping import Stops
+    from backfill_cli.loader.settings import Settings
 
 
 def run(
@@ -147,8 +148,8 @@ def _run_claimed(
         grace_s=ctx.settings.grace_s,
         listeners=listeners if waves is None else (*listeners, waves),
         halt=halt,
-        pacer=Pacer(store) if throttle.has_paces else None,
         pollers=[Sharing(ctx, store, me.owner, machine)],
+        pacer=Pacer(store, throttle, health_of(ctx.settings), ctx.environ) if throttle.needs_care else None,
     )
     _tell_start(listeners, job, row)
     stopped: Stopped | None = None
@@ -170,7 +171,8 @@ def _run_claimed(
     closed, head = close_backfill(ctx, machine, job.options, row, me.owner, stopped, store)
     for listener in listeners:
         listener.on_end()
-    result = result_of(ctx, dag, closed, stopped, head, tuple(job.plan.warnings), store)
+    told = (*job.plan.warnings, *throttle.problems())
+    result = result_of(ctx, dag, closed, stopped, head, told, store)
     if waves is None:
         return result
     from backfill_cli.app.wave_results import with_waves
@@ -285,3 +287,8 @@ def nothing_to_do(
         problems=tuple(problems),
         timezone=timezone,
     )
+
+
+def health_of(settings: Settings) -> dict[str, str]:
+    """Return the health check of every pool that has one."""
+    return {name: rules.health for name, rules in settings.pool_rules.items() if rules.health is not None}

@@ -10,7 +10,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from backfill_cli.app.feed import StoreFeed
-from backfill_cli.core.ports import Clock, Listener, ProgressCounts, Reader, RunStart, Store, WaveReport, Writer
+from backfill_cli.core.ports import (
+    Clock,
+    Listener,
+    PaceChange,
+    ProgressCounts,
+    Reader,
+    RunStart,
+    Store,
+    WaveReport,
+    Writer,
+)
 from backfill_cli.core.progress import RunSpec
 from backfill_cli.core.records import Action, BackfillDateRow, BackfillRow, Batch
 from backfill_cli.core.shapes import ALL, Shape, auto_size
@@ -129,6 +139,7 @@ class WaveFeed:
     def on_start(self, start: RunStart) -> None: ...
     def on_waiting(self, waiting: Mapping[str, int], next_retry_at: int | None) -> None: ...
     def on_wave(self, report: WaveReport) -> None: ...
+    def on_pace(self, change: PaceChange) -> None: ...
     def on_stopping(self, signal: int | None, running: int, reason: str) -> None: ...
     def on_end(self) -> None: ...
 

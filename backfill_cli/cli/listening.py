@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from backfill_cli.cli.options import Shared
-    from backfill_cli.core.ports import Listener, ProgressCounts, RunStart, WaveReport
+    from backfill_cli.core.ports import Listener, PaceChange, ProgressCounts, RunStart, WaveReport
     from backfill_cli.core.records import Batch
     from backfill_cli.core.results import BackfillResult
     from backfill_cli.render.lines import LineListener
@@ -41,6 +41,10 @@ class Several:
     def on_wave(self, report: WaveReport) -> None:
         for one in self._listeners:
             one.on_wave(report)
+
+    def on_pace(self, change: PaceChange) -> None:
+        for one in self._listeners:
+            one.on_pace(change)
 
     def on_stopping(self, signal: int | None, running: int, reason: str) -> None:
         for one in self._listeners:

@@ -434,6 +434,22 @@ class RunStart:
     max_tries: Mapping[str, int]
 
 
+class PaceChange(NamedTuple):
+    """The run has become slower or faster by itself: a breaker, or the number of dates at once.
+
+    Args:
+        what: `breaker_opened`, `breaker_half_open`, `breaker_closed` or `parallel_changed`.
+        at: Epoch microseconds.
+        reason: In words.
+        details: What of, and how much: JSON-able.
+    """
+
+    what: str
+    at: int
+    reason: str
+    details: Mapping[str, Any]
+
+
 class Listener(Protocol):
     """Who wants to see what happens: the live board, a log of lines, a test. Called after the commit, in one thread."""
 
@@ -448,6 +464,10 @@ class Listener(Protocol):
 
     def on_wave(self, report: WaveReport) -> None:
         """A chunk, a pilot or a wave of a ramp begins or has ended; told after the commit of its last date."""
+        ...
+
+    def on_pace(self, change: PaceChange) -> None:
+        """A breaker has opened or closed, or the parallelism has changed by itself."""
         ...
 
     def on_stopping(self, signal: int | None, running: int, reason: str) -> None:

@@ -54,7 +54,8 @@ class Slots:
         is_held = None if throttle.is_idle else lambda queue: throttle.hold_on(queue[0], queue[2], now) is not None
         for ready in self.pools.take(self.capacity - len(self.flights), self._may_go, is_held):
             if is_held is not None:
-                throttle.started(ready.pool, self.pools.apart(ready))
+                key = ready.logical_date, ready.task_id
+                throttle.started(key, ready.pool, self.pools.apart(ready))
             yield self._runs[ready.logical_date], ready
 
     def lacking(self, now: int) -> dict[Pace, int]:
@@ -121,6 +122,8 @@ class Slots:
             return False
         del self.flights[key]
         self.pools.give_back(report.task_id, flight.pool, flight.slots)
+        if self.throttle.breakers:
+            self.throttle.ended(flight.pool, report)
         run = self._runs.get(report.logical_date)
         if run is not None:
             run.in_flight -= 1

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from backfill_cli.core.breakers import Breaker, BreakerRule
+from backfill_cli.core.changes import Key
 from backfill_cli.core.deferrals import Deferrals
 from backfill_cli.core.graph import Dag
 from backfill_cli.core.holds import EVERYTHING, Hold, Holds, of_pool, of_task
 from backfill_cli.core.hours import Hours
 from backfill_cli.core.pool_rules import PoolRules
+from backfill_cli.core.ports import AttemptReport, PaceChange
+from backfill_cli.core.problems import Problem
 from backfill_cli.core.rates import MICROSECONDS, Pace
 
 
@@ -29,17 +33,23 @@ class Throttle:
         self.holds = Holds()
         self.deferrals = Deferrals(self.holds)
         self._paces = dict(paces or {})
+        self.breakers: dict[str, Breaker] = {}
         self._hours = hours
         self._hours_until = 0
 
     @property
     def is_idle(self) -> bool:
         """Nothing is limited or held: every question is answered by yes."""
-        return not self._paces and not self.holds
+        return not self._paces and not self.holds and not self.breakers
 
     @property
     def has_paces(self) -> bool:
         return bool(self._paces)
+
+    @property
+    def needs_care(self) -> bool:
+        """Somebody has to reserve starts or to ask after a system's health while the run lasts."""
+        return bool(self._paces or self.breakers)
 
     def hold_on(self, pool: str, apart: str, now: int) -> Hold | None:
         """Return what keeps the tasks of a pool from starting now; None lets them start.
@@ -57,8 +67,10 @@ class Throttle:
                     held = Hold(f"rate limit {pace.rate.said} of {_named(scope)}", due_at)
         return held
 
-    def started(self, pool: str, apart: str) -> None:
-        """Note that a task starts: it uses up one start of every limit it is under."""
+    def started(self, key: Key, pool: str, apart: str) -> None:
+        """Note that a task starts: it uses up one start of every limit it is under, and may be a breaker's probe."""
+        if pool in self.breakers:
+            self.breakers[pool].on_start(key)
         if self._paces:
             for scope in _scopes(pool, apart):
                 pace = self._paces.get(scope)
@@ -81,10 +93,29 @@ class Throttle:
         lacks = {pace: pace.lacks(wanted.get(scope, 0), now) for scope, pace in self._paces.items()}
         return {pace: count for pace, count in lacks.items() if count}
 
+    def ended(self, pool: str, report: AttemptReport) -> None:
+        """Note how a try of a pool has ended, also one that nobody waits for any more."""
+        if pool in self.breakers:
+            self.breakers[pool].on_end(report, report.ended_at)
+
+    def news(self) -> list[PaceChange]:
+        """Return what has changed by itself since this was asked last, in the order it did."""
+        found = [change for breaker in self.breakers.values() for change in breaker.news]
+        for breaker in self.breakers.values():
+            breaker.news.clear()
+        return sorted(found, key=lambda change: change.at)
+
+    def problems(self) -> list[Problem]:
+        """Return what a result has to say about what kept tasks back."""
+        found = (breaker.problem() for breaker in self.breakers.values())
+        return [one for one in found if one is not None]
+
     def on_time(self, now: int) -> None:
         """Let the holds end that are over at `now`, epoch µs."""
         if self.holds:
             self.holds.expire(now)
+        for breaker in self.breakers.values():
+            breaker.on_time(now)
         if self._hours is not None and now >= self._hours_until:
             opening = self._hours.at(now // MICROSECONDS)
             self._hours_until = opening.until * MICROSECONDS
@@ -103,7 +134,13 @@ def throttle_of(dag: Dag, pools: Mapping[str, PoolRules], hours: Hours | None = 
         limit = pools[pool].rate_limit
         if limit is not None:
             paces[of_pool(pool)] = Pace(f"pool:{pool}", limit)
-    return Throttle(paces, hours)
+    throttle = Throttle(paces, hours)
+    for pool in {task.pool for task in dag.tasks.values()} & pools.keys():
+        rules = pools[pool]
+        if rules.breaker is not None or rules.health is not None:
+            rule = rules.breaker or BreakerRule()
+            throttle.breakers[pool] = Breaker(pool, rule, throttle.holds, has_health=rules.health is not None)
+    return throttle
 
 
 def _scopes(pool: str, apart: str) -> tuple[str, ...]:

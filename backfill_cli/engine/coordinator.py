@@ -20,7 +20,7 @@ from backfill_cli.core.graph import Task
 from backfill_cli.core.halting import NO_HALT, Halt
 from backfill_cli.core.instants import run_id
 from backfill_cli.core.machine import BackfillMachine, Step, Submission
-from backfill_cli.core.ports import AttemptReport, Clock, DagRef, Invocation, Listener, Store
+from backfill_cli.core.ports import AttemptReport, Clock, DagRef, Invocation, Listener, PaceChange, Store
 from backfill_cli.core.progress import OpenRun, RunSpec
 from backfill_cli.core.records import Claim
 from backfill_cli.core.states import Outcome, TaskState
@@ -30,7 +30,7 @@ from backfill_cli.engine.attempt import Bench
 from backfill_cli.engine.backends import Backend
 from backfill_cli.engine.callbacks import DagCallbacks
 from backfill_cli.engine.cancelling import Key
-from backfill_cli.engine.messages import Message, Overdue, Started, StopAsked, lost
+from backfill_cli.engine.messages import Checked, Message, Overdue, Started, StopAsked, lost
 from backfill_cli.engine.pacing import Pacer
 from backfill_cli.engine.polling import Poller, Polling
 
@@ -103,8 +103,8 @@ class Coordinator:
         grace_s: After a stop, seconds that running tasks have to end by themselves. None: GRACE_S, but as long as they
             take after INT, since whoever pressed Ctrl-C can press it again.
         halt: When the run ends itself.
-        pacer: Who reserves starts for tasks with a limit of rate; None: there are none.
         pollers: Who looks, twice a second, at what others have left for this run.
+        pacer: Who reserves starts under limits of rate, and asks after health; None: nobody needs it.
     """
 
     def __init__(
@@ -174,7 +174,8 @@ class Coordinator:
             self._note_begun()
             self._open_dates(now)
             if self._pacer is not None:
-                self._pacer.reserve(self.machine, now)
+                self._pacer.before_turn(self.machine, now, self.inbox.put)
+                self._tell_pace(self._pacer.news())
             step = self.machine.take(now)
             self._commit(step, now)
             self._submit(step)
@@ -184,12 +185,19 @@ class Coordinator:
                 break
             self._listen(step.wake_at)
             self._mind_the_stop()
+        if self._pacer is not None:
+            self._tell_pace(self._pacer.news())
         self._callbacks.finish(give_up=self._is_asked_to_leave)
         if self.stopped_by is None and not self.halted:
             return None
         return Stopped(self.stopped_by, len(self.machine.flights), frozenset(self._cut_off), self.halted or "")
 
     # one turn
+
+    def _tell_pace(self, changes: Sequence[PaceChange]) -> None:
+        for change in changes:
+            for listener in self._listeners:
+                listener.on_pace(change)
 
     def _note_begun(self) -> None:
         """Let the machine know which tries are running by now; when stopping at once, since others will read of it."""
@@ -338,6 +346,8 @@ class Coordinator:
                 self.machine.on_overdue(*key, try_number)
             case StopAsked(signal):
                 self._on_stop(signal)
+            case Checked() if self._pacer is not None:
+                self._pacer.heard(message, self._clock.now_us())
 
     # stopping
 

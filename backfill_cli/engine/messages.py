@@ -37,7 +37,15 @@ class StopAsked(NamedTuple):
     signal: int
 
 
-Message = AttemptReport | Started | Overdue | StopAsked
+class Checked(NamedTuple):
+    """A system was asked whether it is well; `of` is the pool it stands behind."""
+
+    of: str
+    is_well: bool
+    told: str
+
+
+Message = AttemptReport | Started | Overdue | StopAsked | Checked
 Tell = Callable[[Message], None]
 
 

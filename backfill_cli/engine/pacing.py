@@ -1,8 +1,8 @@
-"""Reserving starts in the store, for tasks under a limit of rate.
+"""What limits of rate and breakers need of the world outside: reservations in the store, and answers about health.
 
-Owns the transaction: one for all limits of a turn, and none in a turn in which nobody under a limit could start. What a
-limit grants is arithmetic (`core/rates.py`); that the store keeps it makes it hold for all processes that share it, and
-after one of them was killed.
+Owns the transaction that reserves starts: one for all limits of a turn, and none in a turn in which nobody under a
+limit could start. What a limit grants is arithmetic (`core/rates.py`); that the store keeps it makes it hold for all
+processes that share it, and after one of them was killed. Health is asked beside the loop, once at a time a pool.
 """
 
 from __future__ import annotations
@@ -10,22 +10,58 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from backfill_cli.core.machine import BackfillMachine
-from backfill_cli.core.ports import Store, Writer
+from backfill_cli.core.ports import PaceChange, Store, Writer
 from backfill_cli.core.rates import Pace, Reservation, reserve
+from backfill_cli.core.throttle import Throttle
+from backfill_cli.engine.health import Answer, ask_beside
+from backfill_cli.engine.messages import Checked, Tell
 
 
 class Pacer:
-    """Reserves starts for one run."""
+    """Reserves starts and asks after health for one run.
 
-    def __init__(self, store: Store) -> None:
+    Args:
+        throttle: What decides; the machine's.
+        checks: Pool → its health check.
+        environ: What commands inherit.
+    """
+
+    def __init__(self, store: Store, throttle: Throttle, checks: Mapping[str, str], environ: Mapping[str, str]) -> None:
         self._store = store
+        self._throttle = throttle
+        self._checks = checks
+        self._environ = environ
+        self._asked: set[str] = set()
 
-    def reserve(self, machine: BackfillMachine, now: int) -> None:
-        """Reserve what the machine could start now, epoch microseconds, as far as the limits allow."""
+    def before_turn(self, machine: BackfillMachine, now: int, tell: Tell) -> None:
+        """Reserve what the machine could start now (epoch µs), as far as the limits allow, and ask who has to be asked.
+
+        Args:
+            tell: Takes the answers, from other threads.
+        """
         lacking = machine.lacking(now)
         if lacking:
             for pace, reservation in self._store.write(lambda writer: _reserved(writer, lacking, now)).items():
                 pace.granted(reservation)
+        for pool, breaker in self._throttle.breakers.items():
+            if breaker.is_asking and pool not in self._asked:
+                self._asked.add(pool)
+                self._ask(pool, tell)
+
+    def heard(self, message: Checked, now: int) -> None:
+        """Take the answer about a pool's health."""
+        self._asked.discard(message.of)
+        self._throttle.breakers[message.of].on_health(is_well=message.is_well, told=message.told, now=now)
+
+    def news(self) -> list[PaceChange]:
+        """Return what has changed by itself since the last turn."""
+        return self._throttle.news()
+
+    def _ask(self, pool: str, tell: Tell) -> None:
+        def answered(answer: Answer) -> None:
+            tell(Checked(pool, answer.is_well, answer.told))
+
+        ask_beside(self._checks[pool], self._environ, answered)
 
 
 def _reserved(writer: Writer, lacking: Mapping[Pace, int], now: int) -> dict[Pace, Reservation]:

@@ -42,4 +42,39 @@ def _rate(what: str, value: Any) -> Any:
         raise BadPool(f"{what} = {value!r}|{error}") from None
 
 
-_KEYS: dict[str, Callable[[str, Any], Any]] = {"slots": _slots, "rate_limit": _rate}
+def _breaker(what: str, value: Any) -> Any:
+    from backfill_cli.core.breakers import BreakerRule
+
+    takes = "a table such as {failures = 5, cooldown = '30s'}"
+    if not isinstance(value, Mapping) or value.keys() - {"failures", "cooldown"}:
+        raise BadPool(f"{what} = {value!r}|{takes}")
+    failures = value.get("failures", BreakerRule().failures)
+    if isinstance(failures, bool) or not isinstance(failures, int) or failures < 1:
+        raise BadPool(f"{what}: failures = {failures!r}|{takes}, with 1 failure or more")
+    return BreakerRule(failures, _seconds(what, value.get("cooldown", BreakerRule().cooldown_s)))
+
+
+def _seconds(what: str, value: Any) -> float:
+    """Return the seconds of `30s`, `5m`, `1h30m`, or of a number of them."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf"):
+        return float(value)
+    from backfill_cli.core.durations import parse_duration
+
+    found = parse_duration(value) if isinstance(value, str) else None
+    if found is None:
+        raise BadPool(f"{what}: cooldown = {value!r}|a time such as '30s' or '5m', or seconds")
+    return found.total_seconds()
+
+
+def _health(what: str, value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise BadPool(f"{what} = {value!r}|an http:// address, or a command whose exit status 0 means well")
+    return value
+
+
+_KEYS: dict[str, Callable[[str, Any], Any]] = {
+    "slots": _slots,
+    "rate_limit": _rate,
+    "breaker": _breaker,
+    "health": _health,
+}

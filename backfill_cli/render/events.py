@@ -18,7 +18,7 @@ from typing import Any
 from backfill_cli import clock
 from backfill_cli.core.instants import iso, iso_us, run_id
 from backfill_cli.core.masking import SECRETS
-from backfill_cli.core.ports import ProgressCounts, RunStart, WaveReport
+from backfill_cli.core.ports import PaceChange, ProgressCounts, RunStart, WaveReport
 from backfill_cli.core.records import AttemptRow, Batch, RunRow
 from backfill_cli.core.results import BackfillResult
 from backfill_cli.core.states import Outcome, TaskState
@@ -79,6 +79,9 @@ class EventListener:
         name = "chunk_ended" if report.ended else "chunk_started"
         reason = {"reason": report.reason or None} if report.ended else {}
         self._say({"event": name, "at": iso_us(report.at), **told, **reason})
+
+    def on_pace(self, change: PaceChange) -> None:
+        self._say({"event": change.what, "at": iso_us(change.at), **change.details, "reason": change.reason})
 
     def on_stopping(self, signal: int | None, running: int, reason: str) -> None:
         now = iso_us(clock.now_us())

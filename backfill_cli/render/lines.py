@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import IO
 
 from backfill_cli import clock
-from backfill_cli.core.ports import ProgressCounts, RunStart, WaveReport
+from backfill_cli.core.ports import PaceChange, ProgressCounts, RunStart, WaveReport
 from backfill_cli.core.records import Batch
 from backfill_cli.core.results import BackfillResult
 from backfill_cli.core.states import TaskState
@@ -98,6 +98,11 @@ class LineListener:
         self._say(report.at, f"{report.wave.name} ended {counts} total {tally.dates}{seconds}")
         if report.reason:
             self._say(report.at, f"stopping because {report.reason}: nothing new starts")
+
+    def on_pace(self, change: PaceChange) -> None:
+        """`breaker_opened pool=api cooldown_s=30.0 5 × HTTP 503`: rare, and each a line."""
+        told = " ".join(f"{name}={value}" for name, value in change.details.items())
+        self._say(change.at, f"{change.what} {told} {change.reason}")
 
     def on_stopping(self, signal: int | None, running: int, reason: str) -> None:
         again = "" if signal is None else ", signal again to stop at once"

@@ -15,7 +15,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 
 from backfill_cli import clock
-from backfill_cli.core.ports import ProgressCounts, RunStart, WaveReport
+from backfill_cli.core.ports import PaceChange, ProgressCounts, RunStart, WaveReport
 from backfill_cli.core.records import Batch
 from backfill_cli.render.board import Board
 from backfill_cli.render.text import line
@@ -88,6 +88,9 @@ class LiveListener:
         with self._lock:
             if self._board is not None:
                 self._board.note_wave(report)
+
+    def on_pace(self, change: PaceChange) -> None:
+        """The board says what waits, and for what; a breaker that is open is among that."""
 
     def on_stopping(self, signal: int | None, running: int, reason: str) -> None:
         with self._lock:

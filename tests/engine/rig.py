@@ -12,7 +12,7 @@ from engine.helpers import REF, RecordingStore, make_bench
 
 from backfill_cli.core.graph import Dag
 from backfill_cli.core.machine import BackfillMachine, Limits
-from backfill_cli.core.ports import AttemptReport, Invocation, ProgressCounts, RunStart, WaveReport
+from backfill_cli.core.ports import AttemptReport, Invocation, PaceChange, ProgressCounts, RunStart, WaveReport
 from backfill_cli.core.progress import RunSpec
 from backfill_cli.core.records import Batch
 from backfill_cli.core.states import Outcome, TaskState
@@ -70,6 +70,7 @@ class Watching:
         self.waiting.append((waiting, next_retry_at))
 
     def on_wave(self, report: WaveReport) -> None: ...
+    def on_pace(self, change: PaceChange) -> None: ...
     def on_stopping(self, signal: int | None, running: int, reason: str) -> None:
         self.stopping.append((signal, running))
 
