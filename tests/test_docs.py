@@ -34,14 +34,16 @@ VARYING = [
     (r"\b[\w.-]+@[\w.-]+", "WHO"),
     (r"attempts_digest [0-9a-f]+…?", "DIGEST"),
     (r" *slowest .*\n", ""),
+    (r"\b(\d+ to |up to |less than )TIME", "TIME"),
+    (r"\bseconds \d+", "seconds N"),
     (r"[ ━─╳]+", " "),
 ]  # fmt: skip
 """What differs from run to run or from machine to machine, and the room that columns take for it."""
 
 
-def fences(kind: str) -> list[str]:
-    """The code blocks of one kind in the README, in order."""
-    return [text for language, text in FENCE.findall(README.read_text(encoding="utf-8")) if language == kind]
+def fences(kind: str, page: Path = README) -> list[str]:
+    """The code blocks of one kind in the README or another page, in order."""
+    return [text for language, text in FENCE.findall(page.read_text(encoding="utf-8")) if language == kind]
 
 
 def leaves(command: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -116,13 +118,11 @@ def _with_command(block: str) -> Iterator[tuple[str, str]]:
             yield command, line
 
 
-def test_the_story_of_the_readme_runs_and_shows_what_it_says(
-    shell: Callable[..., subprocess.CompletedProcess[str]], update: bool
-) -> None:
-    """Every `$ command`, in order, in one folder, with the DAG file of the README; then the Python example."""
-    text = README.read_text(encoding="utf-8")
+def played(page: Path, shell: Callable[..., subprocess.CompletedProcess[str]], update: bool) -> list[int]:
+    """Run every `$ command` of a page, in order; compare what it shows, or write it. Returns the exit codes."""
+    text = page.read_text(encoding="utf-8")
     exit_codes = []
-    for block in fences("console"):
+    for block in fences("console", page):
         rewritten = ""
         for command, shown in steps(block):
             done = shell(command)
@@ -132,8 +132,30 @@ def test_the_story_of_the_readme_runs_and_shows_what_it_says(
                 assert settled(done.stdout) == settled(shown), command
         text = text.replace(block, rewritten if rewritten.endswith("\n") else rewritten + "\n")
     if update:
-        README.write_text(text, encoding="utf-8")
-    assert exit_codes == [0, 0, 1, 0, 0, 0, 0]
+        page.write_text(text, encoding="utf-8")
+    return exit_codes
+
+
+PAGES = {"shape.md": [0, 0, 1, 0, 0, 0, 0, 0, 0, 0]}
+"""Pages of docs/ with commands, and how these end. Python blocks that open with `# dags/NAME.py` are that file."""
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_commands_of_a_page_run_and_show_what_it_says(
+    name: str, shell: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, update: bool
+) -> None:
+    page = ROOT / "docs" / name
+    for text in fences("python", page):
+        if match := re.match(r"# (dags/\w+\.py)\n", text):
+            (tmp_path / "home" / match[1]).write_text(text)
+    assert played(page, shell, update) == PAGES[name]
+
+
+def test_the_story_of_the_readme_runs_and_shows_what_it_says(
+    shell: Callable[..., subprocess.CompletedProcess[str]], update: bool
+) -> None:
+    """Every `$ command`, in order, in one folder, with the DAG file of the README; then the Python example."""
+    assert played(README, shell, update) == [0, 0, 1, 0, 0, 0, 0]
     python = shell(f"python - <<'END'\n{fences('python')[1]}END")
     assert (python.stdout, python.stderr) == ("0 0 []\n", "")
 
@@ -219,7 +241,9 @@ def test_the_settings_file_of_the_readme_loads_and_names_every_setting(tmp_path:
     assert (settings.store, settings.workers) == (str(tmp_path / ".bfill" / "bfill.db"), 32)
 
 
-@pytest.mark.parametrize("file", [README, ROOT / "CHANGELOG.md", ROOT / "examples" / "weather" / "README.md"])
+@pytest.mark.parametrize(
+    "file", [README, ROOT / "CHANGELOG.md", ROOT / "docs" / "shape.md", ROOT / "examples" / "weather" / "README.md"]
+)
 def test_links_to_files_lead_somewhere(file: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", file.read_text(encoding="utf-8")):
         assert (file.parent / target).exists(), target

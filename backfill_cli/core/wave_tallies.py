@@ -18,7 +18,7 @@ from backfill_cli.core.states import RunState
 from backfill_cli.core.waves import PILOT, Cutter, Wave, wave_of
 
 SLOWER = 2.0
-SLOWER_BY_S = 0.25
+SLOWER_BY_S = 0.5
 """A wave of a ramp is slow when a date takes more than twice as long as in the pilot, and by more than this."""
 
 
