@@ -107,11 +107,10 @@ def _with_all_waves(job: Job, store: Store) -> PlanResult:
     row, shape = job.row, job.prepared.shape
     if row is None or shape is None or row.state is BackfillState.PLANNED:
         return job.plan
-    from backfill_cli.app.waves import rows_to_do
     from backfill_cli.core.outlines import outline
 
     def read(reader: Reader) -> Outline:
-        dates = (one.logical_date for one in rows_to_do(reader, row))
+        dates = reader.worked_on(row.backfill_id, backwards=bool(row.request.get("run_backwards")))
         total, timezone = row.total - row.skipped, job.prepared.dag.timezone
         return outline(shape, total, timezone, dates, parallel=job.prepared.parallel)
 

@@ -230,7 +230,7 @@ class WaveFeed:
 
     def _next(self, reader: Reader) -> tuple[Wave, Tally] | None:
         if self._survey is None:
-            dates = (one.logical_date for one in rows_to_do(reader, self._row))
+            dates = reader.worked_on(self._row.backfill_id, backwards=self._is_backwards)
             self._survey = survey(self.shape, self._total, self._timezone, dates)
             if self._survey.pilot:
                 wave = wave_of(self.shape, PILOT, self._survey.waves)

@@ -107,6 +107,15 @@ class SqlReader(LedgerReader):
             parameters.append(limit)
         return BACKFILL_DATE.records(self._connection.rows(query, parameters))
 
+    def worked_on(self, backfill_id: str, *, backwards: bool = False) -> Iterator[int]:
+        """Stream the dates a backfill works on, done or not."""
+        rows = self._connection.rows(
+            "SELECT logical_date FROM backfill_dates WHERE backfill = ? AND action <> 'skip' "
+            f"ORDER BY logical_date {'DESC' if backwards else 'ASC'}",
+            (self._keys.backfill(backfill_id),),
+        )
+        return DATE.records(rows)
+
     def owners(self) -> list[OwnerRow]:
         """Return every process that coordinates or was killed while it did, oldest first."""
         rows = self._connection.rows(f"{_OWNERS} ORDER BY started_at, owner")

@@ -415,6 +415,18 @@ def test_backfill_dates_show_what_the_dag_run_says_now(store: Store) -> None:
     assert (second.outcome, second.run_state) == (None, None)
     assert store.read(lambda r: list(r.backfill_dates("bf-1", after=day(1), limit=1))) == [second]
     assert third.logical_date == day(3)
+    assert store.read(lambda r: list(r.backfill_dates("bf-1", backwards=True))) == [third, second, first]
+    assert store.read(lambda r: list(r.backfill_dates("bf-1", backwards=True, after=day(3), limit=1))) == [second]
+
+
+def test_worked_on_streams_all_dates_but_those_left_alone(store: Store) -> None:
+    claim = claimed_backfill(store)
+    left_alone = [plan_row(day(1), Action.SKIP), *(plan_row(day(number)) for number in (2, 3))]
+    store.write(lambda w: w.add_backfill(backfill_row("bf-2"), left_alone))
+    store.write(lambda w: w.save(claim, opening(claim, day(1))))
+    store.write(lambda w: w.save(claim, finishing(claim, day(1))))
+    assert store.read(lambda r: list(r.worked_on("bf-1"))) == [day(1), day(2), day(3)]
+    assert store.read(lambda r: list(r.worked_on("bf-2", backwards=True))) == [day(3), day(2)]
 
 
 # claims
