@@ -143,7 +143,7 @@ def _of_backfill(ctx: AppContext, reader: Reader, row: BackfillRow, page: Page) 
     shown, more = _page_of_dates(reader, row, page, is_live=is_live)
     runs = _views_of(reader, row.dag_id, shown, task_ids)
     first_shown, last_shown = (runs[0].logical_date, runs[-1].logical_date) if runs else (None, None)
-    return StatusResult(
+    result = StatusResult(
         row.dag_id,
         backfill=view,
         first=row.first,
@@ -161,6 +161,11 @@ def _of_backfill(ctx: AppContext, reader: Reader, row: BackfillRow, page: Page) 
         next_command=_next_for(view, chunks),
         chunks=chunks,
     )
+    if not is_live:
+        return result
+    from backfill_cli.app.status_waits import with_waits
+
+    return with_waits(reader, result, [row], ctx.clock.now_us())
 
 
 def _chunks(reader: Reader, row: BackfillRow, *, is_live: bool) -> Sequence[WaveView]:

@@ -15,6 +15,7 @@ from backfill_cli.app.outcomes import failure_groups
 from backfill_cli.app.range_tally import Tally
 from backfill_cli.app.reexecuting import reexecuted
 from backfill_cli.app.status_page import MISSING, STALE, Page, after_date, instances_on, slowest_tasks, task_views
+from backfill_cli.app.status_waits import running, with_waits
 from backfill_cli.app.targets import find_selection, find_target, has_range
 from backfill_cli.core.instants import instant, run_id
 from backfill_cli.core.planning import BLOCKED, CLEARED, INTERRUPTED, PARTIAL
@@ -51,7 +52,13 @@ def status_of_range(
     else:
         selection = store.read(lambda reader: _all_history(reader, dag))
     problems = [*target.warnings, *selection.notes]
-    return store.read(lambda reader: _range_result(reader, dag, options, selection, page, gaps, problems))
+    now = ctx.clock.now_us()
+
+    def read(reader: Reader) -> StatusResult:
+        result = _range_result(reader, dag, options, selection, page, gaps, problems)
+        return with_waits(reader, result, running(reader, dag.dag_id), now)
+
+    return store.read(read)
 
 
 def _all_history(reader: Reader, dag: Dag) -> Selection:

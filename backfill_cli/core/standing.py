@@ -13,6 +13,7 @@ from backfill_cli.core.instants import iso, iso_us
 from backfill_cli.core.problems import Problem
 from backfill_cli.core.records import BackfillRow
 from backfill_cli.core.results import FailureGroup, Reexecuted
+from backfill_cli.core.waits import Waits
 
 if TYPE_CHECKING:
     from backfill_cli.core.wave_tallies import WaveView
@@ -28,6 +29,8 @@ class TaskView:
     ended_at: int | None
     retry_at: int | None
     reason: str | None
+    waits_for: str | None = None
+    """While its backfill runs and it does not: what it waits for, in words."""
 
     def data(self) -> dict[str, Any]:
         duration = None
@@ -41,6 +44,7 @@ class TaskView:
             "duration_s": duration,
             "retry_at": iso_us(self.retry_at),
             "reason": self.reason,
+            "waits_for": self.waits_for,
         }
 
 
@@ -135,6 +139,7 @@ class StatusResult:
         runs: A page of dates; `after` continues it.
         reexecuted: Tries on the dates of the page that were interrupted and ran again.
         gaps: Spans (first, last, count) of missing logical dates.
+        waits: What tasks of the running backfills wait for, as their processes looked last.
         gaps_only: Asked with `--gaps`: the screen lists every gap and nothing else.
         chunks: The waves of a backfill that runs in chunks, or with a pilot.
         stale_because: What changed in the DAG, in words, with the dates that succeeded under the older version.
@@ -162,6 +167,7 @@ class StatusResult:
     exit_code: int = 0
     next_command: str = ""
     gaps_only: bool = False
+    waits: Waits | None = None
     chunks: Sequence[WaveView] = ()
 
     def data(self) -> dict[str, Any]:
@@ -181,6 +187,9 @@ class StatusResult:
             **({key: totals[key] for key in keys} if totals else {}),
             "counts": dict(self.counts),
             "runs": [view.data() for view in self.runs],
+            "waiting": [
+                {"reason": why, "tasks": tasks} for why, tasks in (self.waits.reasons if self.waits else {}).items()
+            ],
             "more": self.more,
             "after": iso(self.after),
             "gaps": [{"start": iso(first), "end": iso(last), "count": count} for first, last, count in self.gaps],

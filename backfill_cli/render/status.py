@@ -9,16 +9,18 @@ from rich.text import Text
 
 from backfill_cli.core.standing import BackfillView, RunView, StatusResult, TaskView
 from backfill_cli.core.states import BackfillState
+from backfill_cli.core.waits import Waits
 from backfill_cli.render.dates import DateFormat
 from backfill_cli.render.grids import grid, shown_state
-from backfill_cli.render.parts import closing, failures, ran_again, tally
+from backfill_cli.render.parts import closing, failures, folded, ran_again, tally
 from backfill_cli.render.text import Part, columns, cut, line, wide
-from backfill_cli.render.theme import BOLD, COMMAND, DIM, look
+from backfill_cli.render.theme import BOLD, COMMAND, DIM, WARN, look
 from backfill_cli.render.waves import waves
 from backfill_cli.render.words import count, duration, moment
 from backfill_cli.render.words import span as spell
 
 _FEW_GAPS = 4
+_FEW_TASKS = 5
 _FEW_DATES = 15
 """Up to this many dates of one backfill are shown task by task; more become a grid."""
 
@@ -91,6 +93,8 @@ def _progress(view: BackfillView) -> Iterator[str]:
 
 
 def _facts(result: StatusResult, dates: DateFormat, width: int) -> Iterator[Text]:
+    if result.waits is not None:
+        yield from _waiting(result.waits, dates, width)
     if len(result.chunks) > 1:
         yield from waves(result.chunks, dates, width)
     failed = failures(result.failures, dates, width)
@@ -110,6 +114,23 @@ def _facts(result: StatusResult, dates: DateFormat, width: int) -> Iterator[Text
         if stale:
             text = f"{dates.listing(list(stale), len(stale), stale[-1], room=width // 2)}: {because}"
             yield line((" stale     ", DIM), text, "   ", ("--reprocess stale", COMMAND))
+
+
+def _waiting(waits: Waits, dates: DateFormat, width: int) -> Iterator[Text]:
+    """Each reason with the number of its tasks, and below it which, as far as they are told."""
+    head = " waiting   "
+    for why, number in sorted(waits.reasons.items(), key=lambda one: -one[1]):
+        yield from folded(f"{count(number, 'task')} for {why}", width, first=(head, WARN), rest=" " * len(head))
+        head = " " * len(head)
+        found: dict[str, list[int]] = {}
+        for one in waits.tasks:
+            if one.why == why:
+                found.setdefault(one.task_id, []).append(one.logical_date)
+        for task_id, days in list(found.items())[:_FEW_TASKS]:
+            room = max(20, width - len(head) - wide(task_id) - 7)
+            yield line(head, (f"  {task_id}  {dates.listing(days, len(days), days[-1], room=room)}", DIM))
+        if len(found) > _FEW_TASKS:
+            yield line(head, (f"  … and {count(len(found) - _FEW_TASKS, 'more task')}; --json lists all", DIM))
 
 
 def _gaps(result: StatusResult, dates: DateFormat, width: int, limit: int) -> Iterator[Text]:

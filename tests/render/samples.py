@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -30,6 +31,7 @@ from backfill_cli.core.retries import RetryPolicy
 from backfill_cli.core.schedules import compile_schedule
 from backfill_cli.core.standing import BackfillView, RunView, SlowTask, StatusResult, TaskView
 from backfill_cli.core.states import BackfillState, RunState
+from backfill_cli.core.waits import Wait, Waits
 from render import pool_samples, scenario_samples, store_samples
 
 PARIS = "Europe/Paris"
@@ -342,6 +344,20 @@ def status_backfill() -> StatusResult:
     )
 
 
+def status_waiting() -> StatusResult:
+    """Many tasks of several kinds wait, for reasons of every length."""
+    dates = days("2024-03-18", "2024-04-02")
+    whys = {
+        "pool warehouse: needs 2, 1 of 4 free; bf-20240401-9d4x holds 2, bf-20240401-a1b2 holds 1": 18,
+        "max_active_tis_per_dag of publish: 2 of 2 running": 1,
+        "the next try": 2,
+    }
+    first, second, _ = whys
+    tasks = [Wait(one, task_id, first) for task_id in ("load", "clean") for one in dates[2:11]]
+    tasks.append(Wait(dates[2], "publish", second))
+    return replace(status_backfill(), waits=Waits(whys, tasks), failures=(), reexecuted=())
+
+
 def status_hourly() -> StatusResult:
     """Two days around the hour that Paris skips."""
     first = day("2024-03-30")
@@ -533,6 +549,7 @@ SAMPLES: dict[str, tuple[str, Callable[[], Any]]] = {
     "reset": ("reset", reset),
     "status-range": ("status", status_range),
     "status-backfill": ("status", status_backfill),
+    "status-waiting": ("status", status_waiting),
     "status-hourly": ("status", status_hourly),
     "status-years": ("status", status_years),
     "status-monthly": ("status", status_monthly),

@@ -1,0 +1,100 @@
+"""`status` from another terminal: what each task of a running backfill waits for, in words and numbers."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from blackbox.world import Going, Project, until
+
+DAG_FILE = """\
+with DAG("calls", schedule="@daily", start_date=datetime(2024, 1, 1)):
+    @task(retries=1, retry_delay=timedelta(minutes=5))
+    def flaky(ds: str):
+        if ds == "2024-01-02":
+            raise RuntimeError("not yet")
+    @task(pool="api", pool_slots=2)
+    def call():
+        time.sleep(30)
+    @task
+    def behind():
+        pass
+    flaky()
+    call() >> behind()
+"""
+
+
+@pytest.fixture
+def going(project: Project) -> Iterator[Going]:
+    """Three dates of which two are open, a pool in which one of them fits, and another process that has the rest."""
+    project.bfill("pools", "set", "api", "3").exits(0)
+    project.write("dags/calls.py", DAG_FILE)
+    going = project.start("run", "--dag", "calls", "--start", "2024-01-01", "--end", "2024-01-03", "--parallel", "2")
+    yield going
+    going.signal(signal.SIGINT)
+    going.signal(signal.SIGINT)
+    going.wait()
+
+
+def waits_for(data: dict[str, Any]) -> dict[tuple[str, str], str | None]:
+    return {
+        (run["logical_date"][8:10], task_id): view["waits_for"]
+        for run in data["runs"]
+        for task_id, view in run["tasks"].items()
+    }
+
+
+def test_every_task_that_has_not_run_says_what_it_waits_for(project: Project, going: Going) -> None:
+    (backfill,) = until(lambda: project.rows("SELECT backfill_id FROM backfills"))
+    words = ("status", backfill["backfill_id"])
+
+    def settled() -> Any:
+        data = project.bfill(*words, "--json").exits(0).data
+        return data if any("pool api" in one["reason"] for one in data["waiting"]) else None
+
+    data = until(settled)
+    told = waits_for(data)
+    assert told["01", "call"] is None, "it runs"
+    assert told["02", "call"] == "pool api: needs 2, 1 of 3 free"
+    assert told["01", "behind"] == told["02", "behind"] == "the tasks before it"
+    assert (told["02", "flaky"] or "").startswith("its next try, in ")
+    assert told["03", "call"] == "its date to begin: 2 run together"
+    assert {one["reason"]: one["tasks"] for one in data["waiting"]} == {
+        "pool api: needs 2, 1 of 3 free": 1,
+        "the next try": 1,
+    }
+    screen = project.bfill(*words).exits(0).out
+    assert "waiting   1 task for pool api: needs 2, 1 of 3 free" in screen
+    by_range = project.bfill("status", "--dag", "calls", "--json").exits(0).data
+    assert waits_for(by_range)["02", "call"] == "pool api: needs 2, 1 of 3 free"
+    assert project.rows("SELECT count(*) AS n FROM waits") == [{"n": 1}]
+
+
+def test_who_has_the_rest_is_named(project: Project, going: Going) -> None:
+    (first,) = until(lambda: project.rows("SELECT backfill_id FROM backfills"))
+    until(lambda: project.rows("SELECT * FROM pool_leases WHERE pool = 'api' AND used = 2"))
+    other = project.start("run", "--dag", "calls", "--dates", "2024-01-09")
+    said = f"pool api: needs 2, 1 of 3 free; {first['backfill_id']} holds 2"
+
+    def told() -> Any:
+        ids = [row["backfill_id"] for row in project.rows("SELECT backfill_id FROM backfills")]
+        return said in [
+            one["reason"] for name in ids for one in project.bfill("status", name, "--json").data["waiting"]
+        ]
+
+    until(told)
+    other.signal(signal.SIGINT)
+    other.wait()
+
+
+def test_when_nothing_runs_nothing_is_said_to_wait(project: Project) -> None:
+    project.write("dags/calls.py", DAG_FILE.replace("time.sleep(30)", "pass").replace("retries=1", "retries=0"))
+    project.bfill("pools", "set", "api", "3").exits(0)
+    project.bfill("run", "--dag", "calls", "--start", "2024-01-01", "--end", "2024-01-03").exits(1)
+    data = project.bfill("status", "--dag", "calls", "--json").data
+    assert data["waiting"] == []
+    assert set(waits_for(data).values()) == {None}
+    assert project.rows("SELECT * FROM waits") == []
