@@ -19,8 +19,8 @@ _bfill_flags() {
     case "$1" in
         "") echo "-V --version --help" ;;
         "plan") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --max-runs --executor --fail-fast --max-failures --max-duration --deadline --orphans --task --run-backwards --ignore-first-depends-on-past --strict-templates --chunk --chunk-failures --pilot --ramp --reprocess --reset-dag-run --dry-run --detailed-exitcode --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
-        "run") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --max-runs --executor --fail-fast --max-failures --max-duration --deadline --orphans --task --run-backwards --ignore-first-depends-on-past --strict-templates --chunk --chunk-failures --pilot --ramp --between --reprocess --reset-dag-run --dry-run --events --on-event --junit --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
-        "rerun-failed") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --max-runs --executor --fail-fast --max-failures --max-duration --deadline --orphans --task --run-backwards --ignore-first-depends-on-past --strict-templates --chunk --chunk-failures --pilot --ramp --between --whole-run --events --on-event --junit --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
+        "run") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --max-runs --executor --fail-fast --max-failures --max-duration --deadline --orphans --task --run-backwards --ignore-first-depends-on-past --strict-templates --chunk --chunk-failures --pilot --ramp --between --parallel-min --target-latency --probe --reprocess --reset-dag-run --dry-run --events --on-event --junit --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
+        "rerun-failed") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --max-runs --executor --fail-fast --max-failures --max-duration --deadline --orphans --task --run-backwards --ignore-first-depends-on-past --strict-templates --chunk --chunk-failures --pilot --ramp --between --parallel-min --target-latency --probe --whole-run --events --on-event --junit --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
         "reset") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --task --downstream --where --orphans --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
         "status") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --where --gaps --watch --limit --after --store --json -q --quiet -v --verbose --no-color --help" ;;
         "logs") echo "--dag --try --store --json -q --quiet -v --verbose --no-color --help" ;;
@@ -99,7 +99,9 @@ _bfill_kind() {
         --orphans) echo "orphans" ;;
         --out) echo "files" ;;
         --parallel) echo "nothing" ;;
+        --parallel-min) echo "nothing" ;;
         --pilot) echo "nothing" ;;
+        --probe) echo "nothing" ;;
         --reason) echo "nothing" ;;
         --reprocess) echo "reprocess" ;;
         --schedule) echo "presets" ;;
@@ -108,6 +110,7 @@ _bfill_kind() {
         --store) echo "files" ;;
         --tag) echo "tags" ;;
         --target) echo "targets" ;;
+        --target-latency) echo "latencies" ;;
         --task) echo "tasks" ;;
         --timezone) echo "zones" ;;
         --try) echo "nothing" ;;
@@ -134,6 +137,7 @@ _bfill_values() {
         files) _bfill_files '*' ;;
         formats) _bfill_offer formats "" "md" "html" "json" "csv" ;;
         hours) _bfill_offer hours "" "22:00-06:00" ;;
+        latencies) _bfill_offer latencies "" "1s" "2s" "10s" "1m" ;;
         log-words) _bfill_offer log-words "" ;;
         nothing) : ;;
         orphans) _bfill_offer orphans "" "end" "wait" "leave" ;;

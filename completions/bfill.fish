@@ -1,7 +1,7 @@
 # fish completion for bfill, written from its command line by: python -m backfill_cli.cli.completions
 # Keep it:  bfill completion fish > ~/.config/fish/completions/bfill.fish
 
-set -g __bfill_valued --action --actor --after --between --chunk --chunk-failures --command --conf --dag --dates --dates-from --deadline --description --end --events --executor --expect-head --format --junit --last --limit --max-duration --max-failures --max-runs --name --older-than --on-event --orphans --out --parallel --pilot --reason --reprocess --schedule --since --start --store --tag --target --task --timezone --try --until --where --workers
+set -g __bfill_valued --action --actor --after --between --chunk --chunk-failures --command --conf --dag --dates --dates-from --deadline --description --end --events --executor --expect-head --format --junit --last --limit --max-duration --max-failures --max-runs --name --older-than --on-event --orphans --out --parallel --parallel-min --pilot --probe --reason --reprocess --schedule --since --start --store --tag --target --target-latency --task --timezone --try --until --where --workers
 set -g __bfill_groups '' 'audit' 'dags' 'pools' 'store' 'scenario'
 set -g __bfill_commands 'plan' 'run' 'rerun-failed' 'reset' 'status' 'logs' 'audit' 'audit verify' 'audit report' 'dags' 'dags list' 'dags show' 'dags validate' 'pools' 'pools list' 'pools set' 'pools delete' 'store' 'store check' 'store backup' 'store prune' 'scenario' 'scenario list' 'scenario show' 'scenario run' 'completion'
 
@@ -148,6 +148,9 @@ complete -c bfill -n '__bfill_at "run"' -l chunk-failures -x -k -a 'stop skip 10
 complete -c bfill -n '__bfill_at "run"' -l pilot -x -d 'First N dates (the first, the last, the middle, …), then stop and show what they took.'
 complete -c bfill -n '__bfill_at "run"' -l ramp -d 'Do not stop behind the pilot: go on in growing waves while they are healthy.'
 complete -c bfill -n '__bfill_at "run"' -l between -x -k -a '22:00-06:00' -d 'Start tasks in these hours of the DAG\'s zone only: 22:00-06:00, \'mon-fri 18:00-08:00\'.'
+complete -c bfill -n '__bfill_at "run"' -l parallel-min -x -d 'Find the right number of dates at once, from N up to --parallel: fewer after failures and HTTP 429.'
+complete -c bfill -n '__bfill_at "run"' -l target-latency -x -k -a '1s 2s 10s 1m' -d 'With --parallel-min: fewer when half of the tries take longer than 2s, 1.5s, 5m.'
+complete -c bfill -n '__bfill_at "run"' -l probe -x -d 'With --parallel-min: asked every few seconds; fewer when it exits with another status than 0.'
 complete -c bfill -n '__bfill_at "run"' -l reprocess -x -k -a '(__bfill_list reprocess \'failed\' \'success\' \'completed\' \'stale\' \'all\')' -d 'Run again what is failed, success, stale, completed or all; comma-separated.'
 complete -c bfill -n '__bfill_at "run"' -l reset-dag-run -d 'Clear task instances and XComs of each date first.'
 complete -c bfill -n '__bfill_at "run"' -l dry-run -d 'Show the plan instead; store nothing.'
@@ -197,6 +200,9 @@ complete -c bfill -n '__bfill_at "rerun-failed"' -l chunk-failures -x -k -a 'sto
 complete -c bfill -n '__bfill_at "rerun-failed"' -l pilot -x -d 'First N dates (the first, the last, the middle, …), then stop and show what they took.'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l ramp -d 'Do not stop behind the pilot: go on in growing waves while they are healthy.'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l between -x -k -a '22:00-06:00' -d 'Start tasks in these hours of the DAG\'s zone only: 22:00-06:00, \'mon-fri 18:00-08:00\'.'
+complete -c bfill -n '__bfill_at "rerun-failed"' -l parallel-min -x -d 'Find the right number of dates at once, from N up to --parallel: fewer after failures and HTTP 429.'
+complete -c bfill -n '__bfill_at "rerun-failed"' -l target-latency -x -k -a '1s 2s 10s 1m' -d 'With --parallel-min: fewer when half of the tries take longer than 2s, 1.5s, 5m.'
+complete -c bfill -n '__bfill_at "rerun-failed"' -l probe -x -d 'With --parallel-min: asked every few seconds; fewer when it exits with another status than 0.'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l whole-run -d 'All tasks, not just failed ones.'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l events -r -F -d 'What happens, as it happens: one JSON object a line; - is stdout.'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l on-event -x -d 'Who gets each event: an http(s) URL (POST), or a shell command (on its stdin); \'\' is nobody.'

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from backfill_cli import clock
 from backfill_cli.app.actor import host_name
+from backfill_cli.app.adapting import adaptive_of
 from backfill_cli.app.bench import Recipe, make_bench
 from backfill_cli.app.claiming import Me, claim_new, claim_stored
 from backfill_cli.app.closing import close_backfill, result_of
@@ -37,7 +38,7 @@ from backfill_cli.core.problems import Problem
 from backfill_cli.core.records import BackfillRow, Claim, Counts
 from backfill_cli.core.results import BackfillResult
 from backfill_cli.core.states import BackfillState
-from backfill_cli.core.throttle import throttle_of
+from backfill_cli.core.throttle import Throttle, throttle_of
 from backfill_cli.errors import RefusedError
 from backfill_cli.interrupts import stop_if_asked
 
@@ -45,8 +46,8 @@ if TYPE_CHECKING:
     from backfill_cli.app.waves import WaveFeed
     from backfill_cli.engine.attempt import Bench
     from backfill_cli.engine.backends import Backends
+    from backfill_cli.engine.pacing import Pacer
     from backfill_cli.engine.stopping import Stops
-    from backfill_cli.loader.settings import Settings
 
 
 def run(
@@ -67,6 +68,7 @@ def carry_out(ctx: AppContext, job: Job, listeners: Sequence[Listener]) -> Backf
     _refuse(job)
     _refuse_executors(job)
     hours = hours_of(job.options.between, job.target.dag.timezone)
+    adaptive_of(job.options, job.prepared.parallel)  # refused before anything is taken
     halt = halt_of(job.options, dates=job.plan.to_run, timezone=job.target.dag.timezone, now_us=ctx.clock.now_us())
     if job.row is None and not job.plan.total:
         dag = job.target.dag
@@ -115,12 +117,12 @@ def _run_claimed(
     from backfill_cli.engine.coordinator import ABORT_WAIT_S, Coordinator, Stopped
     from backfill_cli.engine.lineage import Lineage, inherited
     from backfill_cli.engine.logs import captured
-    from backfill_cli.engine.pacing import Pacer
 
     dag = job.prepared.part
     workers = job.options.workers or ctx.settings.workers
     learn_references(row.request.get("conf"), ctx.environ)  # before anything is written for somebody to read
     throttle = throttle_of(dag, ctx.settings.pool_rules, hours)
+    throttle.adaptive = adaptive_of(job.options, job.prepared.parallel)
     machine = BackfillMachine(
         dag,
         Limits(job.prepared.parallel, workers, slots_of(ctx.settings, store)),
@@ -149,7 +151,7 @@ def _run_claimed(
         listeners=listeners if waves is None else (*listeners, waves),
         halt=halt,
         pollers=[Sharing(ctx, store, me.owner, machine)],
-        pacer=Pacer(store, throttle, health_of(ctx.settings), ctx.environ) if throttle.needs_care else None,
+        pacer=_pacer(ctx, job, store, throttle),
     )
     _tell_start(listeners, job, row)
     stopped: Stopped | None = None
@@ -289,6 +291,11 @@ def nothing_to_do(
     )
 
 
-def health_of(settings: Settings) -> dict[str, str]:
-    """Return the health check of every pool that has one."""
-    return {name: rules.health for name, rules in settings.pool_rules.items() if rules.health is not None}
+def _pacer(ctx: AppContext, job: Job, store: Store, throttle: Throttle) -> Pacer | None:
+    """Return who cares for limits of rate, breakers and the number of dates at once; None when there are none."""
+    if not throttle.needs_care:
+        return None
+    from backfill_cli.engine.pacing import Pacer
+
+    checks = {name: one.health for name, one in ctx.settings.pool_rules.items() if one.health is not None}
+    return Pacer(store, throttle, checks, ctx.environ, probe=job.options.probe)

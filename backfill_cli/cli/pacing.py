@@ -5,10 +5,16 @@ Owns the bundle and its translation into options; what a flag does is the core's
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from backfill_cli.errors import UsageProblem
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 _PACE = "How gently"
 
@@ -27,9 +33,59 @@ class Pacing:
         ),
     ] = None
 
+    parallel_min: Annotated[
+        int | None,
+        typer.Option(
+            "--parallel-min",
+            metavar="N",
+            help="Find the right number of dates at once, from N up to --parallel: fewer after failures and HTTP 429.",
+            rich_help_panel=_PACE,
+        ),
+    ] = None
+    target_latency: Annotated[
+        str | None,
+        typer.Option(
+            "--target-latency",
+            metavar="TIME",
+            help="With --parallel-min: fewer when half of the tries take longer than 2s, 1.5s, 5m.",
+            rich_help_panel=_PACE,
+        ),
+    ] = None
+    probe: Annotated[
+        str | None,
+        typer.Option(
+            "--probe",
+            metavar="COMMAND|URL",
+            help="With --parallel-min: asked every few seconds; fewer when it exits with another status than 0.",
+            rich_help_panel=_PACE,
+        ),
+    ] = None
+
     def options(self) -> dict[str, Any]:
         """Return what these flags are among the options. Raises UsageProblem for one that cannot be."""
+        from backfill_cli.cli.options import at_least_one
         from backfill_cli.core.hours import parse_windows
 
         parse_windows(self.between or ())
-        return {"between": tuple(self.between or ())}
+        return {
+            "between": tuple(self.between or ()),
+            "min_parallel_runs": at_least_one("--parallel-min", self.parallel_min),
+            "target_latency": None if self.target_latency is None else _latency(self.target_latency),
+            "probe": self.probe or None,
+        }
+
+
+def _latency(text: str) -> timedelta:
+    from datetime import timedelta
+
+    from backfill_cli.core.durations import parse_duration
+
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)s?", text.strip())
+    length = timedelta(seconds=float(found[1])) if found else parse_duration(text)
+    if not length:
+        raise UsageProblem(
+            f"--target-latency '{text}' is no length of time",
+            hint="write --target-latency 2s, 1.5s or 5m",
+            code="bad-value",
+        )
+    return length

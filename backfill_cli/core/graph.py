@@ -7,6 +7,7 @@ and compiled into these values once; from then on nothing changes them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -152,6 +153,14 @@ class Dag:
     """Task groups: id → the tasks it begins with, so that a branch may follow a group."""
     notes: tuple[Problem, ...] = ()
     """What its author should know although the DAG can run: no tasks, options that have no effect here."""
+
+    @cached_property
+    def width(self) -> int:
+        """How many tasks of one dag_run can run beside each other, as far as their distance from the start says."""
+        depth: dict[str, int] = {}
+        for task_id, task in self.tasks.items():
+            depth[task_id] = 1 + max((depth[one] for one in task.upstream), default=0)
+        return max(Counter(depth.values()).values(), default=1)
 
     @cached_property
     def downstream(self) -> Mapping[str, tuple[str, ...]]:

@@ -100,7 +100,9 @@ class BackfillMachine:
     @property
     def room(self) -> int:
         """How many more dag_runs may be opened now."""
-        return 0 if self.stopping else self.limits.parallel - len(self.runs)
+        adaptive = self.slots.throttle.adaptive
+        most = self.limits.parallel if adaptive is None else min(self.limits.parallel, adaptive.parallel)
+        return 0 if self.stopping else most - len(self.runs)
 
     @property
     def flights(self) -> Mapping[Key, Flight]:

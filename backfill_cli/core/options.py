@@ -48,6 +48,10 @@ class BackfillOptions:
         chunk_failures: What a chunk with failed or blocked dates means for the next: "stop" (default), "skip", "10%".
         pilot: Run so many dates first, the first, the last, the middle …, then stop; the same backfill goes on.
         ramp: Behind the pilot, in place of a stop, go on in waves that grow as long as they are healthy.
+        min_parallel_runs: Find out how many dates at once the systems around it bear, from so many on and up to
+            max_parallel_runs: more after successes, fewer after failures, HTTP 429 and what the next two say.
+        target_latency: Half of the tries shall take no longer than this.
+        probe: A command, or an http:// address, asked every few seconds: not well is too much.
         between: Start tasks in these hours of the DAG's zone only: ("22:00-06:00",), ("mon-fri 18:00-08:00",).
         on_conflict: What to do when a live process holds some of the dates; `fail` only, for now.
     """
@@ -91,4 +95,7 @@ class BackfillOptions:
     pilot: int | None = None
     ramp: bool = False
     between: tuple[str, ...] = ()
+    min_parallel_runs: int | None = None
+    target_latency: timedelta | None = None
+    probe: str | None = None
     yes: bool = False

@@ -35,8 +35,14 @@ class Slots:
                 self.pools.set_gate(task.task_id, task_limit(dag.dag_id, task.task_id), task.max_active)
         self.flights: dict[Key, Flight] = {}
         self._dag = dag
-        self.capacity = limits.capacity
+        self._capacity = limits.capacity
         self._runs = runs
+
+    @property
+    def capacity(self) -> int:
+        """How many tasks may run at once: as many as there are workers, or as the dates at once have beside another."""
+        adaptive = self.throttle.adaptive
+        return self._capacity if adaptive is None else min(self._capacity, adaptive.parallel * self._dag.width)
 
     def wait(self, run: OpenRun, task: Task) -> None:
         """Let a ready task wait for its pool."""
@@ -122,8 +128,8 @@ class Slots:
             return False
         del self.flights[key]
         self.pools.give_back(report.task_id, flight.pool, flight.slots)
-        if self.throttle.breakers:
-            self.throttle.ended(flight.pool, report)
+        if self.throttle.watches_ends:
+            self.throttle.ended(flight.pool, report, len(self._runs))
         run = self._runs.get(report.logical_date)
         if run is not None:
             run.in_flight -= 1

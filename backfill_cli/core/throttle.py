@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from backfill_cli.core.adaptive import Adaptive
 from backfill_cli.core.breakers import Breaker, BreakerRule
 from backfill_cli.core.changes import Key
 from backfill_cli.core.deferrals import Deferrals
@@ -34,6 +35,7 @@ class Throttle:
         self.deferrals = Deferrals(self.holds)
         self._paces = dict(paces or {})
         self.breakers: dict[str, Breaker] = {}
+        self.adaptive: Adaptive | None = None
         self._hours = hours
         self._hours_until = 0
 
@@ -47,9 +49,14 @@ class Throttle:
         return bool(self._paces)
 
     @property
+    def watches_ends(self) -> bool:
+        """How tries end matters to a breaker, or to the number of dates at once."""
+        return bool(self.breakers) or self.adaptive is not None
+
+    @property
     def needs_care(self) -> bool:
         """Somebody has to reserve starts or to ask after a system's health while the run lasts."""
-        return bool(self._paces or self.breakers)
+        return bool(self._paces or self.breakers or self.adaptive)
 
     def hold_on(self, pool: str, apart: str, now: int) -> Hold | None:
         """Return what keeps the tasks of a pool from starting now; None lets them start.
@@ -93,16 +100,21 @@ class Throttle:
         lacks = {pace: pace.lacks(wanted.get(scope, 0), now) for scope, pace in self._paces.items()}
         return {pace: count for pace, count in lacks.items() if count}
 
-    def ended(self, pool: str, report: AttemptReport) -> None:
-        """Note how a try of a pool has ended, also one that nobody waits for any more."""
+    def ended(self, pool: str, report: AttemptReport, open_runs: int) -> None:
+        """Note how a try of a pool has ended, also one that nobody waits for any more, and how many dates are open."""
+        if self.adaptive is not None:
+            self.adaptive.on_end(report, open_runs)
         if pool in self.breakers:
             self.breakers[pool].on_end(report, report.ended_at)
 
     def news(self) -> list[PaceChange]:
         """Return what has changed by itself since this was asked last, in the order it did."""
-        found = [change for breaker in self.breakers.values() for change in breaker.news]
-        for breaker in self.breakers.values():
-            breaker.news.clear()
+        tellers: list[Breaker | Adaptive] = [*self.breakers.values()]
+        if self.adaptive is not None:
+            tellers.append(self.adaptive)
+        found = [change for teller in tellers for change in teller.news]
+        for teller in tellers:
+            teller.news.clear()
         return sorted(found, key=lambda change: change.at)
 
     def problems(self) -> list[Problem]:

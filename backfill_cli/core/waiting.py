@@ -14,7 +14,15 @@ from backfill_cli.core.pools import Queue
 from backfill_cli.core.progress import OpenRun
 from backfill_cli.core.slots import Slots
 from backfill_cli.core.waits import MOST, Wait, Waits
-from backfill_cli.core.wording import NEXT_TRY, THE_PAST, held_reason, no_worker, over_max_active, why_held
+from backfill_cli.core.wording import (
+    NEXT_TRY,
+    THE_PAST,
+    fewer_at_once,
+    held_reason,
+    no_worker,
+    over_max_active,
+    why_held,
+)
 
 
 def waiting_reasons(slots: Slots, runs: Collection[OpenRun], retries: int, dag: Dag, now: int) -> dict[str, int]:
@@ -61,4 +69,7 @@ def _why(slots: Slots, queue: Queue, now: int, dag: Dag) -> str | None:
     lacking = slots.pools.lacks(queue)
     if lacking is not None:
         return why_held(slots.pools, *lacking)
-    return no_worker(slots.capacity) if slots.capacity <= len(slots.flights) else None
+    if slots.capacity > len(slots.flights):
+        return None
+    adaptive = slots.throttle.adaptive
+    return no_worker(slots.capacity) if adaptive is None else fewer_at_once(adaptive)

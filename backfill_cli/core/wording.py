@@ -5,6 +5,7 @@ Owns the sentences; what they say was decided in `core/rules.py` and `core/machi
 
 from __future__ import annotations
 
+from backfill_cli.core.adaptive import Adaptive
 from backfill_cli.core.graph import Dag
 from backfill_cli.core.holds import Hold
 from backfill_cli.core.pools import Pools
@@ -83,3 +84,9 @@ def over_max_active(dag: Dag) -> str:
 
 def no_worker(capacity: int) -> str:
     return f"a worker: {capacity} of {capacity} busy"
+
+
+def fewer_at_once(adaptive: Adaptive) -> str:
+    """Return how many dates run at once now, of how many, and why."""
+    why = f" ({adaptive.why})" if adaptive.why else ""
+    return f"fewer dates at once: {adaptive.parallel} of {adaptive.least} to {adaptive.most}{why}"

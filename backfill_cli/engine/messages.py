@@ -38,7 +38,7 @@ class StopAsked(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """A system was asked whether it is well; `of` is the pool it stands behind."""
+    """A system was asked whether it is well; `of` is the pool it stands behind, or empty for `--probe`."""
 
     of: str
     is_well: bool

@@ -16,6 +16,11 @@ from backfill_cli.core.throttle import Throttle
 from backfill_cli.engine.health import Answer, ask_beside
 from backfill_cli.engine.messages import Checked, Tell
 
+PROBE_EVERY_US = 2_000_000
+"""Microseconds between an answer of `--probe` and the next question; a turn of the loop asks, so it may be more."""
+
+_PROBE = ""
+
 
 class Pacer:
     """Reserves starts and asks after health for one run.
@@ -24,9 +29,20 @@ class Pacer:
         throttle: What decides; the machine's.
         checks: Pool → its health check.
         environ: What commands inherit.
+        probe: A command or address that is asked every few seconds, for the number of dates at once.
     """
 
-    def __init__(self, store: Store, throttle: Throttle, checks: Mapping[str, str], environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        throttle: Throttle,
+        checks: Mapping[str, str],
+        environ: Mapping[str, str],
+        *,
+        probe: str | None = None,
+    ) -> None:
+        self._probe = probe
+        self._probe_at = 0
         self._store = store
         self._throttle = throttle
         self._checks = checks
@@ -45,23 +61,30 @@ class Pacer:
                 pace.granted(reservation)
         for pool, breaker in self._throttle.breakers.items():
             if breaker.is_asking and pool not in self._asked:
-                self._asked.add(pool)
-                self._ask(pool, tell)
+                self._ask(pool, self._checks[pool], tell)
+        if self._probe is not None and now >= self._probe_at and _PROBE not in self._asked:
+            self._ask(_PROBE, self._probe, tell)
 
     def heard(self, message: Checked, now: int) -> None:
-        """Take the answer about a pool's health."""
+        """Take the answer about a pool's health, or that of the probe."""
         self._asked.discard(message.of)
+        if message.of == _PROBE:
+            self._probe_at = now + PROBE_EVERY_US
+            if self._throttle.adaptive is not None:
+                self._throttle.adaptive.on_probe(is_well=message.is_well, told=message.told, now=now)
+            return
         self._throttle.breakers[message.of].on_health(is_well=message.is_well, told=message.told, now=now)
 
     def news(self) -> list[PaceChange]:
         """Return what has changed by itself since the last turn."""
         return self._throttle.news()
 
-    def _ask(self, pool: str, tell: Tell) -> None:
+    def _ask(self, of: str, check: str, tell: Tell) -> None:
         def answered(answer: Answer) -> None:
-            tell(Checked(pool, answer.is_well, answer.told))
+            tell(Checked(of, answer.is_well, answer.told))
 
-        ask_beside(self._checks[pool], self._environ, answered)
+        self._asked.add(of)
+        ask_beside(check, self._environ, answered)
 
 
 def _reserved(writer: Writer, lacking: Mapping[Pace, int], now: int) -> dict[Pace, Reservation]:

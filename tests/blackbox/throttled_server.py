@@ -26,12 +26,14 @@ class Throttled:
 
     Args:
         most: Requests at once that are served; above that the answer is 429.
-        takes_s: Seconds a request is worked on.
+        takes_s: Seconds a request is worked on; and `slows_s` for each that is worked on beside it.
+        refusal: The headers of a 429.
     """
 
     def __init__(self) -> None:
         self.most = 1_000
-        self.takes_s = 0.0
+        self.takes_s = self.slows_s = 0.0
+        self.refusal: dict[str, str] = {}
         self.answer: Callable[[str], tuple[int, dict[str, str]]] = lambda _path: (200, {})
         self.asked: list[Asked] = []
         self.url = ""
@@ -42,11 +44,12 @@ class Throttled:
         at = time.time()
         with self._lock:
             self._busy += 1
-            full = self._busy > self.most
+            busy = self._busy
+            full = busy > self.most
         try:
             if not full:
-                time.sleep(self.takes_s)
-            status, headers = (429, {}) if full else self.answer(path)
+                time.sleep(self.takes_s + self.slows_s * busy)
+            status, headers = (429, self.refusal) if full else self.answer(path)
         finally:
             with self._lock:
                 self._busy -= 1
