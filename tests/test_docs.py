@@ -136,7 +136,7 @@ def played(page: Path, shell: Callable[..., subprocess.CompletedProcess[str]], u
     return exit_codes
 
 
-PAGES = {"shape.md": [0, 0, 1, 0, 0, 0, 0, 0, 0, 0]}
+PAGES = {"shape.md": [0, 0, 1, 0, 0, 0, 0, 0, 0, 0], "waiting.md": [0, 1, 0, 0, 0, 0, 0, 0, 0, 0]}
 """Pages of docs/ with commands, and how these end. Python blocks that open with `# dags/NAME.py` are that file."""
 
 
@@ -243,7 +243,13 @@ def test_the_settings_file_of_the_readme_loads_and_names_every_setting(tmp_path:
 
 
 @pytest.mark.parametrize(
-    "file", [README, ROOT / "CHANGELOG.md", ROOT / "docs" / "shape.md", ROOT / "examples" / "weather" / "README.md"]
+    "file",
+    [
+        README,
+        ROOT / "CHANGELOG.md",
+        *(ROOT / "docs" / page for page in PAGES),
+        ROOT / "examples" / "weather" / "README.md",
+    ],
 )
 def test_links_to_files_lead_somewhere(file: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", file.read_text(encoding="utf-8")):
