@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from backfill_cli.app.attesting import attest_backfill
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.outcomes import date_result, failure_groups, is_left_failed, leaves_failures, repaired_dates
+from backfill_cli.app.past import WOULD_BLOCK
 from backfill_cli.app.recovering import give_back
 from backfill_cli.app.reexecuting import listing, reexecuted
 from backfill_cli.app.trail import command_of, record
@@ -161,6 +162,11 @@ def result_of(
 def _next(result: BackfillResult) -> str:
     if result.remaining:
         return f"bfill run {result.backfill_id}"
+    if result.blocked and not result.failed and not result.left_failed:
+        # What they wait for is none of these dates, so to run these again would be of no use.
+        for problem in result.problems:
+            if problem.code == WOULD_BLOCK:
+                return problem.hint.partition(": ")[2]
     if result.failed > result.repaired or result.blocked or result.left_failed:
         return f"bfill rerun-failed {result.backfill_id}"
     return ""

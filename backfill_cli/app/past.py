@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from backfill_cli.core.graph import Dag
     from backfill_cli.core.ports import Reader, Store
 
+WOULD_BLOCK = "would-block"
+"""Its hint is words, a colon, and the command that repairs it."""
+
 _SHOWN = 3
 _BACK = 10_000
 """Blocked dates walked back to the one they all wait for."""
@@ -73,7 +76,7 @@ def would_block(prepared: Prepared, first: int | None, watch: PastWatch | None, 
             more = "" if not behind else f" and {behind:,} {'date' if behind == 1 else 'dates'} behind it"
             date = show(one.follower.row.logical_date)
             message = f"{date}{more} would be blocked: {waits_for(one.task_id, one.past, dag)}"
-            yield Problem("would-block", message, _repair(reader, prepared, one))
+            yield Problem(WOULD_BLOCK, message, _repair(reader, prepared, one))
 
     return store.read(lambda reader: list(look(reader))) if followers else []
 

@@ -193,6 +193,16 @@ def test_an_hour_is_typed_as_an_instant_and_no_more_than_three_are_named(project
     assert found[0]["hint"].endswith("--dates 2024-01-02T05:00:00+01:00")
 
 
+def test_what_to_do_next_when_all_dates_wait_for_one_outside_is_to_repair_that(project: Project) -> None:
+    project.write("dags/chain.py", CHAIN)
+    project.breaks("copy", "2024-01-02")
+    project.bfill("run", *chain("01", "02")).exits(1)
+    outside = project.bfill("run", *chain("03", "04")).exits(1)
+    assert " next: bfill rerun-failed --dag chain --dates 2024-01-02\n" in outside.out
+    inside = project.bfill("run", *chain("01", "04")).exits(1)
+    assert " next: bfill rerun-failed bf-" in inside.out
+
+
 @pytest.mark.parametrize("command", ["run", "rerun-failed"])
 def test_commands_that_run_say_it_too(project: Project, command: str) -> None:
     project.write("dags/chain.py", CHAIN)
