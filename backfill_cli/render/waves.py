@@ -38,7 +38,10 @@ def waves(views: Sequence[WaveView], dates: DateFormat, width: int) -> Iterator[
         counts = [f"{tally.completed:,} of {tally.dates:,} ok", *(f"{one:,} {word}" for one, word in numbers if one)]
         took = f"in {duration(tally.duration_s)}" if tally.duration_s is not None else ""
         rows.append([(f"{seen.symbol} {view.wave.name}", seen.style), where, ", ".join(counts), (took, DIM)])
-    yield from columns(rows, indent=3)
+    lines = columns(rows, indent=3)
+    if any(one.cell_len > width for one in lines):  # narrow: the times go first
+        lines = columns([row[:-1] for row in rows], indent=3)
+    yield from lines
     if len(shown) < len(views):
         yield line("   ", (f"… and {len(views) - len(shown):,} more, as these or not begun: --json has all", DIM))
 
