@@ -137,6 +137,7 @@ def claim_stored(
                 "dag_version": target.dag.version,
                 "range": [iso(now.first), iso(now.last)],
                 "remaining": now.remaining,
+                **shape_details(shape),
             },
         )
         return _again(writer, now.backfill_id)
@@ -334,6 +335,14 @@ def request_of(prepared: Prepared) -> dict[str, Any]:
     }
 
 
+def shape_details(shape: Shape | None) -> dict[str, Any]:
+    """Return what an entry says of the waves of a run: what was asked for, without the sizes that follow from it."""
+    if shape is None:
+        return {}
+    said = {"chunk": shape.chunk, "chunk_failures": shape.failures if shape.chunk else None, "pilot": shape.pilot}
+    return {name: value for name, value in {**said, "ramp": shape.ramp}.items() if value}
+
+
 def _details(prepared: Prepared, row: BackfillRow, replaced: list[str]) -> dict[str, Any]:
     return {
         "dag_id": row.dag_id,
@@ -343,5 +352,6 @@ def _details(prepared: Prepared, row: BackfillRow, replaced: list[str]) -> dict[
         "parallel": prepared.options.max_parallel_runs,
         "parent_id": row.parent_id,
         **({"replaces": replaced} if replaced else {}),
+        **shape_details(prepared.shape),
         **conf_details(prepared.options.conf),
     }

@@ -172,7 +172,7 @@ def _chunks(reader: Reader, row: BackfillRow, *, is_live: bool) -> Sequence[Wave
     """Return the waves of a backfill that has any; they take a walk over its dates."""
     if row.request.get("shape") is None:
         return ()
-    from backfill_cli.app.waves import waves_of
+    from backfill_cli.app.wave_walk import waves_of
     from backfill_cli.core.shapes import stored
 
     shape = stored(row.request["shape"])

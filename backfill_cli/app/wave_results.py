@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from backfill_cli.app.waves import WaveFeed, rows_to_do, waves_of
+from backfill_cli.app.wave_walk import rows_to_do, waves_of
+from backfill_cli.app.waves import WaveFeed
 from backfill_cli.core.pilots import PilotReport, pilot_report
 from backfill_cli.core.ports import Reader, Store
 from backfill_cli.core.records import BackfillRow

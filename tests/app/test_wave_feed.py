@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from store.store_builders import REQUEST, backfill_row, finishing, opening, plan_row, register, run_row
 
 from backfill_cli import clock
-from backfill_cli.app.waves import WaveFeed, rows_to_do
+from backfill_cli.app.wave_walk import rows_to_do
+from backfill_cli.app.waves import WaveFeed
 from backfill_cli.core.ports import ProgressCounts, Store, WaveReport
 from backfill_cli.core.records import Action, BackfillRow, Batch, Claim, Counts
 from backfill_cli.core.shapes import ALL, Shape, ramp_sizes

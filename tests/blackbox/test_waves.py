@@ -295,12 +295,37 @@ def test_words_that_make_no_shape_are_refused(naps: Project, words: tuple[str, .
         naps.bfill("run", *JANUARY, *words).says(2, said)
 
 
-def test_a_store_with_waves_checks_and_verifies(naps: Project) -> None:
+def test_a_store_with_waves_checks_and_verifies_and_its_record_names_them(naps: Project) -> None:
     naps.breaks("nap", "2024-01-09")
     naps.bfill("run", *JANUARY, "--chunk", "auto", "--pilot", "2").exits(0)
     naps.bfill("run").exits(1)
-    naps.bfill("store", "check").exits(0)
-    naps.bfill("audit", "verify").exits(0)
+    for _ in range(2):
+        naps.bfill("store", "check").exits(0)
+        naps.bfill("audit", "verify").exits(0)
+        (naps.folder / "broken" / "nap.2024-01-09").unlink(missing_ok=True)
+        naps.bfill("rerun-failed").exits(0)
+        naps.bfill("run", *JANUARY, "--chunk", "auto").exits(0)
+    entries = naps.bfill("audit", "--json").data["events"]
+    assert [(one["details"].get("chunk"), one["details"].get("pilot")) for one in entries[:1]] == [("auto", 2)]
+
+
+def test_limits_stop_in_the_middle_of_a_chunk_and_the_chunk_goes_on(naps: Project) -> None:
+    naps.breaks("nap", "2024-01-02")
+    words = ("run", *JANUARY, "--chunk", "7d", "--chunk-failures", "skip")
+    data = naps.bfill(*words, "--fail-fast", "--json").exits(1).data
+    assert (data["reason"], data["chunks"][0]["state"]) == ("--fail-fast: 1 date failed", "interrupted")
+    data = naps.bfill(*words, "--json").exits(1).data
+    assert [one["completed"] for one in data["chunks"]] == [6, 7, 7, 7, 3]
+
+
+def test_failures_are_repaired_in_chunks_too(naps: Project) -> None:
+    days = [f"2024-01-{day:02}" for day in range(1, 9)]
+    naps.breaks("nap", *days)
+    naps.bfill("run", *JANUARY).exits(1)
+    naps.mends("nap", *days[:4])
+    data = naps.bfill("rerun-failed", "--chunk", "3", "--json").exits(1).data
+    assert [(one["completed"], one["failed"]) for one in data["chunks"]] == [(3, 0), (1, 2), (0, 0)]
+    assert data["reason"] == "chunk 2 of 3 ended with 2 failed dates (--chunk-failures stop)"
 
 
 def test_a_plan_shows_its_chunks_and_stores_them(naps: Project) -> None:
