@@ -136,8 +136,13 @@ def played(page: Path, shell: Callable[..., subprocess.CompletedProcess[str]], u
     return exit_codes
 
 
-PAGES = {"shape.md": [0, 0, 1, 0, 0, 0, 0, 0, 0, 0], "waiting.md": [0, 1, 0, 0, 0, 0, 0, 0, 0, 0]}
-"""Pages of docs/ with commands, and how these end. Python blocks that open with `# dags/NAME.py` are that file."""
+PAGES = {
+    "shape.md": [0, 0, 1, 0, 0, 0, 0, 0, 0, 0],
+    "throttling.md": [0] * 18,
+    "waiting.md": [0, 1, 0, 0, 0, 0, 0, 0, 0, 0],
+}
+"""Pages of docs/ with commands, and how these end. Blocks that open with `# dags/NAME.py`, or the name of another file,
+are that file."""
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -145,8 +150,8 @@ def test_the_commands_of_a_page_run_and_show_what_it_says(
     name: str, shell: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, update: bool
 ) -> None:
     page = ROOT / "docs" / name
-    for text in fences("python", page):
-        if match := re.match(r"# (dags/\w+\.py)\n", text):
+    for text in (*fences("python", page), *fences("toml", page)):
+        if match := re.match(r"# ((?:dags/)?\w+\.(?:py|toml))\n", text):
             (tmp_path / "home" / match[1]).write_text(text)
     assert played(page, shell, update) == PAGES[name]
 

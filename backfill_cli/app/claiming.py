@@ -332,6 +332,7 @@ def request_of(prepared: Prepared) -> dict[str, Any]:
         "strict_templates": options.strict_templates,
         "conf": None if options.conf is None else dict(options.conf),
         "shape": None if prepared.shape is None else prepared.shape.data(),
+        "between": list(options.between),
     }
 
 

@@ -67,7 +67,8 @@ def carry_out(ctx: AppContext, job: Job, listeners: Sequence[Listener]) -> Backf
     """Claim the job's dates, run them, close the backfill, and return how it ended."""
     _refuse(job)
     _refuse_executors(job)
-    hours = hours_of(job.options.between, job.target.dag.timezone)
+    kept = () if job.row is None else tuple(job.row.request["between"])
+    hours = hours_of(job.options.between or kept, job.target.dag.timezone)
     adaptive_of(job.options, job.prepared.parallel)  # refused before anything is taken
     halt = halt_of(job.options, dates=job.plan.to_run, timezone=job.target.dag.timezone, now_us=ctx.clock.now_us())
     if job.row is None and not job.plan.total:

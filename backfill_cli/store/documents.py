@@ -139,6 +139,17 @@ def _is_texts(value: Any) -> bool:
     return type(value) is list and all(type(one) is str for one in value)
 
 
+def _are_hours(value: list[str]) -> bool:
+    from backfill_cli.core.hours import parse_windows
+    from backfill_cli.errors import UsageProblem
+
+    try:
+        parse_windows(value)
+    except UsageProblem:
+        return False
+    return True
+
+
 def _is_shape(value: Any) -> bool:
     from backfill_cli.core.shapes import stored
 
@@ -149,7 +160,7 @@ def _is_shape(value: Any) -> bool:
     return True
 
 
-OLDER: dict[str, Any] = {"shape": None}
+OLDER: dict[str, Any] = {"shape": None, "between": []}
 """Keys that older stores lack, with what that means."""
 
 REQUEST: dict[str, Callable[[Any], bool]] = {
@@ -171,5 +182,6 @@ REQUEST: dict[str, Callable[[Any], bool]] = {
     "strict_templates": _is_flag,
     "conf": lambda value: value is None or type(value) is dict,
     "shape": lambda value: value is None or _is_shape(value),
+    "between": lambda value: _is_texts(value) and _are_hours(value),
 }
 """Key of a request → whether a value can be its."""

@@ -107,6 +107,19 @@ def test_health_is_asked_before_anything_starts(calls: Project, server: Throttle
         assert server.times(200, "/health")[0] < server.times(200)[0]
 
 
+def test_status_tells_of_a_breaker_from_another_terminal(calls: Project, server: Throttled) -> None:
+    broken_for(server, 1_000)
+    calls.write("bfill.toml", '[pools.api]\nslots = 1\nbreaker = {failures = 1, cooldown = "1h"}\n')
+    going = calls.start(*RUN, "--max-duration", "6s")
+    while not going.says("breaker_opened"):
+        time.sleep(0.02)
+    until = time.monotonic() + 4
+    while "circuit breaker of pool api" not in (out := calls.bfill("status", "--dag", "calls").out):
+        assert time.monotonic() < until, out
+        time.sleep(0.2)
+    going.wait(20).exits(1)
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

@@ -75,5 +75,13 @@ def test_limits_of_time_hold_while_it_waits(naps: Project, limit: tuple[str, str
     assert flag in ran.err
 
 
+def test_the_hours_stay_with_the_backfill_unless_others_are_named(naps: Project) -> None:
+    hours = window(in_seconds(3_600), in_seconds(7_200))
+    naps.bfill(*DATES[:-1], "2", "--between", hours, "--max-duration", "1s").exits(1)
+    ran = naps.bfill("run", "--max-duration", "1s", "--json").exits(1)
+    assert (ran.data["completed"], hours in ran.err) == (0, True)
+    assert naps.bfill("run", "--between", "00:00-24:00", "--json").exits(0).data["completed"] == 2
+
+
 def test_what_is_no_window_is_refused(naps: Project) -> None:
     naps.bfill(*DATES, "--between", "at night").says(2, "--between 'at night'", "22:00-06:00")

@@ -44,6 +44,7 @@ REQUEST: dict[str, Any] = {
     "strict_templates": False,
     "conf": None,
     "shape": None,
+    "between": [],
 }
 
 DEFINITION = '{"command": "etl.sh", "name": null, "schedule": "@daily", "timezone": "UTC"}'
