@@ -5,7 +5,7 @@
 # the commands below one
 _bfill_below() {
     case "$1" in
-        "") echo "plan run rerun-failed reset status logs audit dags pools store scenario completion" ;;
+        "") echo "plan run rerun-failed reset status logs explain audit dags pools store scenario completion" ;;
         "audit") echo "verify report" ;;
         "dags") echo "list show validate" ;;
         "pools") echo "list set delete" ;;
@@ -24,6 +24,7 @@ _bfill_flags() {
         "reset") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --task --downstream --where --orphans --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
         "status") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --where --gaps --watch --limit --after --store --json -q --quiet -v --verbose --no-color --help" ;;
         "logs") echo "--dag --try --store --json -q --quiet -v --verbose --no-color --help" ;;
+        "explain") echo "--dag --task --store --json -q --quiet -v --verbose --no-color --help" ;;
         "audit") echo "--actor --action --target --since --until --limit --store --json -q --quiet -v --verbose --no-color --help" ;;
         "audit verify") echo "--expect-head --store --json -q --quiet -v --verbose --no-color --help" ;;
         "audit report") echo "--since --until --dag --target --actor --format --out --store --json -q --quiet -v --verbose --no-color --help" ;;
@@ -55,6 +56,7 @@ _bfill_argument() {
         "reset") echo "backfills" ;;
         "status") echo "backfills" ;;
         "logs") echo "log-words" ;;
+        "explain") echo "date-words" ;;
         "dags show") echo "dags" ;;
         "dags validate") echo "dags" ;;
         "pools set") echo "pools" ;;
@@ -130,6 +132,7 @@ _bfill_values() {
         chunks) _bfill_offer chunks "" "7d" "30d" "30" "auto" ;;
         dags) _bfill_offer dags ""; ((${#COMPREPLY[@]})) || _bfill_files '*.py' ;;
         date-list) _bfill_offer date-list "list" ;;
+        date-words) _bfill_offer date-words "" ;;
         dates) _bfill_offer dates "" ;;
         durations) _bfill_offer durations "" "30m" "1h" "2h" "8h" ;;
         executors) _bfill_offer executors "" "thread" "process" ;;

@@ -3,7 +3,7 @@
 
 set -g __bfill_valued --action --actor --after --between --chunk --chunk-failures --command --conf --dag --dates --dates-from --deadline --description --end --events --executor --expect-head --format --junit --last --limit --max-duration --max-failures --max-runs --name --older-than --on-event --orphans --out --parallel --parallel-min --pilot --probe --reason --reprocess --schedule --since --start --store --tag --target --target-latency --task --timezone --try --until --where --workers
 set -g __bfill_groups '' 'audit' 'dags' 'pools' 'store' 'scenario'
-set -g __bfill_commands 'plan' 'run' 'rerun-failed' 'reset' 'status' 'logs' 'audit' 'audit verify' 'audit report' 'dags' 'dags list' 'dags show' 'dags validate' 'pools' 'pools list' 'pools set' 'pools delete' 'store' 'store check' 'store backup' 'store prune' 'scenario' 'scenario list' 'scenario show' 'scenario run' 'completion'
+set -g __bfill_commands 'plan' 'run' 'rerun-failed' 'reset' 'status' 'logs' 'explain' 'audit' 'audit verify' 'audit report' 'dags' 'dags list' 'dags show' 'dags validate' 'pools' 'pools list' 'pools set' 'pools delete' 'store' 'store check' 'store backup' 'store prune' 'scenario' 'scenario list' 'scenario show' 'scenario run' 'completion'
 
 # The command the line is at, as its words with blanks between: "", "plan", "audit verify".
 function __bfill_path
@@ -61,6 +61,7 @@ complete -c bfill -n '__bfill_at ""' -a rerun-failed -d 'Run again what failed, 
 complete -c bfill -n '__bfill_at ""' -a reset -d 'Clear task instances and XComs of dates; start nothing.'
 complete -c bfill -n '__bfill_at ""' -a status -d 'The latest backfills, one of them, or a range of a DAG.'
 complete -c bfill -n '__bfill_at ""' -a logs -d 'What the tasks of a date wrote.'
+complete -c bfill -n '__bfill_at ""' -a explain -d 'Why one date is taken or left out, and what its tasks wait for.'
 complete -c bfill -n '__bfill_at ""' -a audit -d 'Who did what, when, why, and whether that record holds.'
 complete -c bfill -n '__bfill_at ""' -a dags -d 'List, show and validate DAG files.'
 complete -c bfill -n '__bfill_at ""' -a pools -d 'Limits on what runs at once: how large, who has the slots, what waits.'
@@ -282,6 +283,17 @@ complete -c bfill -n '__bfill_at "logs"' -l quiet -s q -d 'Nothing but errors.'
 complete -c bfill -n '__bfill_at "logs"' -l verbose -s v -d 'More, and tracebacks of bugs.'
 complete -c bfill -n '__bfill_at "logs"' -l no-color -d 'No colour (NO_COLOR).'
 complete -c bfill -n '__bfill_at "logs"' -l help -d 'Show this message and exit.'
+
+# bfill explain
+complete -c bfill -n '__bfill_at "explain"' -k -a '(__bfill_ask date-words)'
+complete -c bfill -n '__bfill_at "explain"' -l dag -x -k -a '(__bfill_ask dags; or __fish_complete_suffix .py)' -d 'The DAG, in place of an id.'
+complete -c bfill -n '__bfill_at "explain"' -l task -x -k -a '(__bfill_ask tasks)' -d 'Only these tasks: load, +load, load+, load_*. May be repeated.'
+complete -c bfill -n '__bfill_at "explain"' -l store -r -F -d 'Where state lives (BFILL_STORE).'
+complete -c bfill -n '__bfill_at "explain"' -l json -d 'One JSON document on stdout.'
+complete -c bfill -n '__bfill_at "explain"' -l quiet -s q -d 'Nothing but errors.'
+complete -c bfill -n '__bfill_at "explain"' -l verbose -s v -d 'More, and tracebacks of bugs.'
+complete -c bfill -n '__bfill_at "explain"' -l no-color -d 'No colour (NO_COLOR).'
+complete -c bfill -n '__bfill_at "explain"' -l help -d 'Show this message and exit.'
 
 # bfill audit
 complete -c bfill -n '__bfill_at "audit"' -a verify -d 'Check that the chain holds, and history with it.'

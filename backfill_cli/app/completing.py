@@ -153,6 +153,14 @@ class Completer:
             return self.backfills()
         return self.tasks() if self._line.has_date else self.run_dates()
 
+    def date_words(self) -> Iterator[Candidate]:
+        """`explain [ID] DATE`: whichever comes next; of the dates, those that have a dag_run first."""
+        if self._line.backfill_id is None and self._line.value("--dag") is None:
+            yield from self.backfills()
+        elif not self._line.has_date:
+            yield from self.run_dates()
+            yield from self.dates()
+
     def scenarios(self) -> Iterator[Candidate]:
         """Numbers of scenarios, and of their groups."""
         from backfill_cli.loader.scenarios import scenario_files, short_number
@@ -204,6 +212,7 @@ DYNAMIC: Mapping[str, Callable[[Completer], Iterable[Candidate]]] = {
     "date-list": Completer.dates,
     "targets": Completer.targets,
     "log-words": Completer.log_words,
+    "date-words": Completer.date_words,
     "scenarios": Completer.scenarios,
     "pools": Completer.pools,
     "tags": Completer.tags,

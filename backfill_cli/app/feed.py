@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from backfill_cli.app.past import past_run
+from backfill_cli.app.past import past_run, run_before
 from backfill_cli.core.auditing import canonical
 from backfill_cli.core.clearing import cleared_by
 from backfill_cli.core.context import PreviousSuccess
@@ -151,7 +151,7 @@ class _Page:
         self.runs = {run.logical_date: run for run in reader.runs(dag.dag_id, low, high)}
         self._dates = sorted(self.runs)
         self._to_do = frozenset(row.logical_date for row in rows)
-        self._run_before = reader.run_before(dag.dag_id, low, skip_manual=dag.catchup) if dag.waits_on_past else None
+        self._run_before = run_before(reader, dag, low) if dag.waits_on_past else None
         before = reader.run_before(dag.dag_id, low, state=RunState.SUCCESS)
         self._success_before = before
         self._successes = [date for date in self._dates if self.runs[date].state is RunState.SUCCESS]

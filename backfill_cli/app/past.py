@@ -43,19 +43,28 @@ _WHERE_FAILED = "--where failed --where upstream_failed"
 _NAMING = ("dag_id", "dag", "command", "schedule", "name", "timezone")
 
 
-def past_run(reader: Reader, dag: Dag, run: RunRow) -> PastRun:
-    """Return a dag_run that nobody is to move on as the past rules see it: the previous one of another."""
+def run_before(reader: Reader, dag: Dag, logical_date: int) -> RunRow | None:
+    """Return the latest dag_run before a date that counts as the previous one (rule 3)."""
+    return reader.run_before(dag.dag_id, logical_date, skip_manual=dag.catchup)
+
+
+def past_run(reader: Reader, dag: Dag, run: RunRow, *, is_open: bool = False) -> PastRun:
+    """Return a dag_run as the past rules see it: the previous one of another.
+
+    Args:
+        is_open: A living process works on it: what is not done there may yet be done.
+    """
     states = {one.task_id: one.state for one in reader.instances(dag.dag_id, run.logical_date, run.logical_date)}
     absent = [task_id for task_id in dag.tasks if task_id not in states]
     ever = frozenset(one for one in absent if reader.ever_ran(dag.dag_id, one, run.logical_date))
-    return PastRun(run.logical_date, states, is_finished=run.state.is_terminal, ever_ran=ever)
+    return PastRun(run.logical_date, states, is_open, run.state.is_terminal, ever)
 
 
 def watch_past(dag: Dag, first: int, store: Store) -> PastWatch | None:
     """Return what is to look at the rows of a plan from `first` on; None when no task waits on the past."""
     if not dag.waits_on_past:
         return None
-    return PastWatch(dag, store.read(lambda reader: reader.run_before(dag.dag_id, first, skip_manual=dag.catchup)))
+    return PastWatch(dag, store.read(lambda reader: run_before(reader, dag, first)))
 
 
 def would_block(prepared: Prepared, first: int | None, watch: PastWatch | None, store: Store) -> list[Problem]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from backfill_cli.core.audits import AuditResult, AuditVerdict
+    from backfill_cli.core.explanations import ExplainResult
     from backfill_cli.core.listings import DagResult, DagsResult, LogsResult
     from backfill_cli.core.options import BackfillOptions
     from backfill_cli.core.pooling import PoolChange, PoolsResult
@@ -258,6 +259,12 @@ class BackfillService:
         from backfill_cli.app.logs import logs
 
         return logs(self._ctx, options, date=date, task_id=task_id, try_number=try_number)
+
+    def explain(self, options: BackfillOptions, *, date: When, task_ids: tuple[str, ...] = ()) -> ExplainResult:
+        """Return why one date is taken or left out, how its tasks stand, and what each of them waits for."""
+        from backfill_cli.app.explain import explain
+
+        return explain(self._ctx, options, when=date, task_ids=task_ids)
 
     @property
     def settings(self) -> Settings:

@@ -28,6 +28,7 @@ CATALOG: dict[str, Entry] = {
     "reset": Entry("Backfill", "reset", "Clear task instances and XComs of dates; start nothing."),
     "status": Entry("Look", "status", "The latest backfills, one of them, or a range of a DAG."),
     "logs": Entry("Look", "logs", "What the tasks of a date wrote."),
+    "explain": Entry("Look", "explain", "Why one date is taken or left out, and what its tasks wait for."),
     "audit": Entry("Look", "audit", "Who did what, when, why, and whether that record holds."),
     "dags": Entry("Look", "dags", "List, show and validate DAG files."),
     "pools": Entry("Keep", "pools", "Limits on what runs at once: how large, who has the slots, what waits."),

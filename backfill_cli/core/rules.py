@@ -195,11 +195,18 @@ def past_of(task: Task, behind: Collection[str], previous: PastRun | None, *, ig
     if ignore or previous is None:
         return MET
     for task_id in watched_by(task, behind):
-        state = previous.states.get(task_id)
-        if state in _DONE:
-            continue
-        if state is None and previous.is_finished and task_id not in previous.ever_ran:
-            continue  # rule 4: it was not in the DAG then, and never before
-        word = str(state) if state is not None else (ABSENT if previous.is_finished else "scheduled")
-        return Past(False, previous.is_open, previous.logical_date, task_id, word)
+        past = past_at(task_id, previous)
+        if not past.met:
+            return past
     return MET
+
+
+def past_at(task_id: str, previous: PastRun) -> Past:
+    """Return what one watched task of the previous dag_run says: rules 4 and 5 of semantics section 4."""
+    state = previous.states.get(task_id)
+    if state in _DONE:
+        return MET
+    if state is None and previous.is_finished and task_id not in previous.ever_ran:
+        return MET  # rule 4: it was not in the DAG then, and never before
+    word = str(state) if state is not None else (ABSENT if previous.is_finished else "scheduled")
+    return Past(False, previous.is_open, previous.logical_date, task_id, word)

@@ -31,6 +31,7 @@ SCREENS = {
     "pools list": ("pools", "render_list"),
     "pools set": ("pools", "render_set"),
     "pools delete": ("pools", "render_delete"),
+    "explain": ("explain", "render"),
     "store check": ("store", "render_check"),
     "store backup": ("store", "render_backup"),
     "store prune": ("store", "render_prune"),

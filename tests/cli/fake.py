@@ -10,7 +10,7 @@ import types
 from pathlib import Path
 from typing import Any, ClassVar
 
-from render import pool_samples, report_samples, samples, store_samples
+from render import explain_samples, pool_samples, report_samples, samples, store_samples
 
 from backfill_cli.core.records import Action, PlanRow
 from backfill_cli.loader.settings import Settings
@@ -121,6 +121,10 @@ class FakeService:
     def validate(self, targets: Any) -> Any:
         self._note("validate", targets)
         return self._answer("validate", samples.dags_list)
+
+    def explain(self, options: Any, **kwargs: Any) -> Any:
+        self._note("explain", options, **kwargs)
+        return self._answer("explain", explain_samples.blocked)
 
     def logs(self, options: Any, **kwargs: Any) -> Any:
         self._note("logs", options, **kwargs)

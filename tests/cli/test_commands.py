@@ -282,6 +282,16 @@ def test_dags_commands_reach_their_use_cases(bfill, service):
     assert ("validate", (("a.py", "b.py"),), {}) in service.calls
 
 
+def test_explain_takes_an_id_or_a_dag_and_tasks(bfill, service):
+    bfill("explain", "bf-1", "2024-03-11")
+    assert options_of(service, "explain").backfill_id == "bf-1"
+    assert keywords_of(service, "explain") == {"date": date(2024, 3, 11), "task_ids": ()}
+    service.calls.clear()
+    bfill("explain", "--dag", "daily_sales", "2024-03-11", "--task", "load", "--task", "+clean")
+    assert options_of(service, "explain").dag_id == "daily_sales"
+    assert keywords_of(service, "explain")["task_ids"] == ("load", "+clean")
+
+
 def test_logs_take_an_id_or_a_dag(bfill, service):
     bfill("logs", "bf-1", "2024-03-11", "load", "--try", "2")
     assert options_of(service, "logs").backfill_id == "bf-1"

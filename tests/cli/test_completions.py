@@ -151,6 +151,15 @@ def test_logs_take_an_id_then_a_date_then_a_task(ask):
     assert ask("log-words", "", "logs", "--dag", "daily_sales", "2024-03-02") == ["extract", "load"]
 
 
+def test_explain_takes_an_id_then_a_date_that_has_run_or_any_other(ask):
+    [backfill_id] = ask("backfills")
+    assert ask("date-words", "", "explain") == [backfill_id]
+    dates = ask("date-words", "", "explain", "--dag", "daily_sales")
+    assert dates[:3] == ["2024-03-02", "2024-03-03", "2024-03-01"]
+    assert "2024-05-17" in dates, "today, though it has not run"
+    assert ask("date-words", "", "explain", backfill_id, "2024-03-02") == []
+
+
 @pytest.mark.parametrize("kind", DYNAMIC)
 def test_without_a_project_nothing_goes_wrong_and_nothing_is_made(kind, tmp_path):
     completer = Completer(Line(["--dag", "x"], "zz"), cwd=tmp_path, environ={}, now=datetime(2024, 5, 17))

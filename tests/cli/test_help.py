@@ -55,6 +55,7 @@ def test_every_command_accepts_every_shared_option(bfill, command):
         "scenario show": ["17.3.1"],
         "scenario run": ["17.99.1"],
         "logs": ["bf-1", "2024-03-11"],
+        "explain": ["bf-1", "2024-03-11"],
         "plan": ["--dag", "d"],
         "completion": ["bash"],
         "pools set": ["p", "4"],

@@ -88,7 +88,7 @@ TAB = {
 }
 
 
-@pytest.mark.parametrize("kind", ["dags", "backfills", "tasks", "dates", "log-words"])
+@pytest.mark.parametrize("kind", ["dags", "backfills", "tasks", "dates", "log-words", "date-words"])
 def test_tab_imports_neither_typer_nor_what_opens_a_store_for_real(project, kind):
     modules = imported(project, "__complete", kind, "", "logs", "--dag", "d")
     assert ours(modules) == TAB

@@ -6,7 +6,7 @@ import pytest
 
 # (command line, exit code, code in JSON, a part of the error, a part of the hint)
 MATRIX = [
-    (["pln"], 2, "unknown-command", "'bfill pln' is no command", "did you mean 'plan'?"),
+    (["pln"], 2, "unknown-command", "'bfill pln' is no command", "did you mean 'plan'"),
     (["xyzzy"], 2, "unknown-command", "'bfill xyzzy' is no command", "bfill --help"),
     (["dags", "shw"], 2, "unknown-command", "'bfill dags shw' is no command", "did you mean 'show'?"),
     (["plan", "--strat", "2024-01-01"], 2, "unknown-option", "no option --strat", "did you mean --start?"),
@@ -44,6 +44,9 @@ MATRIX = [
     (["status", "--where", "sucess"], 2, "bad-value", "--where 'sucess' is no state", "'success'"),
     (["status", "--after", "soon"], 2, "bad-date", "'soon' is not a date", "2024-01-31"),
     (["reset", "--dag", "a", "--downstream"], 2, "needs-task", "--downstream needs --task", "--task"),
+    (["explain"], 2, "missing-argument", "needs [ID] DATE", "bfill explain --help"),
+    (["explain", "bf-1"], 2, "bad-usage", "a DAG or an id, and a date", "bfill explain --dag DAG DATE"),
+    (["explain", "bf-1", "2024-01-01", "a"], 2, "bad-usage", "'a' is one word too many", "bfill explain ID DATE"),
     (["logs"], 2, "missing-argument", "needs [ID] DATE [TASK]", "bfill logs --help"),
     (["logs", "bf-1"], 2, "bad-usage", "logs needs a date", "bfill logs ID DATE [TASK]"),
     (["logs", "bf-1", "2024-01-01", "a", "b"], 2, "bad-usage", "'b' is one word too many", "bfill logs ID DATE"),

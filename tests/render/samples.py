@@ -32,7 +32,7 @@ from backfill_cli.core.schedules import compile_schedule
 from backfill_cli.core.standing import BackfillView, RunView, SlowTask, StatusResult, TaskView
 from backfill_cli.core.states import BackfillState, RunState
 from backfill_cli.core.waits import Wait, Waits
-from render import pool_samples, scenario_samples, store_samples
+from render import explain_samples, pool_samples, scenario_samples, store_samples
 
 PARIS = "Europe/Paris"
 NOW_US = 1_711_965_731_000_000  # 2024-04-01T10:02:11Z
@@ -561,6 +561,8 @@ SAMPLES: dict[str, tuple[str, Callable[[], Any]]] = {
     "dags-validate": ("dags validate", dags_list),
     "dags-show": ("dags show", dag_show),
     "logs": ("logs", logs),
+    "explain": ("explain", explain_samples.blocked),
+    "explain-failed": ("explain", explain_samples.failed),
     "scenario-list": ("scenario list", scenario_samples.listed),
     "scenario-list-nothing": ("scenario list", scenario_samples.nothing_listed),
     "scenario-show": ("scenario show", scenario_samples.shown),

@@ -93,6 +93,7 @@ FLAGS: dict[str, Value] = {
 ARGUMENTS: dict[str, Value] = {
     "ID": BACKFILL,
     "[ID] DATE [TASK]": Value("log-words", asked=True),
+    "[ID] DATE": Value("date-words", asked=True),
     "DAG": DAG,
     "POOL": POOL,
     "NAME SLOTS": POOL,
