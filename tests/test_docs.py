@@ -36,6 +36,7 @@ VARYING = [
     (r" *slowest .*\n", ""),
     (r"\b(\d+ to |up to |less than )TIME", "TIME"),
     (r"\bseconds \d+", "seconds N"),
+    (r"\bpid \d+", "pid N"),
     (r"[ ━─╳]+", " "),
 ]  # fmt: skip
 """What differs from run to run or from machine to machine, and the room that columns take for it."""
@@ -137,6 +138,7 @@ def played(page: Path, shell: Callable[..., subprocess.CompletedProcess[str]], u
 
 
 PAGES = {
+    "pools.md": [3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
     "shape.md": [0, 0, 1, 0, 0, 0, 0, 0, 0, 0],
     "throttling.md": [0] * 18,
     "waiting.md": [0, 1, 0, 0, 0, 0, 0, 0, 0, 0],

@@ -141,7 +141,8 @@ def _users(reader: Reader) -> Mapping[str, list[PoolUser]]:
     owners = {one.owner: one for one in reader.owners()}
     running = {row.owner: row for row in reader.backfills(states=[BackfillState.RUNNING], limit=1_000) if row.owner}
     found: dict[str, list[PoolUser]] = defaultdict(list)
-    for lease in reader.leases():
+    place = {name: number for number, name in enumerate(owners)}  # oldest first, as the reader has them
+    for lease in sorted(reader.leases(), key=lambda one: place.get(one.owner, len(place))):
         owner, row = owners.get(lease.owner), running.get(lease.owner)
         found[lease.pool].append(
             PoolUser(

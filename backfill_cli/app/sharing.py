@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from backfill_cli.app.pools import sizes_of
-from backfill_cli.core.leases import BACKFILL, Lease, Settled, agreed_size, settle
+from backfill_cli.core.leases import Lease, Settled, agreed_size, rank_of, settle
 from backfill_cli.core.pools import STORE, PoolSize
 from backfill_cli.core.states import BackfillState
 
@@ -42,15 +42,16 @@ class Sharing:
 
     Args:
         owner: This process.
-        rank: Who goes first when slots are scarce (`core/leases.py`).
+        scheduled: It runs what is due, and no backfill: that goes first, unless the settings say no.
     """
 
     def __init__(
-        self, ctx: AppContext, store: Store, owner: str, machine: BackfillMachine, rank: int = BACKFILL
+        self, ctx: AppContext, store: Store, owner: str, machine: BackfillMachine, *, scheduled: bool = False
     ) -> None:
         self._ctx = ctx
         self._store = store
         self._owner = owner
+        rank = rank_of(scheduled=scheduled, scheduled_first=ctx.settings.scheduled_first)
         self._leases = {pool: Lease(pool, owner, rank=rank) for pool in machine.slots.in_use()}
         self._names: dict[str, str] = {}
         self._waits = ""

@@ -25,6 +25,11 @@ SCHEDULED, BACKFILL = 0, 1
 """Ranks: who goes first."""
 
 
+def rank_of(*, scheduled: bool, scheduled_first: bool) -> int:
+    """Return the rank of a run; without `scheduled_first` all are equal."""
+    return SCHEDULED if scheduled and scheduled_first else BACKFILL
+
+
 class Lease(NamedTuple):
     """What one process holds of one pool, and what it could use.
 

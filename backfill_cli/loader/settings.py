@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from backfill_cli.loader.event_targets import EventTarget
 
 _FROM_ENVIRONMENT = (
-    "store", "timezone", "workers", "max_runs", "import_timeout_s", "import_memory_mb", "grace_s", "on_event"
+    "store", "timezone", "workers", "max_runs", "import_timeout_s", "import_memory_mb", "grace_s", "scheduled_first",
+    "on_event",
 )  # fmt: skip
 SECRET = "secret:"
 _CONN, _VAR = "BFILL_CONN_", "BFILL_VAR_"
@@ -44,6 +45,7 @@ class Settings:
         import_memory_mb: MiB of memory it may take for that.
         grace_s: Seconds running tasks have to end after a stop; None is the engine's default: 30 after TERM and HUP, as
             long as they take after INT.
+        scheduled_first: Whether scheduled runs come before backfills where slots of a pool are scarce.
         on_event: Who gets each event of `run` and `rerun-failed`; None is nobody.
         connections: Name → URL or `secret:ENV_NAME`.
         variables: Name → text or `secret:ENV_NAME`; JSON text for what is not text in the file.
@@ -61,6 +63,7 @@ class Settings:
     import_timeout_s: float = 30.0
     import_memory_mb: int = 2_048
     grace_s: float | None = None
+    scheduled_first: bool = True
     on_event: EventTarget | None = field(default=None, repr=False)
     # Not in the repr: it may end up in somebody's log.
     connections: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -280,6 +283,13 @@ def _number(least: float, *, whole: bool) -> Callable[[Any, _Where], Any]:
     return convert
 
 
+def _flag(value: Any, _where: _Where) -> bool:
+    said = {"true": True, "false": False}.get(value.strip().lower()) if isinstance(value, str) else value
+    if not isinstance(said, bool):
+        raise _Bad("true or false")
+    return said
+
+
 def _connections(value: Any, where: _Where) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, url in _table(value, "a table of NAME = URL").items():
@@ -324,6 +334,7 @@ _CONVERTERS: dict[str, Callable[[Any, _Where], Any]] = {
     "import_timeout_s": _number(0.01, whole=False),
     "import_memory_mb": _number(64, whole=True),
     "grace_s": _number(0, whole=False),
+    "scheduled_first": _flag,
     "on_event": _on_event,
     "connections": _connections,
     "variables": _variables,
