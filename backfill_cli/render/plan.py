@@ -55,6 +55,7 @@ def _dates(plan: PlanResult) -> DateFormat:
     rows = [row.logical_date for row in (*plan.head, *plan.tail)]
     if plan.waves is not None:
         rows += plan.waves.pilot[:PILOT_DATES]
+        rows += [end for one in (plan.waves.first, plan.waves.last) if one is not None for end in (one.first, one.last)]
     return DateFormat(
         plan.dag.timezone,
         [plan.first, plan.last, *rows, *(one for group in plan.groups for one in (*group.dates, group.last))],

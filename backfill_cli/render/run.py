@@ -13,7 +13,7 @@ from backfill_cli.render.dates import DateFormat
 from backfill_cli.render.parts import closing, failures, ran_again
 from backfill_cli.render.text import columns, cut, line
 from backfill_cli.render.theme import DIM, look
-from backfill_cli.render.waves import pilot, waves
+from backfill_cli.render.waves import ends, pilot, waves
 from backfill_cli.render.words import duration
 
 _SHOWN = 8
@@ -95,10 +95,10 @@ def _verdict(result: BackfillResult) -> tuple[str, str]:
 
 
 def _dates(result: BackfillResult) -> DateFormat:
-    ends = [result.results[0], result.results[-1]] if result.results else []
-    return DateFormat(
-        result.timezone, [*map(_seconds, ends), *(one for group in result.failures for one in group.dates)]
-    )
+    bounds = [result.results[0], result.results[-1]] if result.results else []
+    failed = [one for group in result.failures for one in group.dates]
+    piloted = [one.logical_date for one in result.pilot.dates] if result.pilot else []
+    return DateFormat(result.timezone, [*map(_seconds, bounds), *failed, *ends(result.chunks), *piloted])
 
 
 def _unfinished(result: BackfillResult, dates: DateFormat, width: int) -> Iterator[Text]:

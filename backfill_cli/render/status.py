@@ -15,7 +15,7 @@ from backfill_cli.render.grids import grid, shown_state
 from backfill_cli.render.parts import closing, failures, folded, ran_again, tally
 from backfill_cli.render.text import Part, columns, cut, line, wide
 from backfill_cli.render.theme import BOLD, COMMAND, DIM, WARN, look
-from backfill_cli.render.waves import waves
+from backfill_cli.render.waves import ends, waves
 from backfill_cli.render.words import count, duration, moment
 from backfill_cli.render.words import span as spell
 
@@ -32,7 +32,7 @@ def render(result: StatusResult, width: int) -> Iterator[Text]:
         return
     dates = DateFormat(
         result.timezone,
-        [result.first, result.last, *(run.logical_date for run in result.runs[:500])],
+        [result.first, result.last, *(run.logical_date for run in result.runs[:500]), *ends(result.chunks)],
     )
     yield from _head(result, dates)
     if result.gaps_only:

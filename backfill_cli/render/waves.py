@@ -43,7 +43,12 @@ def waves(views: Sequence[WaveView], dates: DateFormat, width: int) -> Iterator[
         lines = columns([row[:-1] for row in rows], indent=3)
     yield from lines
     if len(shown) < len(views):
-        yield line("   ", (f"… and {len(views) - len(shown):,} more, as these or not begun: --json has all", DIM))
+        yield line("   ", (f"… and {len(views) - len(shown):,} more in --json", DIM))
+
+
+def ends(views: Sequence[WaveView]) -> list[int | None]:
+    """Dates at which waves begin and end, as far as they say how dates are to be written: of the first few."""
+    return [one for view in views[:_SHOWN] for one in (view.tally.first, view.tally.last)]
 
 
 def _telling(views: Sequence[WaveView]) -> list[WaveView]:

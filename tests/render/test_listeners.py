@@ -19,6 +19,7 @@ from backfill_cli.render.live import LiveListener
 from backfill_cli.render.pace import Pace
 from render.play import instance, play, run_row, start_of
 from render.samples import NOW_US, days, run_failed
+from render.wave_samples import begins
 
 SECOND = 1_000_000
 DATES = days("2024-03-01", "2024-03-31")
@@ -44,6 +45,18 @@ def board_in_the_middle() -> Board:
     board.note(batch, ProgressCounts(31, 19, 1, 0, 3, 2), at)
     board.waiting = {"pool warehouse: needs 1, 0 of 2 free": 3, NEXT_TRY: 7}
     return board
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_the_board_shows_the_chunk_that_runs_with_its_own_progress(width, golden):
+    board = Board(start_of(DATES, NOW_US))
+    board.note(Batch(), ProgressCounts(31, 9, 0, 0, 0, 0), NOW_US)
+    board.note_wave(begins())
+    board.note(Batch(), ProgressCounts(31, 11, 1, 0, 2, 2), NOW_US + 60 * SECOND)
+    lines = board.lines(NOW_US + 60 * SECOND, width, 24)
+    golden(f"render/board-chunk.{width}.txt", "".join(f"{one.plain}\n" for one in lines))
+    board.note_wave(begins()._replace(ended=True))
+    assert not any("chunk" in one.plain for one in board.lines(NOW_US + 60 * SECOND, width, 24))
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])

@@ -8,37 +8,38 @@ import re
 import pytest
 
 from backfill_cli.render.screens import SCREENS, show
-from render import samples
+from render import samples, wave_samples
 
 WIDTHS = (80, 120)
+SAMPLES = {**samples.SAMPLES, **wave_samples.SAMPLES}
 
 
 def drawn(name: str, width: int, *, colour: bool = False) -> str:
-    command, make = samples.SAMPLES[name]
+    command, make = SAMPLES[name]
     file = io.StringIO()
     show(command, make(), file, colour=colour, width=width)
     return file.getvalue()
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("name", samples.SAMPLES)
+@pytest.mark.parametrize("name", SAMPLES)
 def test_a_screen_is_as_its_golden_file_shows_it(name, width, golden):
     golden(f"render/{name}.{width}.txt", drawn(name, width))
 
 
-@pytest.mark.parametrize("name", samples.SAMPLES)
+@pytest.mark.parametrize("name", SAMPLES)
 def test_without_a_terminal_a_screen_has_no_control_byte(name):
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", drawn(name, 80))
 
 
-@pytest.mark.parametrize("name", samples.SAMPLES)
+@pytest.mark.parametrize("name", SAMPLES)
 def test_colour_adds_nothing_but_colour(name):
     coloured = drawn(name, 80, colour=True)
     plain = re.sub(r"\x1b\[[0-9;]*m", "", coloured)
     assert [line.split() for line in plain.splitlines()] == [line.split() for line in drawn(name, 80).splitlines()]
 
 
-@pytest.mark.parametrize("name", samples.SAMPLES)
+@pytest.mark.parametrize("name", SAMPLES)
 def test_lines_fit_eighty_columns_unless_they_hold_a_command_or_a_path(name):
     """A command to copy is never cut or folded; everything else makes room."""
     for line in drawn(name, 80).splitlines():
@@ -46,7 +47,7 @@ def test_lines_fit_eighty_columns_unless_they_hold_a_command_or_a_path(name):
 
 
 def test_every_command_with_a_result_has_a_screen():
-    shown = {command for command, _ in samples.SAMPLES.values()}
+    shown = {command for command, _ in SAMPLES.values()}
     assert shown == set(SCREENS)
 
 
