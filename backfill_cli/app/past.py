@@ -21,7 +21,7 @@ from backfill_cli.core.planning import BLOCKED, unfinished_because
 from backfill_cli.core.problems import Problem
 from backfill_cli.core.records import RunRow
 from backfill_cli.core.rules import ABSENT, Past, PastRun, past_of
-from backfill_cli.core.states import RunState
+from backfill_cli.core.states import FAILURES, RunState, TaskState
 from backfill_cli.core.wording import waits_for
 from backfill_cli.core.zones import check_zone, clock_of
 
@@ -82,7 +82,8 @@ def would_block(prepared: Prepared, first: int | None, watch: PastWatch | None, 
         found = blocked_dates(reader, dag, prepared.options, followers)
         for one in islice(found, _SHOWN):
             behind = one.follower.behind
-            more = "" if not behind else f" and {behind:,} {'date' if behind == 1 else 'dates'} behind it"
+            dates = f"{'' if one.follower.is_sure else 'up to '}{behind:,} {'date' if behind == 1 else 'dates'}"
+            more = f" and {dates} behind it" if behind else ""
             date = show(one.follower.row.logical_date)
             message = f"{date}{more} would be blocked: {waits_for(one.task_id, one.past, dag)}"
             yield Problem(WOULD_BLOCK, message, _repair(reader, prepared, one))
@@ -101,8 +102,11 @@ class Blocked(NamedTuple):
 def blocked_dates(
     reader: Reader, dag: Dag, options: BackfillOptions, followers: Iterable[Follower]
 ) -> Iterator[Blocked]:
-    """Yield the followers that would be blocked, as the store stands now."""
+    """Yield the followers that would be blocked, as the store stands now: of a chain the first."""
+    chain = 0
     for follower in followers:
+        if follower.chain == chain:
+            continue
         date = follower.row.logical_date
         instances = list(reader.instances(dag.dag_id, date, date))
         cleared = cleared_by(
@@ -114,11 +118,22 @@ def blocked_dates(
             whole_run=options.whole_run,
         )
         previous = past_run(reader, dag, follower.previous)
+        if follower.is_resumed:
+            if options.rerun_failed:  # it runs again what has failed there
+                continue
+            previous = _best_case(dag, previous)
         for task_id in tasks_to_run(dag, instances, cleared):
             past = past_of(dag.tasks[task_id], dag.downstream[task_id], previous)
             if not past.met:
                 yield Blocked(follower, task_id, past)
+                chain = follower.chain
                 break
+
+
+def _best_case(dag: Dag, run: PastRun) -> PastRun:
+    """A dag_run that is gone on with, as it will be at best: what failed stays failed, all else succeeds."""
+    failed = {task_id: state for task_id, state in run.states.items() if state in FAILURES}
+    return PastRun(run.logical_date, {**dict.fromkeys(dag.tasks, TaskState.SUCCESS), **failed})
 
 
 def _repair(reader: Reader, prepared: Prepared, blocked: Blocked) -> str:
@@ -126,7 +141,8 @@ def _repair(reader: Reader, prepared: Prepared, blocked: Blocked) -> str:
     dag, run = prepared.dag, blocked.follower.previous
     if run.owner is not None and prepared.policy.is_live(run.owner):
         return f"another process runs it; wait, and look again: bfill status {run.backfill_id or ''}".rstrip()
-    root = _root(reader, dag, run)
+    has_failed = blocked.past.state in FAILURES
+    root = run if has_failed else _root(reader, dag, run)
     # The DAG as it was asked for; the dates are others, and what to do with them.
     asked = replace(BackfillOptions(), **{name: getattr(prepared.options, name) for name in _NAMING})
     if root.logical_date == run.logical_date:
@@ -135,10 +151,10 @@ def _repair(reader: Reader, prepared: Prepared, blocked: Blocked) -> str:
         asked = replace(asked, start_date=typed_date(root, dag), end_date=typed_date(run, dag))
     if root.state is RunState.FAILED:
         return f"repair it first: {command_line('rerun-failed', asked)}"
-    if root.state is RunState.SUCCESS and blocked.past.state == ABSENT:
-        asked = replace(asked, tasks=(blocked.past.task_id,), reprocess=frozenset({"success"}))
-    elif root.state is RunState.SUCCESS:  # its leaves succeeded all the same; rerun-failed takes failed dates
+    if has_failed:  # the date is none the less success, or gone on with: rerun-failed takes failed dates
         return f"clear what failed there and run it again: {command_line('reset', asked)} {_WHERE_FAILED}"
+    if blocked.past.state == ABSENT:
+        asked = replace(asked, tasks=(blocked.past.task_id,), reprocess=frozenset({"success"}))
     return f"run it first: {command_line('run', asked)}"
 
 

@@ -151,6 +151,22 @@ def test_a_task_that_a_finished_date_does_not_have_though_it_ran_before(project:
     assert blocked(project, *chain("03")) == 0
 
 
+def test_a_date_that_is_gone_on_with_though_a_task_of_it_has_failed(project: Project) -> None:
+    """Only its last task was cleared: `run` goes on with that, and what has failed stays so."""
+    project.write("dags/chain.py", CHAIN)
+    project.breaks("copy", "2024-01-02")
+    project.bfill("run", *chain("01", "02")).exits(1)
+    project.bfill("reset", *chain("02"), "--task", "tell", "--yes").exits(0)
+    message, hint = warning(project, *chain("01", "04"))
+    assert message.startswith(
+        "2024-01-03 and 1 date behind it would be blocked: stage waits for 2024-01-02: copy is failed"
+    )
+    assert hint.endswith("bfill reset --dag chain --dates 2024-01-02 --where failed --where upstream_failed")
+    project.mends("copy", "2024-01-02")
+    assert blocked(project, *chain("01", "04")) == 2
+    assert project.bfill("rerun-failed", *chain("01", "04"), "--json").data["blocked"] == 0
+
+
 def test_a_gap_in_the_chain_is_no_reason_to_warn_and_the_first_date_may_ignore_the_past(project: Project) -> None:
     project.write("dags/chain.py", CHAIN)
     project.breaks("stage", "2024-01-01")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 from builders import make_dag
 from hypothesis import given
@@ -45,6 +46,7 @@ def test_each_date_to_run_waits_for_another_of_the_plan_or_follows_what_the_plan
     dag = make_dag(catchup=catchup)
     stored = [run_row(date, *known[date]) for date in sorted(known)]
     rows, watch = walked(dag, stored, dates)
+    by_date = {one.logical_date: one for one in stored}
     expected: list[list[int]] = []
     to_run: list[int] = []
     for row in rows:
@@ -59,8 +61,32 @@ def test_each_date_to_run_waits_for_another_of_the_plan_or_follows_what_the_plan
         elif previous is not None and expected:
             expected[-1][2] += 1
         to_run.append(row.logical_date)
-    found = [[one.row.logical_date, one.previous.logical_date, one.behind] for one in watch.followers]
-    assert found == expected
+    left_alone = [one for one in watch.followers if not one.is_resumed]
+    assert [[one.row.logical_date, one.previous.logical_date, one.behind] for one in left_alone] == expected
+    resumed = {
+        row.logical_date
+        for row in rows
+        if row.action is Action.RESUME and counts_as_past(dag, by_date[row.logical_date])
+    }
+    pairs = [(before, date) for before, date in pairwise(to_run) if before in resumed]
+    skipped = {
+        before
+        for before, date in pairs
+        if any(before < one.logical_date < date and counts_as_past(dag, one) for one in stored)
+    }
+    going_on = [one for one in watch.followers if one.is_resumed]
+    assert [(one.previous.logical_date, one.row.logical_date) for one in going_on] == [
+        pair for pair in pairs if pair[0] not in skipped
+    ]
+
+
+def test_a_date_that_was_begun_makes_what_waits_behind_it_uncertain() -> None:
+    """The task that waits may be done there."""
+    stored = [run_row(3, RunState.FAILED, RunType.BACKFILL), run_row(6, RunState.QUEUED, RunType.BACKFILL)]
+    _, watch = walked(make_dag(), stored, range(3, 9))
+    first, second = watch.followers
+    assert (first.row.logical_date, first.behind, first.is_sure, first.is_resumed) == (4, 4, False, False)
+    assert (second.row.logical_date, second.behind, second.is_sure, second.is_resumed) == (7, 1, True, True)
 
 
 def test_of_very_many_only_the_first_are_kept() -> None:
