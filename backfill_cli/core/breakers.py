@@ -139,7 +139,7 @@ class Breaker:
         self.state, self._until = BreakerState.OPEN, now + int(self._rule.cooldown_s * MICROSECONDS)
         self.opened += 1
         self._row, self._why = 0, why
-        self._hold(f"open ({why})", self._until)
+        self._hold("open", self._until, why)
         self._tell("breaker_opened", now, why, {"cooldown_s": self._rule.cooldown_s})
 
     def _ask(self) -> None:
@@ -158,8 +158,9 @@ class Breaker:
         if not quietly:
             self._tell("breaker_closed", now, "the probe succeeded")
 
-    def _hold(self, how: str, until: int | None = None) -> None:
-        self._holds.put(of_pool(self.pool), _SOURCE, Hold(f"the circuit breaker of pool {self.pool}, {how}", until))
+    def _hold(self, how: str, until: int | None = None, detail: str = "") -> None:
+        reason = f"the circuit breaker of pool {self.pool}, {how}"
+        self._holds.put(of_pool(self.pool), _SOURCE, Hold(reason, until, detail))
 
     def _tell(self, what: str, now: int, why: str, more: Mapping[str, object] | None = None) -> None:
         self.news.append(PaceChange(what, now, why, {"pool": self.pool, **(more or {})}))

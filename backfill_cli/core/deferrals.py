@@ -56,7 +56,7 @@ class Deferrals:
         before = self._holds.get(scope, _SOURCE)
         if before is None or before.end < until:
             name = scope.replace(":", " ", 1)
-            self._holds.put(scope, _SOURCE, Hold(f"{name}, which said wait ({_short(report.reason)})", until))
+            self._holds.put(scope, _SOURCE, Hold(f"{name}, which said wait", until, _short(report.reason)))
         if report.is_refusal and until - since > self._patience_s * 1_000_000:
             del self._since[key]
             reason = f"{report.reason}; patience ends after {self._patience_s:g} s"

@@ -14,10 +14,11 @@ EVERYTHING = ""
 
 
 class Hold(NamedTuple):
-    """Why something is held, in words, and until when, epoch µs; None: until it is lifted."""
+    """Why something is held, in words, until when, epoch µs (None: until it is lifted), and what led to it."""
 
     reason: str
     until: int | None = None
+    detail: str = ""
 
     @property
     def end(self) -> float:

@@ -48,8 +48,9 @@ def waits_for(task_id: str, past: Past, dag: Dag) -> str:
 
 
 def held_reason(hold: Hold, now: int, timezone: str) -> str:
-    """Return why something is held and when that ends, as seen at `now` (epoch µs)."""
-    return f"{hold.reason}{_until(hold.until, now, timezone)}"
+    """Return why something is held and when that ends, as seen at `now` (epoch µs); what may be cut off comes last."""
+    detail = f" ({hold.detail})" if hold.detail else ""
+    return f"{hold.reason}{_until(hold.until, now, timezone)}{detail}"
 
 
 def _until(at: int | None, now: int, timezone: str) -> str:

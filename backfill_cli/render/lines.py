@@ -29,8 +29,8 @@ _AT_LEAST_US = 1_000_000
 _REMIND_US = 600_000_000
 """Microseconds after which what still holds tasks back is told once more."""
 
-_END = re.compile(r", (?:in|until) [^,]*$")
-"""How `core/wording.py` ends the reason of what holds tasks back until some moment."""
+_END = re.compile(r", (?:in [\d.]+ s|until [\d: -]+)(?= \(|$)")
+"""How `core/wording.py` says the end of what holds tasks back until some moment."""
 
 _FAILURES_A_BATCH = 20
 """Failures written one by one from one batch; when hundreds fail at once the rest is a number."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from blackbox.throttled_server import CALLS, Throttled, throttled
 from blackbox.world import Forker, Project
 
 Bfill = Callable[..., Any]
@@ -62,3 +63,18 @@ def sales(project: Project) -> Path:
     from blackbox.world import SALES
 
     return project.write("dags/sales.py", SALES)
+
+
+@pytest.fixture
+def server() -> Iterator[Throttled]:
+    """An HTTP server that defends itself."""
+    with throttled() as server:
+        yield server
+
+
+@pytest.fixture
+def calls(project: Project, server: Throttled) -> Project:
+    """A DAG `calls` whose task `call`, of the pool `api`, asks that server; another one, `free`, does not."""
+    project.write("dags/calls.py", CALLS)
+    project.env["URL"] = f"{server.url}/"
+    return project

@@ -4,42 +4,37 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 import pytest
 
-from blackbox.throttled_server import Throttled, throttled
+from blackbox.throttled_server import Throttled
 from blackbox.world import Project
 
-CALLS = """\
-from urllib.request import urlopen
-with DAG("calls", schedule="@daily", start_date=datetime(2020, 1, 1), max_active_runs=100):
-    @task(pool="api", retries=0)
-    def call():
-        urlopen(os.environ["URL"]).read()
-    call()
-"""
 DATES = 300
 
 
-@pytest.fixture
-def server() -> Iterator[Throttled]:
-    with throttled() as server:
-        yield server
-
-
-@pytest.fixture
-def calls(project: Project, server: Throttled) -> Project:
-    project.write("dags/calls.py", CALLS)
-    project.write("bfill.toml", "[pools]\napi = 100\n")
-    project.env["URL"] = server.url + "/"
-    return project
+@pytest.fixture(autouse=True)
+def pool(calls: Project) -> None:
+    calls.write("bfill.toml", "[pools]\napi = 100\n")
 
 
 def run(*words: str, dates: int = DATES) -> tuple[str, ...]:
-    return "run", "--dag", "calls", "--start", "2021-01-01", "--limit", str(dates), "--parallel", "32", *words
+    return (
+        "run",
+        "--dag",
+        "calls",
+        "--start",
+        "2021-01-01",
+        "--limit",
+        str(dates),
+        "--parallel",
+        "32",
+        "--task",
+        "call",
+        *words,
+    )
 
 
 def events(project: Project) -> list[dict[str, Any]]:

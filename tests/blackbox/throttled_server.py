@@ -12,6 +12,18 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
+CALLS = """\
+from urllib.request import urlopen
+with DAG("calls", schedule="@daily", start_date=datetime(2020, 1, 1), max_active_runs=100):
+    @task(pool="api", retries=int(os.environ.get("RETRIES", 0)), retry_delay=timedelta(0))
+    def call():
+        urlopen(os.environ["URL"]).read()
+    @task
+    def free(): ...
+    call()
+    free()
+"""
+
 
 class Asked(NamedTuple):
     """One request: when it came (epoch seconds), for which path, and the status of its answer."""

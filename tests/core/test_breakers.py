@@ -28,7 +28,7 @@ def breaker(*, has_health: bool = False) -> tuple[Breaker, Holds]:
 
 def words(holds: Holds) -> str:
     held = holds.on(of_pool("api"))
-    return "" if held is None else held.reason
+    return "" if held is None else " ".join(word for word in (held.reason, held.detail) if word)
 
 
 def test_it_opens_after_failures_of_one_signature_in_a_row_alone() -> None:
@@ -44,7 +44,7 @@ def test_it_opens_after_failures_of_one_signature_in_a_row_alone() -> None:
     assert one.state is BreakerState.CLOSED
     one.on_end(report(Outcome.FAILED, "HTTP 503"), 5)
     assert one.state is BreakerState.OPEN
-    assert words(holds) == "the circuit breaker of pool api, open (3 × HTTP 503)"
+    assert words(holds) == "the circuit breaker of pool api, open 3 × HTTP 503"
     assert [change.what for change in one.news] == ["breaker_opened"]
 
 
@@ -95,7 +95,7 @@ def test_a_health_check_is_asked_at_the_start_and_before_a_probe() -> None:
     one.on_time(30 * SECOND)
     assert one.is_asking
     one.on_health(is_well=False, told="HTTP 500", now=31 * SECOND)
-    assert words(holds) == "the circuit breaker of pool api, open (health check: HTTP 500)"
+    assert words(holds) == "the circuit breaker of pool api, open health check: HTTP 500"
     one.on_time(61 * SECOND)
     one.on_health(is_well=True, told="HTTP 200", now=61 * SECOND)
     assert one.state is BreakerState.HALF_OPEN

@@ -146,7 +146,7 @@ def test_the_tasks_of_the_pool_wait_until_then_and_others_go_on() -> None:
     play.end("call", DEFER, delay_s=30.0)
     assert play.in_flight() == ["free"], "the other task of the pool asks the system that said wait"
     assert play.machine.waiting(play.now) == {
-        "pool api, which said wait (it was deferred), in 30 s": 1,
+        "pool api, which said wait, in 30 s (it was deferred)": 1,
         "the next try": 1,
     }
     play.end("free")
