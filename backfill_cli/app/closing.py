@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 
 from backfill_cli.app.attesting import attest_backfill
 from backfill_cli.app.context import AppContext
-from backfill_cli.app.outcomes import date_result, failure_groups, is_left_failed, leaves_failures, repaired_dates
+from backfill_cli.app.outcomes import (
+    date_result,
+    failure_groups,
+    is_left_failed,
+    is_repaired,
+    leaves_failures,
+    repaired_dates,
+)
 from backfill_cli.app.past import WOULD_BLOCK
 from backfill_cli.app.recovering import give_back
 from backfill_cli.app.reexecuting import listing, reexecuted
@@ -124,9 +131,12 @@ def result_of(
     ) -> tuple[list[DateResult], int, int, tuple[FailureGroup, ...], tuple[Reexecuted, ...]]:
         results, left_failed, repaired = [], 0, 0
         for one in reader.backfill_dates(row.backfill_id):
-            results.append(date_result(one, row))
+            told = date_result(one, row)
+            if is_repaired(one):
+                told = replace(told, state=RunState.SUCCESS, reason="failed here, repaired since")
+                repaired += 1
+            results.append(told)
             left_failed += is_left_failed(one)
-            repaired += one.outcome is RunState.FAILED and one.run_state is RunState.SUCCESS
         failures = failure_groups(reader, dag.dag_id, row.first, row.last, results)
         return results, left_failed, repaired, failures, _reexecuted(reader, row)
 

@@ -54,12 +54,16 @@ def is_left_failed(one: BackfillDateRow) -> bool:
     return one.action is Action.SKIP and one.run_state is not RunState.SUCCESS
 
 
+def is_repaired(one: BackfillDateRow) -> bool:
+    """Whether a date that failed in a backfill has succeeded since, in another one."""
+    return one.outcome is RunState.FAILED and one.run_state is RunState.SUCCESS
+
+
 def repaired_dates(reader: Reader, row: BackfillRow) -> int:
     """Return how many dates failed in this backfill and have succeeded since, in another; a walk where any failed."""
     if not row.failed:
         return 0
-    dates = reader.backfill_dates(row.backfill_id)
-    return sum(one.outcome is RunState.FAILED and one.run_state is RunState.SUCCESS for one in dates)
+    return sum(map(is_repaired, reader.backfill_dates(row.backfill_id)))
 
 
 def leaves_failures(reader: Reader, row: BackfillRow) -> bool:

@@ -120,6 +120,8 @@ def test_a_chunk_with_failures_keeps_the_next_from_starting_until_it_is_repaired
     ended = naps.bfill(*words, "--json").exits(0).data
     assert ended["backfill_id"] == backfill
     assert (ended["state"], ended["failed"], ended["repaired"], ended["remaining"]) == ("success", 2, 2, 0)
+    assert {one["state"] for one in ended["results"]} == {"success"}, "how each date stands when the command ends"
+    assert ended["results"][8]["reason"] == "failed here, repaired since"
     assert {tuple(tries) for day, tries in naps.tries("naps", "nap").items() if day > "2024-01-14"} == {("success",)}
 
 

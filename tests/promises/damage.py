@@ -271,6 +271,7 @@ WRONG_ROWS = {
     "a request with a list for a conf": _REQUEST.format("set", "conf", ", json('[1]')"),
     "a request with words for dates": _REQUEST.format("set", "dates", ", json('[\"x\"]')"),
     "a request with tasks that are numbers": _REQUEST.format("set", "tasks", ", json('[1]')"),
+    "a request for chunks of -1 dates": _REQUEST.format("set", "shape", ", json('{\"sizes\": [-1]}')"),
     "a plan with an unknown action": "UPDATE backfills SET planned = '{\"delete\": 3}'",
     "a plan with a huge count": "UPDATE backfills SET planned = '{\"create\": 1' || hex(zeroblob(200)) || '}'",
     "a conf that is a list": "UPDATE dag_runs SET conf = '[]'",
