@@ -20,12 +20,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
 from time import sleep
 
 from _shared import marks
 from _shared.demo import Demo, play, scenario
-from _shared.evidence import by_task
+from _shared.evidence import by_task, gaps, in_ms
 from _shared.processes import wait_until
 
 from backfill_cli import DAG, task
@@ -57,17 +56,8 @@ with DAG("scenario_17_05_01", schedule="@daily", start_date=datetime(2024, 7, 1)
 
 
 def waited(demo: Demo, days: list[str], task_id: str) -> list[float]:
-    """For each day but the first: seconds from the end of a task of the day before to the begin of this day's extract.
-
-    Below 0 is what has not been waited for.
-    """
-    spans = by_task(demo.attempts())
-    return [spans[day, "extract"].start - spans[before, task_id].end for before, day in pairwise(days)]
-
-
-def shown(seconds: list[float]) -> str:
-    """Those seconds as evidence."""
-    return ", ".join(f"{one * 1000:+,.0f} ms" for one in seconds)
+    """How long after a task of the day before each day was extracted, in seconds."""
+    return gaps(by_task(demo.attempts()), days, "extract", task_id)
 
 
 @dataclass
@@ -110,18 +100,18 @@ def main(demo: Demo) -> None:
         held.until("extract", DAYS[-1], "success")
     spans = by_task(demo.attempts())
     demo.timeline({f"{day[5:]} {task_id}": span for (day, task_id), span in sorted(spans.items(), key=lambda x: x[1])})
-    gaps = waited(demo, DAYS, "publish")
-    demo.check("the 2nd was extracted before the 1st was published", gaps[0] < 0, shown(gaps[:1]))
+    after = waited(demo, DAYS, "publish")
+    demo.check("the 2nd was extracted before the 1st was published", after[0] < 0, in_ms(after[:1]))
     for task_id in ("extract", "transform"):
-        gaps = waited(demo, DAYS, task_id)
-        demo.check(f"each day began after {task_id} of the day before", min(gaps) >= 0, shown(gaps))
+        after = waited(demo, DAYS, task_id)
+        demo.check(f"each day began after {task_id} of the day before", min(after) >= 0, in_ms(after))
 
     demo.step("What it waits for", "The same with transform of the 5th. Meanwhile somebody asks how it stands.")
     pair = ["2024-07-05", "2024-07-06"]
     with Held(demo, "transform", pair):
         demo.bfill(f"status --dag scenario_17_05_01 --start {pair[0]} --end {pair[1]}")
-    gaps = waited(demo, pair, "transform")
-    demo.check("the 6th began when transform of the 5th was over", gaps[0] >= 0, shown(gaps))
+    after = waited(demo, pair, "transform")
+    demo.check("the 6th began when transform of the 5th was over", after[0] >= 0, in_ms(after))
 
     demo.step("Put a task in between", "Somebody adds a check behind extract. Now that alone is directly behind it.")
     demo.edit(file, "    extract() >> transform()", "    extract() >> EmptyOperator(task_id='check') >> transform()")
@@ -129,8 +119,8 @@ def main(demo: Demo) -> None:
     pair = ["2024-07-07", "2024-07-08"]
     with Held(demo, "transform", pair) as held:
         held.until("extract", pair[1], "success")
-    gaps = waited(demo, pair, "transform")
-    demo.check("the 8th did not wait for transform of the 7th any more", gaps[0] < 0, shown(gaps))
+    after = waited(demo, pair, "transform")
+    demo.check("the 8th did not wait for transform of the 7th any more", after[0] < 0, in_ms(after))
     states = demo.stored("SELECT DISTINCT state FROM v_dag_runs")
     demo.check_equal("and every date is success: nobody is told", states, [("success",)])
 

@@ -17,12 +17,11 @@ waiting at all; the last part of this story shows it, with the dates side by sid
 """
 
 from datetime import datetime
-from itertools import pairwise
 from time import sleep
 
 from _shared import warehouse
 from _shared.demo import Demo, play, scenario
-from _shared.evidence import by_date, by_task, most_at_once
+from _shared.evidence import by_date, by_task, gaps, most_at_once
 
 from backfill_cli import DAG, task
 
@@ -73,8 +72,7 @@ def run_anew(demo: Demo) -> list[int]:
     demo.table(["day", "in the shop", "in the table", "copied, but of another day"], rows)
     made = [one for one in demo.attempts() if one not in before]
     demo.check_equal("every task of every day is success", [one.outcome for one in made], ["success"] * len(made))
-    spans = by_task(made)
-    early = sum(spans[day, "stage"].start < spans[last, "copy"].end for last, day in pairwise(DAYS))
+    early = sum(gap < 0 for gap in gaps(by_task(made), DAYS, "stage", after="copy"))
     return [TOTAL - sum(there.values()), sum(wrong.values()), early, most_at_once(by_date(made)), ran.code]
 
 

@@ -16,11 +16,10 @@ When not to do it: where a failure of the day before is none of the next date's 
 """
 
 from datetime import datetime, timedelta
-from itertools import pairwise
 
 from _shared import marks
 from _shared.demo import Demo, play, scenario
-from _shared.evidence import Attempt, by_task
+from _shared.evidence import Attempt, by_task, gaps, in_ms
 
 from backfill_cli import DAG, task
 
@@ -96,9 +95,8 @@ def main(demo: Demo) -> None:
     again = [one.task_id for one in repair if one.day == BAD]
     demo.check_equal("of the 2nd only publish ran again", again, ["publish"])
     spans = by_task(repair)
-    gaps = [spans[day, "stage"].start - spans[last, "publish"].end for last, day in pairwise(DAYS[1:])]
-    shown = ", ".join(f"{gap * 1000:+,.0f} ms" for gap in gaps)
-    demo.check("each day behind it was staged after the one before was published", min(gaps) >= 0, shown)
+    waited = gaps(spans, DAYS[1:], "stage", after="publish")
+    demo.check("each day behind it was staged after the one before was published", min(waited) >= 0, in_ms(waited))
     demo.check_equal("all six days are done: exit 0", demo.bfill(f"run {RANGE}").code, 0)
 
     demo.step("A retry holds as well", "publish of the 7th is down when it is tried first, and up when it is again.")

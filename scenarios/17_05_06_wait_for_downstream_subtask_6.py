@@ -19,11 +19,10 @@ When not to do it: with a place in the staging area for each day (17.5.2) any ta
 
 import shlex
 from datetime import datetime
-from itertools import pairwise
 
 from _shared import warehouse
 from _shared.demo import Demo, play, scenario
-from _shared.evidence import by_task
+from _shared.evidence import by_task, gaps, in_ms
 
 from backfill_cli import DAG, task
 
@@ -98,9 +97,8 @@ def main(demo: Demo) -> None:
     demo.bfill(f"reset --dag 17.5.6 --start {DAYS[1]} --end {DAYS[5]} --task stage --downstream --yes")
     demo.bfill(f"run {RANGE} --parallel 4")
     spans = by_task(one for one in demo.attempts() if one not in before)
-    gaps = [spans[day, "stage"].start - spans[last, "copy"].end for last, day in pairwise(DAYS[1:])]
-    shown = ", ".join(f"{gap * 1000:+,.0f} ms" for gap in gaps)
-    demo.check("each was staged after the one before it was copied", min(gaps) >= 0, shown)
+    waited = gaps(spans, DAYS[1:], "stage", after="copy")
+    demo.check("each was staged after the one before it was copied", min(waited) >= 0, in_ms(waited))
     demo.check_equal("only what was cleared ran again", len(spans), 10)
     demo.check_equal("every day is right", wrong_days(demo, DAYS[1], DAYS[2], DAYS[3], DAYS[5]), [])
 

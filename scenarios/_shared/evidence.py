@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -82,6 +83,19 @@ def by_date(made: Iterable[Attempt]) -> dict[str, Span]:
 def by_task(made: Iterable[Attempt]) -> dict[tuple[str, str], Span]:
     """Return (date, task) → when it ran, of its last attempt: `by_task(…)["2024-03-01", "load"].end`."""
     return {(one.day, one.task_id): one.span for one in sorted(made, key=lambda one: one.try_number)}
+
+
+def gaps(spans: Mapping[tuple[str, str], Span], days: Iterable[str], task_id: str, after: str) -> list[float]:
+    """For each day but the first: seconds from the end of `after` a day before to the begin of `task_id`.
+
+    Below 0 is what was not waited for. The spans are those of `by_task`.
+    """
+    return [spans[day, task_id].start - spans[before, after].end for before, day in pairwise(days)]
+
+
+def in_ms(seconds: Iterable[float]) -> str:
+    """Return seconds as evidence: `+3 ms, -120 ms`."""
+    return ", ".join(f"{one * 1000:+,.0f} ms" for one in seconds)
 
 
 def most_at_once(spans: Iterable[Span] | Mapping[Any, Span]) -> int:
