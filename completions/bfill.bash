@@ -5,7 +5,7 @@
 # the commands below one
 _bfill_below() {
     case "$1" in
-        "") echo "plan run rerun-failed reset status logs explain audit dags pools store scenario completion" ;;
+        "") echo "plan run rerun-failed reset pause resume status logs explain audit dags pools store scenario completion" ;;
         "audit") echo "verify report" ;;
         "dags") echo "list show validate" ;;
         "pools") echo "list set delete" ;;
@@ -22,6 +22,8 @@ _bfill_flags() {
         "run") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --max-runs --executor --fail-fast --max-failures --max-duration --deadline --orphans --task --run-backwards --ignore-first-depends-on-past --strict-templates --chunk --chunk-failures --pilot --ramp --between --parallel-min --target-latency --probe --reprocess --reset-dag-run --dry-run --events --on-event --junit --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
         "rerun-failed") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --max-runs --executor --fail-fast --max-failures --max-duration --deadline --orphans --task --run-backwards --ignore-first-depends-on-past --strict-templates --chunk --chunk-failures --pilot --ramp --between --parallel-min --target-latency --probe --whole-run --events --on-event --junit --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
         "reset") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --task --downstream --where --orphans --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
+        "pause") echo "--store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
+        "resume") echo "--store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
         "status") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --where --gaps --watch --limit --after --store --json -q --quiet -v --verbose --no-color --help" ;;
         "logs") echo "--dag --try --store --json -q --quiet -v --verbose --no-color --help" ;;
         "explain") echo "--dag --task --store --json -q --quiet -v --verbose --no-color --help" ;;
@@ -54,6 +56,8 @@ _bfill_argument() {
         "run") echo "backfills" ;;
         "rerun-failed") echo "backfills" ;;
         "reset") echo "backfills" ;;
+        "pause") echo "backfills" ;;
+        "resume") echo "backfills" ;;
         "status") echo "backfills" ;;
         "logs") echo "log-words" ;;
         "explain") echo "date-words" ;;

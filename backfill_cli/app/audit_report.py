@@ -25,7 +25,7 @@ from backfill_cli.core.repairs import AttemptFold
 from backfill_cli.core.report_facts import BackfillFacts, ResetFacts, VersionFacts
 from backfill_cli.core.reporting import EntryFold
 from backfill_cli.core.reports import AuditReport, Heads, ReportScope
-from backfill_cli.core.states import BackfillState
+from backfill_cli.core.states import GOING, BackfillState
 from backfill_cli.core.when import first_second, last_second
 from backfill_cli.core.zones import clock_of
 
@@ -169,7 +169,7 @@ class _Reading:
 
     def _state(self, row: BackfillRow) -> str:
         """A running backfill whose process is dead was interrupted, though nobody has written so yet."""
-        is_orphan = row.state is BackfillState.RUNNING and not (row.owner and self._is_live(row.owner))
+        is_orphan = row.state in GOING and not (row.owner and self._is_live(row.owner))
         return str(BackfillState.INTERRUPTED if is_orphan else row.state)
 
     def _versions(self, attempts: AttemptFold) -> Iterator[VersionFacts]:

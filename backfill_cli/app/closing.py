@@ -20,7 +20,7 @@ from backfill_cli.app.outcomes import (
     repaired_dates,
 )
 from backfill_cli.app.past import WOULD_BLOCK
-from backfill_cli.app.recovering import give_back
+from backfill_cli.app.recovering import answer_the_rest, ended_because, give_back
 from backfill_cli.app.reexecuting import listing, reexecuted
 from backfill_cli.app.trail import command_of, record
 from backfill_cli.core.machine import BackfillMachine
@@ -73,8 +73,9 @@ def close_backfill(
             ended_at=max(ctx.clock.now_us(), row.started_at or 0),  # begun by an earlier command, by another clock
             blocked=machine.blocked,
             interrupted=interrupted,
-            reason=why if stopped else None,
+            reason=ended_because(now, why) if stopped else None,
         )
+        answer_the_rest(ctx, writer, row.backfill_id, str(state))
         head = record(
             ctx,
             writer,

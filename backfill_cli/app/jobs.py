@@ -22,7 +22,7 @@ from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.ports import Store
 from backfill_cli.core.records import BackfillRow
 from backfill_cli.core.results import PlanResult
-from backfill_cli.core.states import BackfillState
+from backfill_cli.core.states import GOING, BackfillState
 from backfill_cli.errors import UsageProblem
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def job_of(ctx: AppContext, prepared: Prepared, plan: PlanResult, store: Store) 
         return store.read(lambda reader: reader.backfills(dag_id=dag_id, identity=prepared.identity, states=[state]))
 
     stopped = unfinished(BackfillState.INTERRUPTED) + [
-        row for row in unfinished(BackfillState.RUNNING) if not is_alive(store, row)
+        row for state in GOING for row in unfinished(state) if not is_alive(store, row)
     ]
     fits = stopped + [row for row in unfinished(BackfillState.PLANNED) if what_moved(plan, row) is None]
     if not fits:
@@ -119,7 +119,7 @@ def _with_all_waves(job: Job, store: Store) -> PlanResult:
 
 def _stored_job(ctx: AppContext, options: BackfillOptions, row: BackfillRow, store: Store) -> Job:
     _refuse_changes(options, row)
-    if row.state is BackfillState.RUNNING and is_alive(store, row):
+    if row.state in GOING and is_alive(store, row):
         raise store.read(lambda reader: conflict(reader, row, row.first or 0, row.last or 0))
     asked = options_of(row, options)
     prepared = prepare_stored(ctx, row, asked, store)
@@ -156,7 +156,7 @@ def _selection_of(row: BackfillRow) -> BackfillOptions:
 
 def _the_waiting_one(store: Store, choose: Choose | None) -> BackfillRow:
     rows = store.read(lambda reader: reader.backfills(states=list(WAITING), limit=100))
-    running = store.read(lambda reader: reader.backfills(states=[BackfillState.RUNNING], limit=100))
+    running = store.read(lambda reader: reader.backfills(states=list(GOING), limit=100))
     rows += [row for row in running if not is_alive(store, row)]
     if not rows:
         raise UsageProblem(

@@ -18,16 +18,14 @@ from backfill_cli.app.reexecuting import listing
 from backfill_cli.app.trail import record
 from backfill_cli.core.instants import run_id
 from backfill_cli.core.ports import Store, Writer
-from backfill_cli.core.records import OwnerRow, RunRow
+from backfill_cli.core.records import BackfillRow, OwnerRow, RunRow
 from backfill_cli.core.recovery import Recovered, recover_run
 from backfill_cli.core.results import Reexecuted
-from backfill_cli.core.states import IN_FLIGHT, BackfillState
+from backfill_cli.core.states import GOING, IN_FLIGHT, BackfillState
 from backfill_cli.errors import StoreError
 from backfill_cli.interrupts import Interrupted
 
 T = TypeVar("T")
-
-_OPEN = (BackfillState.RUNNING, BackfillState.PAUSED)
 
 
 def write_recovered(ctx: AppContext, store: Store, orphans: Orphans, work: Callable[[Writer], T]) -> T:
@@ -121,16 +119,29 @@ def abandon(ctx: AppContext, store: Store, owner: str, error: BaseException) -> 
 
 def _interrupt(ctx: AppContext, writer: Writer, owner: str, why: str, details: Mapping[str, Any]) -> None:
     """Take an owner's backfills from it, and the owner from the store."""
-    for row in writer.backfills(states=_OPEN, limit=1_000_000):
+    for row in writer.backfills(states=GOING, limit=1_000_000):
         if row.owner == owner:
             ended_at = max(ctx.clock.now_us(), row.started_at or 0)  # the clock may have been set back since
+            reason = ended_because(row, why)
             writer.set_backfill(
-                row.backfill_id, state=BackfillState.INTERRUPTED, owner=None, ended_at=ended_at, reason=why
+                row.backfill_id, state=BackfillState.INTERRUPTED, owner=None, ended_at=ended_at, reason=reason
             )
-            told = {"dag_id": row.dag_id, "reason": why, **details}
+            answer_the_rest(ctx, writer, row.backfill_id, why)
+            told = {"dag_id": row.dag_id, "reason": reason, **details}
             proof = attest_backfill(writer, row.backfill_id)
             record(ctx, writer, "recover", row.backfill_id, outcome="interrupted", details=told, proof=proof)
     writer.drop_owner(owner)
+
+
+def ended_because(row: BackfillRow, why: str) -> str:
+    """Return why a backfill ended early: one that was paused says so, and by whom."""
+    return f"{why}, while {row.reason}" if row.state is BackfillState.PAUSED and row.reason else why
+
+
+def answer_the_rest(ctx: AppContext, writer: Writer, backfill_id: str, why: str) -> None:
+    """Answer the requests that nobody will answer any more, because the backfill is at rest now."""
+    for request in writer.controls().waiting(backfill_id):
+        writer.controls().answer(request.number, at=ctx.clock.now_us(), is_done=False, text=f"it ended first: {why}")
 
 
 def give_back(

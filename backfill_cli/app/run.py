@@ -20,6 +20,7 @@ from backfill_cli.app.bench import Recipe, make_bench
 from backfill_cli.app.claiming import Me, claim_new, claim_stored
 from backfill_cli.app.closing import close_backfill, result_of
 from backfill_cli.app.context import AppContext
+from backfill_cli.app.desk import Desk
 from backfill_cli.app.feed import StoreFeed
 from backfill_cli.app.halts import halt_of
 from backfill_cli.app.ids import new_owner_id
@@ -138,10 +139,11 @@ def _run_claimed(
     bench = replace(make_bench(ctx.settings, ctx.environ, lambda _ref: job.target.dag), lineage=lineage)
     backends = _backends(ctx, job, workers, bench)
     waves = _waves(ctx, job, row, me, store, listeners)
+    claim = Claim(me.owner, row.backfill_id, dag.dag_id, dag.version)
     coordinator = Coordinator(
         machine,
         store=store,
-        claim=Claim(me.owner, row.backfill_id, dag.dag_id, dag.version),
+        claim=claim,
         feed=waves or StoreFeed(store, dag, row),
         backend_of=backends,
         bench=bench,
@@ -151,7 +153,7 @@ def _run_claimed(
         grace_s=ctx.settings.grace_s,
         listeners=listeners if waves is None else (*listeners, waves),
         halt=halt,
-        pollers=[Sharing(ctx, store, me.owner, machine)],
+        pollers=[Sharing(ctx, store, me.owner, machine), Desk(ctx, store, claim)],
         pacer=_pacer(ctx, job, store, throttle),
     )
     _tell_start(listeners, job, row)

@@ -6,11 +6,12 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.secrets import learn
 from backfill_cli.app.targets import has_selection
+from backfill_cli.core.records import Control
 
 if TYPE_CHECKING:
     from datetime import date, datetime
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from backfill_cli.core.reports import AuditReport
     from backfill_cli.core.results import BackfillPreview, BackfillResult, PlanResult, ResetResult
     from backfill_cli.core.standing import StatusResult
+    from backfill_cli.core.steering import SteeringResult
     from backfill_cli.core.upkeep import BackupResult, CheckResult, PruneResult
     from backfill_cli.loader.settings import Settings
 
@@ -128,6 +130,19 @@ class BackfillService:
         from backfill_cli.app.reset import reset
 
         return reset(self._ctx, options, tasks=tasks, downstream=downstream, where=where, confirm=confirm)
+
+    def pause(self, backfill_id: str, *, reason: str | None = None) -> SteeringResult:
+        """Let nothing new start in a running backfill until `resume`; what runs ends by itself."""
+        return self._steer(backfill_id, Control.PAUSE, reason=reason)
+
+    def resume(self, backfill_id: str, *, reason: str | None = None) -> SteeringResult:
+        """Let a paused backfill go on."""
+        return self._steer(backfill_id, Control.RESUME, reason=reason)
+
+    def _steer(self, backfill_id: str, action: Control, *, reason: str | None, **args: Any) -> SteeringResult:
+        from backfill_cli.app.steering import steer
+
+        return steer(self._ctx, backfill_id, action, args, reason=reason)
 
     def status(
         self,

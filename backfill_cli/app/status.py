@@ -19,7 +19,7 @@ from backfill_cli.core.planning import BLOCKED, CLEARED, INTERRUPTED, LEFT_FAILE
 from backfill_cli.core.records import Action, BackfillRow
 from backfill_cli.core.results import DateResult
 from backfill_cli.core.standing import BackfillView, RunView, StatusResult
-from backfill_cli.core.states import BackfillState, RunState
+from backfill_cli.core.states import GOING, BackfillState, RunState
 from backfill_cli.errors import UsageProblem
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def status(
 def _latest(ctx: AppContext, reader: Reader, where: frozenset[str]) -> StatusResult:
     states = [BackfillState(one) for one in where if one in set(BackfillState)] or None
     rows = reader.backfills(states=states, limit=LATEST)
-    running = reader.backfills(states=[BackfillState.RUNNING, BackfillState.PAUSED], limit=LATEST)
+    running = reader.backfills(states=list(GOING), limit=LATEST)
     known = {row.backfill_id for row in rows}
     older = [row for row in running if row.backfill_id not in known and states is None]
     return StatusResult(None, backfills=[view_of(ctx, reader, row) for row in (*older, *rows)])
@@ -91,7 +91,7 @@ def view_of(ctx: AppContext, reader: Reader, row: BackfillRow) -> BackfillView:
     """Return a backfill with what is derived: a running one whose owner is dead is `interrupted`."""
     owner = reader.owner(row.owner) if row.owner else None
     state: str = row.state
-    if row.state is BackfillState.RUNNING and (owner is None or not owner.is_alive):
+    if row.state in GOING and (owner is None or not owner.is_alive):
         state = BackfillState.INTERRUPTED
     rate = eta = None
     done = row.completed + row.failed

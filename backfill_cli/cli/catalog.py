@@ -14,11 +14,12 @@ from backfill_cli.cli.help import Group, Row
 
 
 class Entry(NamedTuple):
-    """One command."""
+    """One command. `app` is what its Typer is called in the module."""
 
     panel: str
     module: str
     summary: str
+    app: str = "app"
 
 
 CATALOG: dict[str, Entry] = {
@@ -26,6 +27,10 @@ CATALOG: dict[str, Entry] = {
     "run": Entry("Backfill", "run", "Plan and execute, or resume what was interrupted."),
     "rerun-failed": Entry("Backfill", "rerun_failed", "Run again what failed, and what was blocked behind it."),
     "reset": Entry("Backfill", "reset", "Clear task instances and XComs of dates; start nothing."),
+    "pause": Entry(
+        "Steer", "steering", "Let nothing new start in a running backfill; what runs ends by itself.", "pause"
+    ),
+    "resume": Entry("Steer", "steering", "Let a paused backfill go on.", "resume"),
     "status": Entry("Look", "status", "The latest backfills, one of them, or a range of a DAG."),
     "logs": Entry("Look", "logs", "What the tasks of a date wrote."),
     "explain": Entry("Look", "explain", "Why one date is taken or left out, and what its tasks wait for."),
@@ -57,8 +62,8 @@ class Root(Group):
         if entry is None:
             return None
         if cmd_name not in self.commands:
-            app = import_module(f"backfill_cli.cli.{entry.module}").app
-            made = typer.main.get_command(app)
+            module = import_module(f"backfill_cli.cli.{entry.module}")
+            made = typer.main.get_command(getattr(module, entry.app))
             made.name = cmd_name
             self.commands[cmd_name] = made
         return self.commands[cmd_name]

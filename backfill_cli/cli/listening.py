@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from backfill_cli.core.ports import Listener, PaceChange, ProgressCounts, RunStart, WaveReport
     from backfill_cli.core.records import Batch
     from backfill_cli.core.results import BackfillResult
+    from backfill_cli.core.steering import Steered
     from backfill_cli.render.lines import LineListener
     from backfill_cli.render.live import LiveListener
 
@@ -49,6 +50,10 @@ class Several:
     def on_stopping(self, signal: int | None, running: int, reason: str) -> None:
         for one in self._listeners:
             one.on_stopping(signal, running, reason)
+
+    def on_steered(self, news: Steered) -> None:
+        for one in self._listeners:
+            one.on_steered(news)
 
     def on_end(self) -> None:
         for one in self._listeners:

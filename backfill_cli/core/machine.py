@@ -2,9 +2,9 @@
 
 Owns a window of open dag_runs and the rules by which their task instances move: trigger rules, the past, retries,
 pools, limits, timeouts, stopping. It reads no clock and starts nothing. The coordinator feeds it what happened
-(`open`, `on_started`, `on_report`, `on_time`, `stop`), then calls `take`, commits the rows of the `Step`, and only
-then submits. So a whole backfill can be played with a fake clock and no database, and a crash between any two turns
-leaves a store that says what may have been running.
+(`open`, `on_started`, `on_report`, `on_time`, `stop`) and what people want of it (`pause`, `set_parallel`), then calls
+`take`, commits the rows of the `Step`, and only then submits. So a whole backfill can be played with a fake clock and
+no database, and a crash between any two turns leaves a store that says what may have been running.
 
 An event moves what it is about and puts what may follow from it on a list; `_propagate` works the list off. Chains of
 tasks, and of dates that wait for each other, may thus be longer than any stack.
@@ -73,7 +73,7 @@ class BackfillMachine:
         self.owner = owner
         self.total = total
         self.completed, self.failed, self.blocked = done.completed, done.failed, 0
-        self.stopping = self.aborting = False
+        self.stopping = self.aborting = self.paused = False
         self.runs: dict[int, OpenRun] = {}
         self._backwards = backwards
         self._latest: OpenRun | None = None
@@ -102,7 +102,7 @@ class BackfillMachine:
         """How many more dag_runs may be opened now."""
         adaptive = self.slots.throttle.adaptive
         most = self.limits.parallel if adaptive is None else min(self.limits.parallel, adaptive.parallel)
-        return 0 if self.stopping else most - len(self.runs)
+        return 0 if self.stopping or self.paused else most - len(self.runs)
 
     @property
     def flights(self) -> Mapping[Key, Flight]:
@@ -194,11 +194,27 @@ class BackfillMachine:
         self.stopping = True
         self.aborting = self.aborting or abort
 
+    def pause(self) -> None:
+        """Start nothing new until `resume`; what runs ends by itself, and retries that come due wait with the rest."""
+        self.paused = True
+
+    def resume(self) -> None:
+        """Go on where `pause` left off."""
+        self.paused = False
+
+    def set_parallel(self, parallel: int) -> None:
+        """Let so many dag_runs be open together from now on. With more open than that they end by themselves."""
+        self.limits = self.limits._replace(parallel=parallel)
+
+    def leave_out(self, dates: int) -> None:
+        """So many dates that were never opened are not to be worked on any more."""
+        self.total -= dates
+
     # what follows
 
     def take(self, now: int) -> Step:
         """Return what changed since the last call and what may start now; an empty step when nothing did."""
-        submissions = [] if self.stopping else self._dispatch(now)
+        submissions = [] if self.stopping or self.paused else self._dispatch(now)
         batch = self._changes.take(self.completed, self.failed)
         cancellations, self._cancellations = self._cancellations, []
         due = [at for at in (self._timers.next_at(), self.slots.next_at(now)) if at is not None]
@@ -323,7 +339,7 @@ class BackfillMachine:
             return
         run.active += 1
         one.is_ready = True
-        if task_id in self._instant and not self.stopping:
+        if task_id in self._instant and not (self.stopping or self.paused):
             self._pass_through(run, task_id, now)
             return
         self.slots.wait(run, task)

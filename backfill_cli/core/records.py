@@ -273,3 +273,38 @@ class AuditRow:
     details: Mapping[str, Any]
     previous: str
     hash: str
+
+
+class Control(StrEnum):
+    """What may be asked; also the action of the audit entry."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    CANCEL = "cancel"
+    SET = "set"
+    SKIP = "skip"
+
+
+class ControlRow(NamedTuple):
+    """One request as the store keeps it.
+
+    Args:
+        number: Ascending; requests are answered in this order.
+        args: What exactly is asked, as JSON-able values.
+        origin: Where the request came from, for the audit entry.
+        asked_at, answered_at: Epoch microseconds; `answered_at` is None while it waits.
+        is_done: Whether it was done; None while it waits.
+    """
+
+    number: int
+    backfill_id: str
+    action: Control
+    args: Mapping[str, Any]
+    reason: str | None
+    actor: str
+    host: str
+    origin: Mapping[str, Any]
+    asked_at: int
+    answered_at: int | None = None
+    is_done: bool | None = None
+    answer: str | None = None

@@ -60,6 +60,10 @@ class BackfillState(StrEnum):
         return self in (BackfillState.SUCCESS, BackfillState.FAILED, BackfillState.CANCELLED)
 
 
+GOING = (BackfillState.RUNNING, BackfillState.PAUSED)
+"""States of a backfill that a process works on; without a living one it is interrupted."""
+
+
 class Outcome(StrEnum):
     """How an attempt ended: one row an attempt, never overwritten."""
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from queue import Empty, SimpleQueue
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from backfill_cli.core.graph import Task
 from backfill_cli.core.halting import NO_HALT, Halt
@@ -33,6 +33,9 @@ from backfill_cli.engine.cancelling import Key
 from backfill_cli.engine.messages import Checked, Message, Overdue, Started, StopAsked, lost
 from backfill_cli.engine.pacing import Pacer
 from backfill_cli.engine.polling import Poller, Polling
+
+if TYPE_CHECKING:
+    from backfill_cli.core.steering import Steered
 
 GRACE_S = 30.0
 """Seconds that running tasks have after TERM or HUP, unless something else is set."""
@@ -78,16 +81,20 @@ class Stopped(NamedTuple):
         left_running: Tries whose threads had not returned.
         cut_off: Tries, as (logical_date, task_id, try_number), that a stop at once ended or that died of its signal.
         halted: Why it halted by itself, in words.
+        is_cancelled: Somebody has cancelled it: what is left is not meant to be gone on with.
     """
 
     signal: int | None
     left_running: int
     cut_off: frozenset[tuple[int, str, int]] = frozenset()
     halted: str = ""
+    is_cancelled: bool = False
 
     @property
     def reason(self) -> str:
-        return self.halted if self.signal is None else f"stopped by signal {self.signal}"
+        if self.signal is None or self.is_cancelled:
+            return self.halted
+        return f"stopped by signal {self.signal}"
 
 
 class Coordinator:
@@ -129,6 +136,7 @@ class Coordinator:
         self.inbox: SimpleQueue[Message] = SimpleQueue()
         self.stopped_by: int | None = None
         self.halted: str | None = None
+        self.is_cancelled = False
         self._store = store
         self._claim = claim
         self._feed = feed
@@ -163,6 +171,33 @@ class Coordinator:
         """Say, from a timer's thread, that a try's time is over and its thread has not returned."""
         self.inbox.put(Overdue(key, try_number))
 
+    def cancel(self, why: str, *, drain: bool) -> None:
+        """End the run: with `drain` running tries end by themselves, else at once. For pollers, between two turns.
+
+        Args:
+            why: Who cancelled it, and why if it was said.
+        """
+        self.is_cancelled, self.halted = True, why
+        self.machine.stop()
+        if not drain:
+            self._abort()
+
+    def announce(self, news: Steered) -> None:
+        """Tell the listeners that somebody has steered the run. For pollers, between two turns."""
+        for listener in self._listeners:
+            listener.on_steered(news)
+
+    @property
+    def is_beginning(self) -> bool:
+        """Whether a try was submitted of which nothing has been heard yet: it may be about to begin."""
+        runs, heard = self.machine.runs, self._begun
+        return any(
+            key not in heard
+            and (run := runs.get(key[0])) is not None
+            and run.instances[key[1]].state is TaskState.QUEUED
+            for key in self.machine.flights
+        )
+
     def run(self) -> Stopped | None:
         """Loop until nothing is left to do, or a stop or halt has been carried out; then says why."""
         while True:
@@ -190,7 +225,8 @@ class Coordinator:
         self._callbacks.finish(give_up=self._is_asked_to_leave)
         if self.stopped_by is None and not self.halted:
             return None
-        return Stopped(self.stopped_by, len(self.machine.flights), frozenset(self._cut_off), self.halted or "")
+        left = len(self.machine.flights)
+        return Stopped(self.stopped_by, left, frozenset(self._cut_off), self.halted or "", self.is_cancelled)
 
     # one turn
 

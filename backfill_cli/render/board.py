@@ -14,8 +14,9 @@ from typing import NamedTuple
 from rich.text import Text
 
 from backfill_cli.core.ports import ProgressCounts, RunStart, WaveReport
-from backfill_cli.core.records import Batch
+from backfill_cli.core.records import Batch, Control
 from backfill_cli.core.states import TaskState
+from backfill_cli.core.steering import Steered, paused_reason
 from backfill_cli.core.wording import NEXT_TRY
 from backfill_cli.render.dates import DateFormat
 from backfill_cli.render.pace import Pace
@@ -59,6 +60,7 @@ class Board:
         self.stopping = ""
         self.wave: WaveReport | None = None
         self._before_wave = 0
+        self.paused = ""
         self.pace = Pace()
         self.pace.start(start.started_at, start.total)
 
@@ -87,9 +89,21 @@ class Board:
         done = self.counts.completed + self.counts.failed
         self._before_wave = done - (report.tally.dates - report.tally.pending)
 
+    def steer(self, news: Steered) -> None:
+        """Take in that somebody has steered the run."""
+        self.counts = self.counts._replace(total=news.total)
+        if news.action is Control.PAUSE:
+            self.paused = paused_reason(news.by, news.at)
+        elif not news.is_paused:
+            self.paused = ""
+
     def lines(self, now: int, width: int, height: int) -> list[Text]:
         """Return the board at `now` (epoch microseconds) in at most `height` lines of `width` cells."""
         tail = [*self._waiting(now, width), *self._failures(width)]
+        if self.paused:
+            resume = f"bfill resume {quote(self.start.backfill_id)}"
+            tail.append(line((" paused   ", WARN), cut(self.paused.removeprefix("paused "), width - 11)))
+            tail.append(line("          ", (cut(resume, width - 11), COMMAND)))
         if self.stopping:
             tail.append(line(" ", (cut(self.stopping, width - 2), WARN)))
         head = [self._title(width), self._progress(now, width), *self._wave()]

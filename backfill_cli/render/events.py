@@ -22,6 +22,7 @@ from backfill_cli.core.ports import PaceChange, ProgressCounts, RunStart, WaveRe
 from backfill_cli.core.records import AttemptRow, Batch, RunRow
 from backfill_cli.core.results import BackfillResult
 from backfill_cli.core.states import Outcome, TaskState
+from backfill_cli.core.steering import Steered
 from backfill_cli.core.wave_tallies import WaveView
 from backfill_cli.errors import BfillError
 
@@ -86,6 +87,21 @@ class EventListener:
     def on_stopping(self, signal: int | None, running: int, reason: str) -> None:
         now = iso_us(clock.now_us())
         self._say({"event": "stopping", "at": now, "signal": signal, "running_tasks": running, "reason": reason})
+
+    def on_steered(self, news: Steered) -> None:
+        self._say(
+            {
+                "event": "steered",
+                "at": iso_us(news.at),
+                "action": news.action,
+                "actor": news.actor,
+                "reason": news.reason,
+                "answer": news.text,
+                "state": "paused" if news.is_paused else "running",
+                "parallel": news.parallel,
+                "total_dates": news.total,
+            }
+        )
 
     def on_end(self) -> None:
         """The last event needs the result: `finished` writes it."""

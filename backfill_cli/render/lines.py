@@ -15,6 +15,7 @@ from backfill_cli.core.ports import PaceChange, ProgressCounts, RunStart, WaveRe
 from backfill_cli.core.records import Batch
 from backfill_cli.core.results import BackfillResult
 from backfill_cli.core.states import TaskState
+from backfill_cli.core.steering import Steered
 from backfill_cli.render.dates import DateFormat
 from backfill_cli.render.pace import Pace
 from backfill_cli.render.safe import safe_text
@@ -108,6 +109,10 @@ class LineListener:
         again = "" if signal is None else ", signal again to stop at once"
         why = f"signal {signal}" if signal is not None else f"because {reason}"
         self._say(None, f"stopping {why} running {running}: nothing new starts{again}")
+
+    def on_steered(self, news: Steered) -> None:
+        why = f" because {news.reason}" if news.reason else ""
+        self._say(news.at, f"{news.action} by {news.actor}: {news.text}{why}")
 
     def on_end(self) -> None:
         """The closing line needs the result: `finished` writes it."""

@@ -17,6 +17,7 @@ from rich.live import Live
 from backfill_cli import clock
 from backfill_cli.core.ports import PaceChange, ProgressCounts, RunStart, WaveReport
 from backfill_cli.core.records import Batch
+from backfill_cli.core.steering import Steered
 from backfill_cli.render.board import Board
 from backfill_cli.render.text import line
 from backfill_cli.render.words import count
@@ -98,6 +99,11 @@ class LiveListener:
                 tasks = count(running, "running task")
                 why, again = (f"{reason}: ", "") if signal is None else ("", "; press again to stop them")
                 self._board.stopping = f"{why}finishing {tasks}, nothing new starts{again}"
+
+    def on_steered(self, news: Steered) -> None:
+        with self._lock:
+            if self._board is not None:
+                self._board.steer(news)
 
     def on_end(self) -> None:
         self.close()

@@ -21,6 +21,8 @@ SCREENS = {
     "run": ("run", "render"),
     "rerun-failed": ("run", "render"),
     "reset": ("reset", "render"),
+    "pause": ("steering", "render"),
+    "resume": ("steering", "render"),
     "status": ("status", "render"),
     "audit": ("audit", "render"),
     "audit verify": ("audit", "render_verdict"),

@@ -8,7 +8,7 @@ from shlex import quote
 from rich.text import Text
 
 from backfill_cli.core.standing import BackfillView, RunView, StatusResult, TaskView
-from backfill_cli.core.states import BackfillState
+from backfill_cli.core.states import GOING, BackfillState
 from backfill_cli.core.waits import Waits
 from backfill_cli.render.dates import DateFormat
 from backfill_cli.render.grids import grid, shown_state
@@ -79,7 +79,7 @@ def _progress(view: BackfillView) -> Iterator[str]:
     row = view.row
     to_do = row.total - row.skipped
     done = row.completed + row.failed + row.blocked
-    if view.state == BackfillState.RUNNING:
+    if view.state in GOING:
         yield f"{done:,} of {to_do:,}"
         if view.rate_per_min:
             yield f"{view.rate_per_min:.1f}/min"
@@ -223,7 +223,7 @@ def _summary(view: BackfillView, bar: int, with_time: bool, with_owner: bool) ->
     if with_time:
         cells.append((moment(row.started_at or row.created_at)[5:], DIM))
     if with_owner:
-        is_running = view.pid is not None and view.state == BackfillState.RUNNING
+        is_running = view.pid is not None and view.state in GOING
         cells.append((f"pid {view.pid}" if is_running else "", DIM))
     return cells
 

@@ -14,7 +14,7 @@ from rich.live import Live
 
 from backfill_cli import clock
 from backfill_cli.core.standing import BackfillView, StatusResult
-from backfill_cli.core.states import BackfillState
+from backfill_cli.core.states import GOING
 from backfill_cli.render.safe import safe_text
 from backfill_cli.render.status import render
 from backfill_cli.render.words import stamp
@@ -25,9 +25,9 @@ Ask = Callable[[], StatusResult]
 def is_over(result: StatusResult) -> bool:
     """Return whether nothing of what is shown is running any more."""
     if result.backfill is not None:
-        return result.backfill.state != BackfillState.RUNNING
+        return result.backfill.state not in GOING
     if result.dag_id is None:
-        return all(view.state != BackfillState.RUNNING for view in result.backfills)
+        return all(view.state not in GOING for view in result.backfills)
     return not result.counts.get("running")
 
 
@@ -70,7 +70,7 @@ def watch_lines(ask: Ask, file: IO[str], *, every_s: float, quiet: bool = False)
 def _line(result: StatusResult) -> str:
     if result.dag_id is not None and result.backfill is None:
         return f"{result.dag_id} " + " ".join(f"{state} {number}" for state, number in result.counts.items() if number)
-    running = [view for view in result.backfills if view.state == BackfillState.RUNNING]
+    running = [view for view in result.backfills if view.state in GOING]
     return "; ".join(_progress(view) for view in ([result.backfill] if result.backfill is not None else running))
 
 

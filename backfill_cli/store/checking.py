@@ -183,6 +183,7 @@ def rows(look: Look) -> Iterator[Finding]:
     yield from _walk(look, "owners", reader.owners)
     yield from _walk(look, "audit_events", reader.audit)
     yield from _walk(look, "pools", reader.pools)
+    yield from _walk(look, "control_requests", lambda: reader.controls().everything())
     for table, columns, shape in _PLAIN:
         query = f"SELECT {columns} FROM {table}"
         yield from _walk(look, table, lambda shape=shape, query=query: shape.records(connection.rows(query)))  # type: ignore[misc]

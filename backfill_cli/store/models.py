@@ -293,3 +293,25 @@ class RateLimit(Table, table=True):
     __table_args__ = (CLUSTERED,)
     name: str = c.word("what is limited: pool:NAME or task:DAG_ID/TASK_ID", primary_key=True)
     next_at: int = c.instant("the nominal time of the next start")
+
+
+class ControlRequest(Table, table=True):
+    """What somebody asked of a running backfill from another terminal, and what its process answered."""
+
+    __tablename__ = "control_requests"
+    __table_args__ = (
+        Index("ix_control_requests_open", "backfill", sqlite_where=text("answered_at IS NULL")),
+        STRICT,
+    )
+    request: int = c.key("its number; requests are answered in this order")
+    backfill: int = c.link("of which backfill", "backfills.backfill")
+    action: str = c.word("pause, resume, cancel, set or skip")
+    args: str = c.document("what exactly: the number to set, the dates to skip")
+    reason: str | None = c.text("why", optional=True)
+    actor: str = c.word("who asked")
+    host: str = c.word("from which host")
+    origin: str = c.document("from where there: pid, folder, command; for the audit entry")
+    asked_at: int = c.instant("when it was asked")
+    answered_at: int | None = c.instant("when it was answered; empty while it waits", optional=True)
+    is_done: int | None = c.count("1 when it was done, 0 when it was refused or withdrawn", optional=True)
+    answer: str | None = c.text("the answer, in words", optional=True)

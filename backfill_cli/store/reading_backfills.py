@@ -32,6 +32,7 @@ from backfill_cli.store.rows import (
 if TYPE_CHECKING:
     from backfill_cli.core.leases import Lease
     from backfill_cli.core.waits import Waits
+    from backfill_cli.store.controls import StoredControls
     from backfill_cli.store.proving import StoredHistory
 
 _BACKFILLS = (
@@ -183,6 +184,12 @@ class SqlReader(LedgerReader):
         from backfill_cli.store.proving import StoredHistory  # asked for by few commands
 
         return StoredHistory(self._connection, self._keys)
+
+    def controls(self) -> StoredControls:
+        """Return what is asked of running backfills; of a writer, to ask and to answer as well."""
+        from backfill_cli.store.controls import StoredControls  # asked for by few commands
+
+        return StoredControls(self._connection, self._keys)
 
     def pools(self) -> Mapping[str, PoolRow]:
         """Return the pools somebody has set, by name; -1 is unlimited."""

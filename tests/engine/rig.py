@@ -16,12 +16,14 @@ from backfill_cli.core.ports import AttemptReport, Invocation, PaceChange, Progr
 from backfill_cli.core.progress import RunSpec
 from backfill_cli.core.records import Batch
 from backfill_cli.core.states import Outcome, TaskState
+from backfill_cli.core.steering import Steered
 from backfill_cli.core.work import PythonWork
 from backfill_cli.engine.attempt import run_attempt
 from backfill_cli.engine.backends import Elsewhere
 from backfill_cli.engine.coordinator import Coordinator, Stopped
 from backfill_cli.engine.logs import captured
 from backfill_cli.engine.messages import Started
+from backfill_cli.engine.polling import Poller
 
 
 class WallClock:
@@ -60,6 +62,7 @@ class Watching:
         self.counts: list[ProgressCounts] = []
         self.waiting: list[tuple[Mapping[str, int], int | None]] = []
         self.stopping: list[tuple[int, int]] = []
+        self.steered: list[Steered] = []
 
     def on_start(self, start: RunStart) -> None: ...
     def on_batch(self, batch: Batch, counts: ProgressCounts, at: int) -> None:
@@ -73,6 +76,9 @@ class Watching:
     def on_pace(self, change: PaceChange) -> None: ...
     def on_stopping(self, signal: int | None, running: int, reason: str) -> None:
         self.stopping.append((signal, running))
+
+    def on_steered(self, news: Steered) -> None:
+        self.steered.append(news)
 
     def on_end(self) -> None: ...
 
@@ -90,6 +96,7 @@ class Rig:
         grace_s: float | None = 30,
         logs: str = "",
         feed: ListFeed | None = None,
+        pollers: Sequence[Poller] = (),
     ) -> None:
         self.store = RecordingStore()
         self.watching = Watching()
@@ -108,6 +115,7 @@ class Rig:
             clock=WallClock(),
             grace_s=grace_s,
             listeners=[self.watching],
+            pollers=pollers,
         )
 
     def _work(self, invocation: Invocation) -> AttemptReport:

@@ -1,0 +1,153 @@
+"""`pause`, `resume`, `cancel`, `set`, `skip`: asked from another terminal than the one the backfill runs in.
+
+Owns the asker's side: who runs the backfill, the request in the store, and the wait for its answer. A request that is
+not answered in time is withdrawn, so that what a person was told was not done does not happen later. Without a living
+process there is nobody to ask, and what can be done at rest is done here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from backfill_cli.app.actor import host_name, origin, user_name
+from backfill_cli.app.lookup import find_backfill
+from backfill_cli.core.auditing import head_text
+from backfill_cli.core.masking import SECRETS
+from backfill_cli.core.records import Control, ControlRow
+from backfill_cli.core.states import BackfillState
+from backfill_cli.core.steering import SteeringResult
+from backfill_cli.errors import ConflictError, RefusedError
+
+if TYPE_CHECKING:
+    from backfill_cli.app.context import AppContext
+    from backfill_cli.core.ports import Reader, Store, Writer
+    from backfill_cli.core.records import BackfillRow, OwnerRow
+
+PATIENCE_S = 5.0
+"""Seconds to wait for an answer: ten times what a process needs that is neither stopped nor choked."""
+
+LOOK_EVERY_S = 0.03
+
+
+def steer(
+    ctx: AppContext, backfill_id: str, action: Control, args: Mapping[str, Any], *, reason: str | None
+) -> SteeringResult:
+    """Ask it of the process that runs the backfill, or do it here when none does.
+
+    Raises:
+        NotFoundError: No backfill of that id.
+        RefusedError: It cannot be done; the message says why.
+        ConflictError: The process did not answer in time (`no-answer`); nothing was changed.
+    """
+    began = time.monotonic()
+    with ctx.store(write=True) as store:
+        row = find_backfill(store, backfill_id)
+        asked = _ask(ctx, store, row.backfill_id, action, args, reason)
+        if asked is None:
+            raise _at_rest(store, row, action)
+        number, owner = asked
+        request = _answer_of(ctx, store, number, owner)
+        return _result(store, request, owner, time.monotonic() - began)
+
+
+def live_owner(reader: Reader, row: BackfillRow) -> OwnerRow | None:
+    """Return the living process that works on a backfill."""
+    owner = None if row.owner is None else reader.owner(row.owner)
+    return owner if owner is not None and owner.is_alive else None
+
+
+def _ask(
+    ctx: AppContext, store: Store, backfill_id: str, action: Control, args: Mapping[str, Any], reason: str | None
+) -> tuple[int, OwnerRow] | None:
+    """Leave the request, and return its number and who is to answer it; None when nobody would."""
+
+    def work(writer: Writer) -> tuple[int, OwnerRow] | None:
+        row = writer.backfill(backfill_id)
+        owner = None if row is None else live_owner(writer, row)
+        if owner is None:
+            return None
+        number = writer.controls().ask(
+            backfill_id,
+            action,
+            args,
+            reason=None if reason is None else SECRETS.text(reason),
+            actor=user_name(ctx.environ),
+            host=host_name(),
+            origin=SECRETS.value(origin(ctx.environ, ctx.command)),
+            at=ctx.clock.now_us(),
+        )
+        return number, owner
+
+    return store.write(work)
+
+
+def _answer_of(ctx: AppContext, store: Store, number: int, owner: OwnerRow) -> ControlRow:
+    """Wait for the answer. Raises RefusedError when it is no, ConflictError when there is none."""
+    until = time.monotonic() + PATIENCE_S
+    try:
+        while True:
+            request = store.read(lambda reader: reader.controls().request(number))
+            assert request is not None
+            if request.is_done:
+                return request
+            if request.is_done is False:
+                raise RefusedError(
+                    f"{request.backfill_id}: {request.answer}",
+                    hint=f"bfill status {request.backfill_id}",
+                    code="steering-refused",
+                )
+            if time.monotonic() > until:
+                break
+            time.sleep(LOOK_EVERY_S)
+    except BaseException:
+        _withdraw(ctx, store, number, "the asker left")
+        raise
+    if _withdraw(ctx, store, number, "no answer in time"):
+        raise ConflictError(
+            f"pid {owner.pid} on {owner.host}, which runs {request.backfill_id}, has not answered for "
+            f"{PATIENCE_S:g} s; nothing was changed",
+            hint=f"is it stopped, or its machine overloaded? go on: kill -CONT {owner.pid}; then ask again",
+            code="no-answer",
+        )
+    return _answer_of(ctx, store, number, owner)  # answered at the very last moment
+
+
+def _withdraw(ctx: AppContext, store: Store, number: int, why: str) -> bool:
+    """Take a request back; False: it has been answered."""
+    return store.write(
+        lambda writer: writer.controls().answer(number, at=ctx.clock.now_us(), is_done=False, text=f"withdrawn: {why}")
+    )
+
+
+def _at_rest(store: Store, row: BackfillRow, action: Control) -> RefusedError:
+    hint = f"bfill run {row.backfill_id}" if not row.state.is_terminal else f"bfill status {row.backfill_id}"
+    state = row.state if row.state is not BackfillState.RUNNING else BackfillState.INTERRUPTED
+    return RefusedError(f"{row.backfill_id} is {state}: there is nothing to {action}", hint=hint, code="not-running")
+
+
+def _result(store: Store, request: ControlRow, owner: OwnerRow | None, waited_s: float) -> SteeringResult:
+    def read(reader: Reader) -> tuple[BackfillRow | None, str]:
+        return reader.backfill(request.backfill_id), head_text(reader.audit_head())
+
+    row, head = store.read(read)
+    assert row is not None and request.answered_at is not None
+    return SteeringResult(
+        backfill_id=row.backfill_id,
+        dag_id=row.dag_id,
+        action=request.action,
+        answer=request.answer or "",
+        changed=True,
+        state=row.state,
+        actor=request.actor,
+        reason=request.reason,
+        pid=owner.pid if owner else None,
+        host=owner.host if owner else None,
+        answered_at=request.answered_at,
+        waited_s=waited_s,
+        parallel=int(row.request["parallel"]),
+        remaining=row.remaining,
+        audit_head=head,
+        next_command=f"bfill resume {row.backfill_id}" if row.state is BackfillState.PAUSED else "",
+    )

@@ -1,0 +1,50 @@
+"""Hand-made answers to requests: what the screens of `pause` and its like are looked at with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from backfill_cli.core.records import Control
+from backfill_cli.core.steering import SteeringResult
+
+NOW_US = 1_711_965_731_000_000  # 2024-04-01T10:02:11Z
+
+
+def answered(action: Control, state: str, answer: str, **changes: Any) -> SteeringResult:
+    """What somebody was answered by pid 4711."""
+    values: dict[str, Any] = {
+        "backfill_id": "bf-20240401-7k2m",
+        "dag_id": "daily_sales",
+        "action": action,
+        "answer": answer,
+        "changed": True,
+        "state": state,
+        "actor": "ana",
+        "reason": None,
+        "pid": 4711,
+        "host": "etl-1",
+        "answered_at": NOW_US,
+        "waited_s": 0.31,
+        "parallel": 4,
+        "remaining": 9,
+        "audit_head": "1042:9f3c81d2" + "0" * 56,
+    }
+    return SteeringResult(**{**values, **changes})
+
+
+SAMPLES: dict[str, tuple[str, Callable[[], Any]]] = {
+    "pause": (
+        "pause",
+        partial(
+            answered,
+            Control.PAUSE,
+            "paused",
+            "paused; 3 running tasks end by themselves",
+            reason="warehouse maintenance",
+            next_command="bfill resume bf-20240401-7k2m",
+        ),
+    ),
+    "resume": ("resume", partial(answered, Control.RESUME, "running", "it goes on")),
+}
