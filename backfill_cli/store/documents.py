@@ -140,6 +140,8 @@ def _is_texts(value: Any) -> bool:
 
 
 def _are_hours(value: list[str]) -> bool:
+    if not value:
+        return True  # the usual case needs none of it
     from backfill_cli.core.hours import parse_windows
     from backfill_cli.errors import UsageProblem
 
