@@ -43,10 +43,13 @@ def _say(text: str) -> None:
         import os
         from contextlib import suppress
 
+        from backfill_cli.cli.streams import CANNOT_WRITE, is_broken_pipe
+
+        has_left = is_broken_pipe(error)
         with suppress(OSError):  # what is still buffered goes nowhere: the interpreter flushes once more
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        if not isinstance(error, BrokenPipeError):
-            sys.exit(74)
+        if not has_left:
+            sys.exit(CANNOT_WRITE)
 
 
 OTHERS_WAIT_S = 1.0
