@@ -28,15 +28,17 @@ def test_anything_else_is_refused_and_told_what_it_takes(text: object) -> None:
         parse_rate(text)
 
 
-@given(
-    RATES,
-    st.lists(st.tuples(st.floats(0, 1.5), st.integers(1, 40), st.floats(0, 1)), min_size=1, max_size=120),
-)
-def test_no_window_of_a_period_ever_holds_more_starts(rate: Rate, turns: list[tuple[float, int, float]]) -> None:
-    """Whatever the pauses of the loops that ask, in units of the period, and however late a granted start is used."""
-    now, next_at, started = NOW, None, []
+FEW = st.builds(Rate, st.integers(1, 12), st.integers(1, 60).map(lambda s: s * SECOND), st.just("it"))
+TURNS = st.tuples(st.one_of(st.none(), st.floats(0, 1.5)), st.integers(1, 40), st.sampled_from([0.0, 0.5, 1.0]))
+
+
+@given(FEW, st.lists(TURNS, min_size=1, max_size=80))
+def test_no_window_of_a_period_ever_holds_more_starts(rate: Rate, turns: list[tuple[float | None, int, float]]) -> None:
+    """However late a granted start is used; a turn comes after so many periods, or just when the next start is due."""
+    now, started = NOW, []
+    next_at: int | None = None
     for pause, wanted, lateness in turns:
-        now += int(pause * rate.period_us)
+        now = max(now, next_at or now) if pause is None else now + int(pause * rate.period_us)
         reservation = reserve(rate, next_at, now, wanted)
         started += [max(now, at + int(lateness * rate.tolerance_us)) for at in reservation.starts]
         next_at = reservation.next_at if reservation.starts else next_at
