@@ -215,6 +215,7 @@ def preview(ctx: AppContext, prepared: Prepared, store: Store, *, dry_run: bool)
             durations=durations,
             pools=slots_of(ctx.settings, store),
             lanes=None if waves is None else waves.lanes,
+            rates={name: one.rate_limit for name, one in ctx.settings.pool_rules.items() if one.rate_limit is not None},
         ),
         warnings=[
             *_problems(ctx, prepared, summary, watch, store),

@@ -7,7 +7,7 @@ and the last few rows, and one group an action and reason.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +21,7 @@ from backfill_cli.core.states import RunState
 
 if TYPE_CHECKING:
     from backfill_cli.core.graph import Dag
+    from backfill_cli.core.rates import Rate
 
 REPROCESS = frozenset({"failed", "success", "completed", "stale", "all"})
 NO_RUN = "no run yet"
@@ -218,13 +219,14 @@ def estimate(
     durations: Iterable[DurationRow],
     pools: Mapping[str, int] | None = None,
     lanes: int | None = None,
+    rates: Mapping[str, Rate] | None = None,
 ) -> Estimate:
     """Return how long so many dag_runs may take, from what earlier tries took.
 
     The low end is the critical path of the means, run in `parallel` lanes; the high end moves every task half-way to
     the slowest of its middle tries. Tasks never seen count as the mean of those that were. A pool (name → slots, -1 is
-    unlimited) that needs longer than that for its own tasks decides. Runs that go in waves fill the lanes wave by wave,
-    `lanes` times in all.
+    unlimited) or a limit of rate (of a pool, or a task's own) that needs longer than that for its tasks decides. Runs
+    that go in waves fill the lanes wave by wave, `lanes` times in all.
     """
     known = {row.task_id: row for row in durations if row.task_id in dag.tasks}
     tries = sum(row.tries for row in known.values())
@@ -235,9 +237,11 @@ def estimate(
     if lanes is None:
         lanes = ceil(runs / max(1, min(parallel, runs)))
 
+    slowest_rate = runs * _tightest_rate(dag, rates or {})
+
     def wall(seconds: Mapping[str, float]) -> float:
         slowest_pool = runs * _busiest_pool(dag, seconds, mean, pools or {})
-        return max(lanes * _critical_path(dag, seconds, mean), slowest_pool)
+        return max(lanes * _critical_path(dag, seconds, mean), slowest_pool, slowest_rate)
 
     low = wall({task_id: row.mean_s for task_id, row in known.items()})
     high = wall({task_id: (row.mean_s + row.high_s) / 2 for task_id, row in known.items()})
@@ -252,6 +256,14 @@ def _busiest_pool(dag: Dag, seconds: Mapping[str, float], otherwise: float, pool
         if size > 0:
             costs[task.pool] = costs.get(task.pool, 0.0) + task.pool_slots * seconds.get(task_id, otherwise) / size
     return max(costs.values(), default=0.0)
+
+
+def _tightest_rate(dag: Dag, rates: Mapping[str, Rate]) -> float:
+    """Return the seconds a dag_run costs the tightest limit of rate: a start for each of its tasks under it."""
+    starts = Counter(task.pool for task in dag.tasks.values() if task.pool in rates)
+    pools = [count * rates[pool].spacing_us for pool, count in starts.items()]
+    tasks = [task.rate_limit.spacing_us for task in dag.tasks.values() if task.rate_limit is not None]
+    return max((*pools, *tasks), default=0) / 1_000_000
 
 
 def _critical_path(dag: Dag, seconds: Mapping[str, float], otherwise: float) -> float:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from backfill_cli.core.intervals import Span
 from backfill_cli.core.planning import Policy, decide_action, estimate, in_the_way, plan_rows, summarise
+from backfill_cli.core.rates import parse_rate
 from backfill_cli.core.records import Action, DurationRow, RunRow
 from backfill_cli.core.results import ActionGroup
 from backfill_cli.core.states import RunState
@@ -223,3 +224,13 @@ def test_a_pool_that_needs_longer_than_the_lanes_decides_the_estimate() -> None:
     assert estimate(dag, 10, parallel=10, durations=known, pools={"warehouse": 2}).low_s == 10
     assert estimate(dag, 10, parallel=10, durations=known, pools={"warehouse": -1}).low_s == 2
     assert estimate(dag, 10, parallel=10, durations=known).low_s == 2
+
+
+def test_a_rate_that_leaves_less_than_the_lanes_decides_the_estimate() -> None:
+    """Ten dates with two starts each of a pool that starts one a second take 20 s, and the 2 % of a rate's price."""
+    known = [duration("a", 2, 2), duration("b", 2, 2)]
+    pooled = make_dag(make_task("a", pool="api"), make_task("b", pool="api"))
+    found = estimate(pooled, 10, parallel=10, durations=known, rates={"api": parse_rate("60/min")})
+    assert (found.low_s, found.high_s) == (20.4, 20.4)
+    own = make_dag(make_task("a", rate_limit=parse_rate("1/s")), make_task("b"))
+    assert estimate(own, 10, parallel=10, durations=known).low_s == 10.2
