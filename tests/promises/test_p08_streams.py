@@ -9,8 +9,10 @@ from random import Random
 import pytest
 from blackbox.world import SALES, Project
 
+from promises.abreast import Abreast
 from promises.harness import Trial, Trials, caught
 from promises.sinks import run_into
+from promises.stopping import World
 
 NewProject = Callable[[], Project]
 See = Callable[..., None]
@@ -152,13 +154,17 @@ def _writes_much(words: tuple[str, ...]) -> bool:
 
 
 @pytest.mark.promise(8, short=120, long=2000)
-def test_broken_streams_lose_nothing(trials: Trials, new_project: NewProject) -> None:
+def test_broken_streams_lose_nothing(trials: Trials, abreast: Abreast) -> None:
     """Every command into closed, full, leaving, standing and vanishing streams, in all combinations."""
-    project = prepared(new_project())
-    for number, trial in enumerate(trials):
-        if number and number % PER_PROJECT == 0:
-            project = prepared(new_project())  # dates of this one are used up
-        break_streams(project, trial, trials.see)
+    projects: dict[tuple[int, int], Project] = {}
+
+    def case(world: World, trial: Trial) -> None:
+        place = id(world), trial.number // PER_PROJECT  # a new one when its dates are used up
+        if place not in projects:
+            projects[place] = prepared(world.project('DAG("stops", schedule="@daily")\n'))
+        break_streams(projects[place], trial, lambda what: world.seen.update([what]))
+
+    abreast(trials, case)
     if trials.count >= 100:
         assert len(trials.seen) >= 13, trials.seen
 
