@@ -64,7 +64,14 @@ class Ready(NamedTuple):
 
 
 class Demand(NamedTuple):
-    """What the tasks of a pool ask for: slots taken, slots the ready ones need, the largest need of them, how many."""
+    """What the tasks of a pool ask for.
+
+    Args:
+        used: Slots of running tasks.
+        more: Slots that ready tasks could use.
+        least: The largest need among those.
+        waiting: Tasks that this pool keeps from starting.
+    """
 
     used: int
     more: int
@@ -126,13 +133,22 @@ class Pools:
         self.sizes[pool], self.limits[pool] = size, limit
 
     def demand(self, pool: str) -> Demand:
-        """Return what the tasks of a pool ask for at this moment."""
+        """Return what the tasks of a pool ask for at this moment.
+
+        Who is at the limit of its task has no use for slots of its pool: first the one, then the other.
+        """
         more = least = waiting = 0
-        for (name, slots, task_id), heap in self._waiting.items():
-            if heap and (name == pool or self.gates.get(task_id) == pool):
-                need = slots if name == pool else 1
-                more += need * len(heap)
-                least = max(least, need)
+        for queue, heap in self._waiting.items():
+            name, slots, task_id = queue
+            gate = self.gates.get(task_id)
+            if not heap or pool not in (name, gate):
+                continue
+            need, count = slots if name == pool else 1, len(heap)
+            if name == pool and gate is not None:
+                count = max(0, int(min(count, self.free(gate))))
+            more += need * count
+            least = max(least, need if count else 0)
+            if (lacking := self.lacks(queue)) is not None and lacking[0] == pool:
                 waiting += len(heap)
         return Demand(self.taken[pool], more, least, waiting)
 

@@ -70,10 +70,8 @@ def why_held(pools: Pools, pool: str, slots: int) -> str:
     size = pools.sizes[pool]
     free = max(0, min(int(pools.free(pool)), size))
     _, colon, task_id = pool.partition(":")
-    if colon:
-        words = f"max_active_tis_per_dag of {task_id}: {size - free} of {size} running"
-    else:
-        words = f"pool {pool}: needs {slots}, {free} of {size} free"
+    what = f"max_active_tis_per_dag of {task_id}" if colon else f"pool {pool}"
+    words = f"{what}: needs {slots}, {free} of {size} free"
     others = pools.elsewhere.get(pool, ())
     named = ", ".join(others[:_NAMED]) + (f" and {len(others) - _NAMED} more" if len(others) > _NAMED else "")
     return f"{words}; {named}" if others else words

@@ -219,7 +219,7 @@ def test_a_task_with_a_limit_of_its_own_runs_so_often_at_once_over_all_dag_runs_
     play.turn()
     flying = [task for n in range(1, 6) for task in play.in_flight(day(n))]
     assert sorted(flying) == ["one"] * 2 + ["other"] * 5
-    assert play.machine.waiting() == {"max_active_tis_per_dag of one: 2 of 2 running": 3}
+    assert play.machine.waiting() == {"max_active_tis_per_dag of one: needs 1, 0 of 2 free": 3}
     play.end("one", date=day(2))
     assert play.in_flight(day(3)) == ["one", "other"], "the next date has its place"
     play.run()

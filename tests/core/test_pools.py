@@ -7,7 +7,7 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfill_cli.core.pools import DEFAULT_POOL, DEFAULT_POOL_SLOTS, UNLIMITED, Pools, Ready
+from backfill_cli.core.pools import DEFAULT_POOL, DEFAULT_POOL_SLOTS, UNLIMITED, Demand, Pools, Ready, pool_sizes
 
 
 def ready(name: str, *, weight: int = 1, date: int = 0, place: int = 0, slots: int = 1, pool: str = "p") -> Ready:
@@ -99,3 +99,42 @@ def test_what_goes_is_what_walking_all_in_order_of_priority_would_let_go(
             free[one.pool] -= one.slots
             expected.append(one.task_id)
     assert names(filled({"p": size, "q": 4}, *waiting), capacity) == expected
+
+
+# what is asked for, when processes share
+
+
+def test_demand_is_what_ready_tasks_could_use_and_waiting_are_those_the_pool_keeps_from_starting() -> None:
+    pools = filled({"p": 3, "q": 9}, ready("a", slots=2), ready("b", place=1, slots=2), ready("c", pool="q"))
+    assert pools.demand("p") == Demand(used=0, more=4, least=2, waiting=0)
+    assert names(pools) == ["a", "c"]
+    assert pools.demand("p") == Demand(used=2, more=2, least=2, waiting=1)
+    assert pools.demand("q") == Demand(used=1, more=0, least=0, waiting=0)
+
+
+def test_who_is_at_the_limit_of_its_task_asks_for_that_first_and_not_for_its_pool() -> None:
+    pools = Pools({"p": 9})
+    pools.set_gate("a", "dag:a", 1)
+    for date in range(4):
+        pools.add(ready("a", date=date, slots=3))
+    pools.grant("dag:a", 1, 0)
+    assert pools.demand("dag:a") == Demand(used=0, more=4, least=1, waiting=4)
+    assert pools.demand("p") == Demand(used=0, more=0, least=0, waiting=0)
+    pools.grant("dag:a", 1, 1)
+    assert pools.demand("p") == Demand(used=0, more=3, least=3, waiting=0)
+    assert names(pools) == ["a"]
+    assert (pools.taken["p"], pools.taken["dag:a"]) == (3, 1)
+    assert pools.lacks(("p", 3, "a")) == ("dag:a", 1)
+    pools.give_back("a", "p", 3)
+    assert (pools.taken["p"], pools.taken["dag:a"]) == (0, 0)
+
+
+def test_the_store_goes_before_the_settings_and_they_before_what_is_built_in() -> None:
+    found = pool_sizes({"a": 1, "b": 2}, {"b": 7, "c": 3, "default_pool": 5})
+    assert {name: tuple(one) for name, one in found.items()} == {
+        "default_pool": (5, "bfill.toml"),
+        "a": (1, "store"),
+        "b": (2, "store"),
+        "c": (3, "bfill.toml"),
+    }
+    assert pool_sizes({}, {}) == {"default_pool": (128, "built in")}

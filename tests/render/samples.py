@@ -349,7 +349,7 @@ def status_waiting() -> StatusResult:
     dates = days("2024-03-18", "2024-04-02")
     whys = {
         "pool warehouse: needs 2, 1 of 4 free; bf-20240401-9d4x holds 2, bf-20240401-a1b2 holds 1": 18,
-        "max_active_tis_per_dag of publish: 2 of 2 running": 1,
+        "max_active_tis_per_dag of publish: needs 1, 0 of 2 free": 1,
         "the next try": 2,
     }
     first, second, _ = whys
