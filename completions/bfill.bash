@@ -5,7 +5,7 @@
 # the commands below one
 _bfill_below() {
     case "$1" in
-        "") echo "plan run rerun-failed reset pause resume status logs explain audit dags pools store scenario completion" ;;
+        "") echo "plan run rerun-failed reset pause resume cancel set status logs explain audit dags pools store scenario completion" ;;
         "audit") echo "verify report" ;;
         "dags") echo "list show validate" ;;
         "pools") echo "list set delete" ;;
@@ -24,6 +24,8 @@ _bfill_flags() {
         "reset") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --task --downstream --where --orphans --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
         "pause") echo "--store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
         "resume") echo "--store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
+        "cancel") echo "--drain --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
+        "set") echo "--store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
         "status") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --where --gaps --watch --limit --after --store --json -q --quiet -v --verbose --no-color --help" ;;
         "logs") echo "--dag --try --store --json -q --quiet -v --verbose --no-color --help" ;;
         "explain") echo "--dag --task --store --json -q --quiet -v --verbose --no-color --help" ;;
@@ -58,6 +60,8 @@ _bfill_argument() {
         "reset") echo "backfills" ;;
         "pause") echo "backfills" ;;
         "resume") echo "backfills" ;;
+        "cancel") echo "backfills" ;;
+        "set") echo "backfills" ;;
         "status") echo "backfills" ;;
         "logs") echo "log-words" ;;
         "explain") echo "date-words" ;;

@@ -3,7 +3,7 @@
 
 set -g __bfill_valued --action --actor --after --between --chunk --chunk-failures --command --conf --dag --dates --dates-from --deadline --description --end --events --executor --expect-head --format --junit --last --limit --max-duration --max-failures --max-runs --name --older-than --on-event --orphans --out --parallel --parallel-min --pilot --probe --reason --reprocess --schedule --since --start --store --tag --target --target-latency --task --timezone --try --until --where --workers
 set -g __bfill_groups '' 'audit' 'dags' 'pools' 'store' 'scenario'
-set -g __bfill_commands 'plan' 'run' 'rerun-failed' 'reset' 'pause' 'resume' 'status' 'logs' 'explain' 'audit' 'audit verify' 'audit report' 'dags' 'dags list' 'dags show' 'dags validate' 'pools' 'pools list' 'pools set' 'pools delete' 'store' 'store check' 'store backup' 'store prune' 'scenario' 'scenario list' 'scenario show' 'scenario run' 'completion'
+set -g __bfill_commands 'plan' 'run' 'rerun-failed' 'reset' 'pause' 'resume' 'cancel' 'set' 'status' 'logs' 'explain' 'audit' 'audit verify' 'audit report' 'dags' 'dags list' 'dags show' 'dags validate' 'pools' 'pools list' 'pools set' 'pools delete' 'store' 'store check' 'store backup' 'store prune' 'scenario' 'scenario list' 'scenario show' 'scenario run' 'completion'
 
 # The command the line is at, as its words with blanks between: "", "plan", "audit verify".
 function __bfill_path
@@ -61,6 +61,8 @@ complete -c bfill -n '__bfill_at ""' -a rerun-failed -d 'Run again what failed, 
 complete -c bfill -n '__bfill_at ""' -a reset -d 'Clear task instances and XComs of dates; start nothing.'
 complete -c bfill -n '__bfill_at ""' -a pause -d 'Let nothing new start in a running backfill; what runs ends by itself.'
 complete -c bfill -n '__bfill_at ""' -a resume -d 'Let a paused backfill go on.'
+complete -c bfill -n '__bfill_at ""' -a cancel -d 'End a backfill for good, at once or when what runs has ended.'
+complete -c bfill -n '__bfill_at ""' -a set -d 'Change how many dates a running backfill has open together.'
 complete -c bfill -n '__bfill_at ""' -a status -d 'The latest backfills, one of them, or a range of a DAG.'
 complete -c bfill -n '__bfill_at ""' -a logs -d 'What the tasks of a date wrote.'
 complete -c bfill -n '__bfill_at ""' -a explain -d 'Why one date is taken or left out, and what its tasks wait for.'
@@ -272,6 +274,31 @@ complete -c bfill -n '__bfill_at "resume"' -l quiet -s q -d 'Nothing but errors.
 complete -c bfill -n '__bfill_at "resume"' -l verbose -s v -d 'More, and tracebacks of bugs.'
 complete -c bfill -n '__bfill_at "resume"' -l no-color -d 'No colour (NO_COLOR).'
 complete -c bfill -n '__bfill_at "resume"' -l help -d 'Show this message and exit.'
+
+# bfill cancel
+complete -c bfill -n '__bfill_at "cancel"' -k -a '(__bfill_ask backfills)'
+complete -c bfill -n '__bfill_at "cancel"' -l drain -d 'Let running tasks end by themselves.'
+complete -c bfill -n '__bfill_at "cancel"' -l store -r -F -d 'Where state lives (BFILL_STORE).'
+complete -c bfill -n '__bfill_at "cancel"' -l conf -x -d 'Values for dag_run.conf; may be repeated, later ones win. A KEY=VALUE is text.'
+complete -c bfill -n '__bfill_at "cancel"' -l reason -x -d 'Why, for the audit chain.'
+complete -c bfill -n '__bfill_at "cancel"' -l yes -s y -d 'Do not ask.'
+complete -c bfill -n '__bfill_at "cancel"' -l json -d 'One JSON document on stdout.'
+complete -c bfill -n '__bfill_at "cancel"' -l quiet -s q -d 'Nothing but errors.'
+complete -c bfill -n '__bfill_at "cancel"' -l verbose -s v -d 'More, and tracebacks of bugs.'
+complete -c bfill -n '__bfill_at "cancel"' -l no-color -d 'No colour (NO_COLOR).'
+complete -c bfill -n '__bfill_at "cancel"' -l help -d 'Show this message and exit.'
+
+# bfill set
+complete -c bfill -n '__bfill_at "set"' -k -a '(__bfill_ask backfills)'
+complete -c bfill -n '__bfill_at "set"' -l store -r -F -d 'Where state lives (BFILL_STORE).'
+complete -c bfill -n '__bfill_at "set"' -l conf -x -d 'Values for dag_run.conf; may be repeated, later ones win. A KEY=VALUE is text.'
+complete -c bfill -n '__bfill_at "set"' -l reason -x -d 'Why, for the audit chain.'
+complete -c bfill -n '__bfill_at "set"' -l yes -s y -d 'Do not ask.'
+complete -c bfill -n '__bfill_at "set"' -l json -d 'One JSON document on stdout.'
+complete -c bfill -n '__bfill_at "set"' -l quiet -s q -d 'Nothing but errors.'
+complete -c bfill -n '__bfill_at "set"' -l verbose -s v -d 'More, and tracebacks of bugs.'
+complete -c bfill -n '__bfill_at "set"' -l no-color -d 'No colour (NO_COLOR).'
+complete -c bfill -n '__bfill_at "set"' -l help -d 'Show this message and exit.'
 
 # bfill status
 complete -c bfill -n '__bfill_at "status"' -k -a '(__bfill_ask backfills)'

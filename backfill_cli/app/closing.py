@@ -106,7 +106,7 @@ def close_backfill(
 def _final_state(now: BackfillRow, machine: BackfillMachine, stopped: Stopped | None, reader: Reader) -> BackfillState:
     left = now.remaining - machine.blocked
     if stopped is not None and left:
-        return BackfillState.INTERRUPTED
+        return BackfillState.CANCELLED if stopped.is_cancelled else BackfillState.INTERRUPTED
     failed = now.failed - repaired_dates(reader, now)
     is_failed = bool(failed or machine.blocked or left) or leaves_failures(reader, now)
     return BackfillState.FAILED if is_failed else BackfillState.SUCCESS

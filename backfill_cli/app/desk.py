@@ -141,8 +141,33 @@ class Desk:
         writer.set_backfill(row.backfill_id, state=BackfillState.RUNNING, reason=None)
         return Done(Answer(True, "it goes on"), lambda: self._set_paused(run, False))
 
+    def _cancel(self, run: Coordinator, request: ControlRow, row: BackfillRow, writer: Writer) -> Done:
+        drain = bool(request.args.get("drain"))
+        if run.is_cancelled and drain:
+            return Done(Answer(True, f"it is {run.halted or 'cancelled'} already", changed=False))
+        why = f"cancelled by {by_whom(request.actor, request.reason)}"
+        count = len(run.machine.flights)
+        ends = _running(run) if drain or not count else f"{count:,} running {_tasks(count)} ended now"
+        return Done(Answer(True, f"cancelled; {ends}"), lambda: run.cancel(why, drain=drain))
+
+    def _set(self, run: Coordinator, request: ControlRow, row: BackfillRow, writer: Writer) -> Done:
+        asked, most = request.args.get("parallel"), run.machine.dag.max_active_runs
+        if type(asked) is not int or asked < 1:  # from the store, where anybody may have written it
+            return Done(Answer(False, f"parallel={asked!r} is no number of dates"))
+        before, parallel = run.machine.limits.parallel, min(asked, most)
+        if asked == row.request["parallel"] and parallel == before:
+            return Done(Answer(True, f"parallel is {asked} already", changed=False))
+        writer.set_backfill(row.backfill_id, request={**row.request, "parallel": asked})
+        allowed = f"; {asked} was asked for, the DAG allows {most} (max_active_runs)" if asked > most else ""
+        text = f"parallel is {parallel} from now on, it was {before}{allowed}"
+        return Done(Answer(True, text), lambda: run.machine.set_parallel(parallel))
+
     def _set_paused(self, run: Coordinator, is_paused: bool) -> None:
         self._is_paused = run.machine.paused = is_paused
+
+
+def _tasks(count: int) -> str:
+    return "task is" if count == 1 else "tasks are"
 
 
 def _running(run: Coordinator) -> str:
@@ -156,4 +181,9 @@ def _running(run: Coordinator) -> str:
 
 _Handler = Callable[["Desk", "Coordinator", ControlRow, "BackfillRow", "Writer"], Done]
 
-_HANDLERS: dict[Control, _Handler] = {Control.PAUSE: Desk._pause, Control.RESUME: Desk._resume}
+_HANDLERS: dict[Control, _Handler] = {
+    Control.PAUSE: Desk._pause,
+    Control.RESUME: Desk._resume,
+    Control.CANCEL: Desk._cancel,
+    Control.SET: Desk._set,
+}

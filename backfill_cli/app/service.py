@@ -139,6 +139,14 @@ class BackfillService:
         """Let a paused backfill go on."""
         return self._steer(backfill_id, Control.RESUME, reason=reason)
 
+    def cancel(self, backfill_id: str, *, drain: bool = False, reason: str | None = None) -> SteeringResult:
+        """End a backfill for good: running tries at once, or with `drain` when they have ended by themselves."""
+        return self._steer(backfill_id, Control.CANCEL, reason=reason, drain=drain)
+
+    def set(self, backfill_id: str, *, parallel: int, reason: str | None = None) -> SteeringResult:
+        """Change how many dates a backfill has open together, now and when it is gone on with."""
+        return self._steer(backfill_id, Control.SET, reason=reason, parallel=parallel)
+
     def _steer(self, backfill_id: str, action: Control, *, reason: str | None, **args: Any) -> SteeringResult:
         from backfill_cli.app.steering import steer
 

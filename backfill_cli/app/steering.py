@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from backfill_cli.app.actor import host_name, origin, user_name
+from backfill_cli.app.at_rest import steer_at_rest
 from backfill_cli.app.lookup import find_backfill
 from backfill_cli.core.auditing import head_text
 from backfill_cli.core.masking import SECRETS
@@ -46,9 +47,11 @@ def steer(
         row = find_backfill(store, backfill_id)
         asked = _ask(ctx, store, row.backfill_id, action, args, reason)
         if asked is None:
-            raise _at_rest(store, row, action)
+            return steer_at_rest(ctx, store, row, action, args, reason)
         number, owner = asked
         request = _answer_of(ctx, store, number, owner)
+        if request is None:
+            return steer_at_rest(ctx, store, find_backfill(store, row.backfill_id), action, args, reason)
         return _result(store, request, owner, time.monotonic() - began)
 
 
@@ -83,15 +86,22 @@ def _ask(
     return store.write(work)
 
 
-def _answer_of(ctx: AppContext, store: Store, number: int, owner: OwnerRow) -> ControlRow:
-    """Wait for the answer. Raises RefusedError when it is no, ConflictError when there is none."""
+def _answer_of(ctx: AppContext, store: Store, number: int, owner: OwnerRow) -> ControlRow | None:
+    """Wait for the answer; None when the process ended or died over it, and nothing was done.
+
+    Raises:
+        RefusedError: The answer is no.
+        ConflictError: There is none.
+    """
     until = time.monotonic() + PATIENCE_S
     try:
         while True:
-            request = store.read(lambda reader: reader.controls().request(number))
-            assert request is not None
+            request, is_run = store.read(lambda reader: _look(reader, number))
             if request.is_done:
                 return request
+            if not is_run:
+                _withdraw(ctx, store, number, "the process that ran the backfill is gone")
+                return None
             if request.is_done is False:
                 raise RefusedError(
                     f"{request.backfill_id}: {request.answer}",
@@ -114,17 +124,19 @@ def _answer_of(ctx: AppContext, store: Store, number: int, owner: OwnerRow) -> C
     return _answer_of(ctx, store, number, owner)  # answered at the very last moment
 
 
+def _look(reader: Reader, number: int) -> tuple[ControlRow, bool]:
+    """Return a request, and whether a living process works on its backfill."""
+    request = reader.controls().request(number)
+    row = None if request is None else reader.backfill(request.backfill_id)
+    assert request is not None and row is not None
+    return request, live_owner(reader, row) is not None
+
+
 def _withdraw(ctx: AppContext, store: Store, number: int, why: str) -> bool:
     """Take a request back; False: it has been answered."""
     return store.write(
         lambda writer: writer.controls().answer(number, at=ctx.clock.now_us(), is_done=False, text=f"withdrawn: {why}")
     )
-
-
-def _at_rest(store: Store, row: BackfillRow, action: Control) -> RefusedError:
-    hint = f"bfill run {row.backfill_id}" if not row.state.is_terminal else f"bfill status {row.backfill_id}"
-    state = row.state if row.state is not BackfillState.RUNNING else BackfillState.INTERRUPTED
-    return RefusedError(f"{row.backfill_id} is {state}: there is nothing to {action}", hint=hint, code="not-running")
 
 
 def _result(store: Store, request: ControlRow, owner: OwnerRow | None, waited_s: float) -> SteeringResult:
@@ -138,7 +150,6 @@ def _result(store: Store, request: ControlRow, owner: OwnerRow | None, waited_s:
         dag_id=row.dag_id,
         action=request.action,
         answer=request.answer or "",
-        changed=True,
         state=row.state,
         actor=request.actor,
         reason=request.reason,

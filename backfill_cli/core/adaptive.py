@@ -51,6 +51,10 @@ class Adaptive:
         self._since = 0
         self._round: list[float] = []
 
+    def bound(self, most: int) -> None:
+        """Go no higher than this from now on; a least that is above it comes down with it."""
+        self.most, self.least, self.parallel = most, min(self.least, most), min(self.parallel, most)
+
     def on_end(self, report: AttemptReport, open_runs: int) -> None:
         """Take how a try has ended.
 

@@ -205,10 +205,8 @@ class BackfillMachine:
     def set_parallel(self, parallel: int) -> None:
         """Let so many dag_runs be open together from now on. With more open than that they end by themselves."""
         self.limits = self.limits._replace(parallel=parallel)
-
-    def leave_out(self, dates: int) -> None:
-        """So many dates that were never opened are not to be worked on any more."""
-        self.total -= dates
+        if (adaptive := self.slots.throttle.adaptive) is not None:
+            adaptive.bound(parallel)
 
     # what follows
 
@@ -222,7 +220,7 @@ class BackfillMachine:
 
     def lacking(self, now: int) -> Mapping[Pace, int]:
         """Return the starts that are to be reserved, for who could start now, epoch µs; before `take`."""
-        return {} if self.stopping else self.slots.lacking(now)
+        return {} if self.stopping or self.paused else self.slots.lacking(now)
 
     def next_retry_at(self) -> int | None:
         """Return when the next retry is due, epoch microseconds; None without one."""

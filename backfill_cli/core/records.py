@@ -282,7 +282,6 @@ class Control(StrEnum):
     RESUME = "resume"
     CANCEL = "cancel"
     SET = "set"
-    SKIP = "skip"
 
 
 class ControlRow(NamedTuple):

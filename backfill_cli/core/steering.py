@@ -6,7 +6,8 @@ process does with it `app/desk.py`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -94,7 +95,6 @@ class SteeringResult:
     dag_id: str
     action: Control
     answer: str
-    changed: bool
     state: str
     actor: str
     reason: str | None
@@ -109,13 +109,15 @@ class SteeringResult:
     next_command: str = ""
     exit_code: int = 0
 
+    def with_problems(self, problems: Sequence[Problem]) -> SteeringResult:
+        return replace(self, problems=(*self.problems, *problems))
+
     def data(self) -> dict[str, Any]:
         return {
             "backfill_id": self.backfill_id,
             "dag_id": self.dag_id,
             "action": self.action,
             "answer": self.answer,
-            "changed": self.changed,
             "state": self.state,
             "actor": self.actor,
             "reason": self.reason,

@@ -21,6 +21,8 @@ SCREENS = {
     "run": ("run", "render"),
     "rerun-failed": ("run", "render"),
     "reset": ("reset", "render"),
+    "cancel": ("steering", "render"),
+    "set": ("steering", "render"),
     "pause": ("steering", "render"),
     "resume": ("steering", "render"),
     "status": ("status", "render"),

@@ -305,7 +305,7 @@ class ControlRequest(Table, table=True):
     )
     request: int = c.key("its number; requests are answered in this order")
     backfill: int = c.link("of which backfill", "backfills.backfill")
-    action: str = c.word("pause, resume, cancel, set or skip")
+    action: str = c.word("pause, resume, cancel or set")
     args: str = c.document("what exactly: the number to set, the dates to skip")
     reason: str | None = c.text("why", optional=True)
     actor: str = c.word("who asked")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from datetime import datetime
 
 import pytest
 
-from blackbox.world import Going, Project, Ran, until
+from blackbox.world import Going, Project, Ran, most_at_once, until
 
 NAPS = """\
 with DAG("naps", schedule="@daily", start_date=datetime(2024, 1, 1), max_active_runs=16):
@@ -73,3 +74,125 @@ def test_nothing_begins_behind_the_answer_to_a_pause_and_what_runs_ends_by_itsel
     assert "pause" in " ".join(events[1]["details"]["command"])
     assert naps.bfill("audit", "verify").code == 0
     assert naps.bfill("store", "check").code == 0
+
+
+def spans(project: Project, first: float, last: float) -> list[tuple[str, str]]:
+    """Start and end of the tries that began in between."""
+    tries = project.attempts("naps")
+    return [(one["started_at"], one["ended_at"]) for one in tries if first < at(one["started_at"]) < last]
+
+
+def test_parallel_goes_up_and_down_as_measured_and_run_goes_on_with_it(naps: Project) -> None:
+    going, backfill_id = begin(naps, "--parallel", "1")
+    up = naps.bfill("set", backfill_id, "parallel=6", "--json")
+    assert up.exits(0).data["parallel"] == 6
+    time.sleep(0.8)
+    asked = time.time()
+    down = naps.bfill("set", backfill_id, "parallel=2", "--json")
+    assert answered(down) - asked < 1
+    time.sleep(1.2)
+    going.signal(signal.SIGINT)
+    going.wait().exits(130)
+    settled = answered(down) + 0.5
+    assert most_at_once(spans(naps, 0, answered(up))) == 1
+    assert most_at_once(spans(naps, answered(up), answered(down))) == 6
+    assert most_at_once(spans(naps, settled, settled + 60)) == 2
+    again, _ = naps.start("run", backfill_id, "--json"), time.sleep(0.1)
+    began = time.time()
+    again.wait().exits(0)
+    assert most_at_once(spans(naps, began, began + 60)) == 2
+    assert naps.bfill("audit", "verify").code == 0
+
+
+def test_what_cannot_be_set_is_refused_and_the_dag_has_the_last_word(naps: Project) -> None:
+    going, backfill_id = begin(naps)
+    naps.bfill("set", backfill_id, "workers=3").says(2, "workers=3", "parallel=")
+    naps.bfill("set", backfill_id, "parallel=0").says(2, "parallel=0")
+    capped = naps.bfill("set", backfill_id, "parallel=50", "--json").exits(0).data
+    assert "the DAG allows 16" in capped["answer"]
+    naps.bfill("set", "bf-20240101-none", "parallel=2").says(3, "bf-20240101-none")
+    going.wait().exits(0)
+    naps.bfill("pause", backfill_id).says(7, "ended (success)")
+    naps.bfill("cancel", backfill_id).says(7, "ended (success)")
+
+
+@pytest.mark.parametrize(("drain", "outcomes"), [(False, {"success", "lost"}), (True, {"success"})])
+def test_a_cancelled_backfill_says_by_whom_and_leaves_the_rest(naps: Project, drain: bool, outcomes: set[str]) -> None:
+    naps.write("dags/naps.py", NAPS.replace("0.25", "0.9"))
+    going, backfill_id = begin(naps, "--parallel", "3", dates=12)
+    words = ("cancel", backfill_id, "--reason", "wrong range", "--json")
+    ran = naps.bfill(*words, *(["--drain"] if drain else []))
+    asked = answered(ran)
+    data = going.wait().exits(1).data
+    assert data["state"] == "cancelled"
+    assert "cancelled by" in data["reason"] and "wrong range" in data["reason"]
+    assert data["completed"] + data["remaining"] == 12 and data["remaining"] > 0
+    assert {one["outcome"] for one in naps.attempts("naps")} == outcomes
+    assert max(begun(naps)) <= asked
+    stored = state_of(naps)
+    assert (stored["state"], stored["owner"]) == ("cancelled", None)
+    assert naps.rows("SELECT * FROM owners") == []
+    assert naps.bfill("audit", "verify").code == 0
+    naps.bfill("resume", backfill_id).says(7, "cancelled")
+
+
+def test_a_plan_and_an_interrupted_backfill_are_changed_without_a_process(naps: Project) -> None:
+    words = ("--dag", "naps", "--start", "2024-01-01", "--end", "2024-01-04")
+    planned = naps.bfill("plan", *words, "--json").data["backfill_id"]
+    naps.bfill("pause", planned).says(7, "planned", f"bfill run {planned}")
+    assert naps.bfill("set", planned, "parallel=4", "--json").exits(0).data["parallel"] == 4
+    assert naps.bfill("audit", "verify").code == 0
+    naps.bfill("run", planned).exits(0)
+    assert most_at_once(spans(naps, 0, time.time())) == 4
+    other = naps.bfill("plan", *words[:4], "--end", "2024-01-09", "--json").data["backfill_id"]
+    assert naps.bfill("cancel", other, "--json").exits(0).data["state"] == "cancelled"
+    assert naps.bfill("audit", "verify").code == 0
+    naps.bfill("cancel", other).says(7, "cancelled")
+
+
+def test_a_backfill_killed_while_paused_says_so_and_resume_runs_it_on(naps: Project) -> None:
+    going, backfill_id = begin(naps, "--parallel", "4", dates=12)
+    naps.bfill("pause", backfill_id).exits(0)
+    going.signal(signal.SIGKILL)
+    going.wait()
+    naps.bfill("pause", backfill_id).says(7, "interrupted", f"bfill run {backfill_id}")
+    data = naps.bfill("resume", backfill_id, "--json").exits(0).data
+    assert (data["state"], data["completed"]) == ("success", 12)
+    recovered = next(one for one in naps.bfill("audit", "--json").data["events"] if one["action"] == "recover")
+    assert "while paused by" in recovered["details"]["reason"]
+    assert naps.bfill("audit", "verify").code == 0
+
+
+def test_a_signal_stops_a_paused_backfill(naps: Project) -> None:
+    going, backfill_id = begin(naps)
+    naps.bfill("pause", backfill_id).exits(0)
+    going.signal(signal.SIGTERM)
+    data = going.wait(10).exits(143).data
+    assert data["state"] == "interrupted"
+    assert "while paused by" in data["reason"]
+
+
+def test_a_stopped_coordinator_is_named_and_the_request_does_not_happen_later(naps: Project) -> None:
+    going, backfill_id = begin(naps)
+    going.signal(signal.SIGSTOP)
+    try:
+        naps.bfill("pause", backfill_id).says(5, f"pid {going.pid}", "nothing was changed", "kill -CONT")
+    finally:
+        going.signal(signal.SIGCONT)
+    time.sleep(0.8)
+    assert state_of(naps)["state"] == "running"
+    naps.bfill("cancel", backfill_id).exits(0)
+    going.wait().exits(1)
+
+
+def test_an_asker_learns_that_the_process_was_killed_over_its_request(naps: Project) -> None:
+    going, backfill_id = begin(naps)
+    going.signal(signal.SIGSTOP)
+    asking = naps.start("cancel", backfill_id, "--json")
+    until(lambda: naps.rows("SELECT 1 FROM control_requests WHERE answered_at IS NULL"))
+    going.signal(signal.SIGKILL)
+    going.wait()
+    assert asking.wait(10).exits(0).data["state"] == "cancelled"
+    assert state_of(naps)["state"] == "cancelled"
+    assert naps.rows("SELECT 1 FROM control_requests WHERE answered_at IS NULL") == []
+    assert naps.bfill("audit", "verify").code == 0

@@ -19,7 +19,6 @@ def answered(action: Control, state: str, answer: str, **changes: Any) -> Steeri
         "dag_id": "daily_sales",
         "action": action,
         "answer": answer,
-        "changed": True,
         "state": state,
         "actor": "ana",
         "reason": None,
@@ -46,5 +45,10 @@ SAMPLES: dict[str, tuple[str, Callable[[], Any]]] = {
             next_command="bfill resume bf-20240401-7k2m",
         ),
     ),
+    "cancel": (
+        "cancel",
+        partial(answered, Control.CANCEL, "running", "cancelled; 3 running tasks are ended now", reason="wrong range"),
+    ),
+    "set": ("set", partial(answered, Control.SET, "running", "parallel is 8 from now on, it was 4", parallel=8)),
     "resume": ("resume", partial(answered, Control.RESUME, "running", "it goes on")),
 }
