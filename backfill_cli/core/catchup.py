@@ -1,6 +1,6 @@
-"""Catchup: which intervals the scheduler owes at an instant (C1, C2, C3).
+"""Catchup: which intervals the scheduler owes at an instant (C1, C2, C3), and when the next one is due.
 
-Owns the decision alone. Creating the runs, and looking after `max_active_runs`, is the scheduler's work.
+Owns the decisions alone. Creating the runs, and looking after `max_active_runs`, is the scheduler's work.
 """
 
 from __future__ import annotations
@@ -46,6 +46,24 @@ def due_spans(
         # An interval without length (@once) ends where it starts: its own run must not make it due again.
         if last_end is None or span.end > last_end:
             yield span
+
+
+def next_span(schedule: Schedule, *, dag_start: int | None, dag_end: int | None, now: int) -> Span | None:
+    """The interval that becomes due next, strictly after `now`; None when there will never be one.
+
+    Args:
+        schedule: The DAG's schedule.
+        dag_start, dag_end: The DAG's bounds on the logical date, both included.
+        now: Epoch seconds.
+    """
+    complete = last_complete(schedule, now)
+    begin = now if complete is None else complete.start + 1
+    if dag_start is not None and (complete is None or dag_start > begin):
+        begin = dag_start
+    span = schedule.first_at_or_after(begin)
+    while span is not None and span.end <= now:  # a start_date in the past, of a schedule that has not begun before it
+        span = schedule.next(span.start)
+    return None if span is None or (dag_end is not None and span.start > dag_end) else span
 
 
 def _begin(schedule: Schedule, last_end: int | None, dag_start: int | None) -> int | None:

@@ -20,6 +20,7 @@ from backfill_cli.core.records import (
     DurationRow,
     EndedRuns,
     InstanceRow,
+    LeftRun,
     OwnerRow,
     PlanRow,
     PoolRow,
@@ -136,6 +137,14 @@ class Reader(Protocol):
         """The latest dag_run strictly before the date, of that state if one is given."""
         ...
 
+    def last_scheduled(self, dag_id: str) -> int | None:
+        """The end of the latest scheduled dag_run's interval, None before the first."""
+        ...
+
+    def left_scheduled(self, dag_id: str) -> list[LeftRun]:
+        """dag_runs that a scheduler created and did not finish, and that nobody owns; by date."""
+        ...
+
     def count_runs(self, dag_id: str, first: int, last: int) -> Mapping[RunState, int]: ...
     def instances(
         self, dag_id: str, first: int, last: int, *, states: Sequence[TaskState] | None = None
@@ -176,9 +185,10 @@ class Reader(Protocol):
         dag_id: str | None = None,
         states: Sequence[BackfillState] | None = None,
         identity: str | None = None,
+        besides: str | None = None,
         limit: int = 20,
     ) -> list[BackfillRow]:
-        """Latest first."""
+        """Latest first; of that identity, or of any but `besides`."""
         ...
 
     def pending(self, backfill_id: str, *, after: int | None, limit: int, backwards: bool = False) -> list[PlanRow]:
@@ -264,6 +274,14 @@ class Writer(Reader, Protocol):
 
     def add_backfill(self, row: BackfillRow, dates: Iterable[PlanRow]) -> None:
         """Store a backfill and stream its dates in. Raises StoreError when the id exists."""
+        ...
+
+    def pause_dag(self, dag_id: str, at: int | None) -> None:
+        """Note since when the scheduler creates nothing for a registered DAG, epoch microseconds; None: it does."""
+        ...
+
+    def add_dates(self, backfill_id: str, dates: Iterable[PlanRow]) -> None:
+        """Give a backfill more dates; its bounds and counters are the caller's to set."""
         ...
 
     def set_backfill(self, backfill_id: str, **changes: Any) -> None:

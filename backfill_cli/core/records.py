@@ -196,8 +196,26 @@ class BackfillRow:
         return self.planned.get(Action.SKIP, 0)
 
     @property
+    def is_scheduled(self) -> bool:
+        """Whether a scheduler works through it, and not somebody's request."""
+        return self.identity == SCHEDULED
+
+    @property
     def remaining(self) -> int:
         return self.total - self.skipped - self.completed - self.failed - self.blocked
+
+
+SCHEDULED = "scheduled"
+"""The identity of what a scheduler works through for a DAG: no digest of a request, which has 16 digits, is a word."""
+
+
+class LeftRun(NamedTuple):
+    """A dag_run that a scheduler created and nobody works on: stopped in it (`is_blocked` false), or blocked."""
+
+    logical_date: int
+    data_interval_end: int
+    state: RunState
+    is_blocked: bool
 
 
 class BackfillDateRow(NamedTuple):
@@ -232,12 +250,18 @@ class PoolRow(NamedTuple):
 
 
 class DagRow(NamedTuple):
-    """A DAG the store has seen. `definition` is the JSON of an ad-hoc `--command` DAG, else None."""
+    """A DAG the store has seen.
+
+    Args:
+        definition: The JSON of an ad-hoc `--command` DAG, else None.
+        paused_at: Since when the scheduler creates nothing for it, epoch microseconds; None when it does.
+    """
 
     dag_id: str
     path: str | None
     version: str
     definition: str | None
+    paused_at: int | None = None
 
 
 class VersionRow(NamedTuple):

@@ -59,6 +59,7 @@ class Dag(Table, table=True):
         "sum of its dag_runs' digests modulo 2^64, signed; empty before the first", optional=True
     )
     attested: int | None = c.count("how many digests that sum is of", optional=True)
+    paused_at: int | None = c.instant("since when the scheduler creates nothing for it", optional=True)
 
 
 class DagVersion(Table, table=True):

@@ -11,13 +11,35 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import islice
 
-from backfill_cli.core.records import AttemptRow, DagRow, DurationRow, EndedRuns, InstanceRow, RunRow, VersionRow
+from backfill_cli.core.records import (
+    SCHEDULED,
+    AttemptRow,
+    DagRow,
+    DurationRow,
+    EndedRuns,
+    InstanceRow,
+    LeftRun,
+    RunRow,
+    VersionRow,
+)
 from backfill_cli.core.states import Outcome, RunState, TaskState
 from backfill_cli.store import counting
 from backfill_cli.store.connections import Connection
 from backfill_cli.store.keys import Keys
 from backfill_cli.store.problems import damaged
-from backfill_cli.store.rows import ATTEMPT, DAG, DURATION, INSTANCE, RUN, RUN_STATES, VERSION, VERSION_NAME, XCOM
+from backfill_cli.store.rows import (
+    ATTEMPT,
+    DAG,
+    DATE,
+    DURATION,
+    INSTANCE,
+    LEFT_RUN,
+    RUN,
+    RUN_STATES,
+    VERSION,
+    VERSION_NAME,
+    XCOM,
+)
 
 RUN_COLUMNS = (
     "r.logical_date, r.data_interval_end, r.run_type, r.state, v.digest, r.conf, r.started_at, r.ended_at, r.reason, "
@@ -25,7 +47,10 @@ RUN_COLUMNS = (
 )
 RUN_NAMES = "LEFT JOIN dag_versions v ON v.version = r.version LEFT JOIN backfills b ON b.backfill = r.backfill"
 _RUNS = f"SELECT {RUN_COLUMNS} FROM dag_runs r {RUN_NAMES}"
-_DAGS = "SELECT d.dag_id, d.path, v.digest, d.definition FROM dags d LEFT JOIN dag_versions v ON v.version = d.version"
+_DAGS = (
+    "SELECT d.dag_id, d.path, v.digest, d.definition, d.paused_at FROM dags d "
+    "LEFT JOIN dag_versions v ON v.version = d.version"
+)
 # Word for word the condition of the partial index (steps/), for the planner to recognise; both databases do.
 ACTIVE = "(r.state IN ('queued', 'running') OR r.owner IS NOT NULL)"
 _BLOCK = 4_096
@@ -126,6 +151,26 @@ class LedgerReader:
             if row is not None:
                 return RUN.record(row)
         return None
+
+    def last_scheduled(self, dag_id: str) -> int | None:
+        """Return the end of the latest scheduled dag_run's interval, None before the first."""
+        row = self._connection.one(
+            "SELECT r.data_interval_end FROM dag_runs r WHERE r.dag = ? AND r.run_type = 'scheduled' "
+            "ORDER BY r.logical_date DESC LIMIT 1",
+            (self._keys.find_dag(dag_id),),
+        )
+        return DATE.maybe(row)
+
+    def left_scheduled(self, dag_id: str) -> list[LeftRun]:
+        """Return the dag_runs that a scheduler created and did not finish, and that nobody owns; by date."""
+        rows = self._connection.rows(
+            "SELECT r.logical_date, r.data_interval_end, r.state, f.state FROM dag_runs r "
+            "JOIN backfills f ON f.backfill = r.backfill JOIN backfill_dates p ON p.backfill = r.backfill "
+            f"AND p.logical_date = r.logical_date WHERE r.dag = ? AND {ACTIVE} AND r.owner IS NULL "
+            "AND r.run_type = 'scheduled' AND f.identity = ? AND p.outcome IS NULL ORDER BY r.logical_date",
+            (self._keys.find_dag(dag_id), SCHEDULED),
+        )
+        return list(LEFT_RUN.records(rows))
 
     def count_runs(self, dag_id: str, first: int, last: int) -> Mapping[RunState, int]:
         """Return the dag_runs of a range by state; states without any are left out."""

@@ -63,6 +63,7 @@ class SqlReader(LedgerReader):
         dag_id: str | None = None,
         states: Sequence[BackfillState] | None = None,
         identity: str | None = None,
+        besides: str | None = None,
         limit: int = 20,
     ) -> list[BackfillRow]:
         """Return the latest backfills, in reverse order of creation."""
@@ -74,6 +75,9 @@ class SqlReader(LedgerReader):
         if identity is not None:
             wanted += " AND f.identity = ?"
             parameters.append(identity)
+        if besides is not None:
+            wanted += " AND f.identity <> ?"
+            parameters.append(besides)
         query = f"{_BACKFILLS} WHERE 1 = 1{wanted} ORDER BY f.backfill DESC LIMIT ?"
         return list(BACKFILL.records(self._connection.rows(query, (*parameters, limit))))
 

@@ -21,6 +21,7 @@ from backfill_cli.core.records import (
     BackfillRow,
     DagRow,
     InstanceRow,
+    LeftRun,
     PlanRow,
     PoolRow,
     RunRow,
@@ -129,6 +130,11 @@ def _run(row: Row) -> RunRow:
     )
 
 
+def _left_run(row: Row) -> LeftRun:
+    _ordered(row[0], row[1])
+    return LeftRun(row[0], row[1], RUN_STATES[row[2]], BACKFILL_STATES[row[3]].is_terminal)
+
+
 def _instance(row: Row) -> InstanceRow:
     return InstanceRow(row[0], name(row[1]), TASK_STATES[row[2]], *row[3:])
 
@@ -192,7 +198,8 @@ BACKFILL = Shape("backfills", "sssssstDDsSTTnnnnSS", _backfill)
 DATE: Shape[int] = Shape("backfill_dates", "d", lambda row: int(row[0]))
 AUDIT = Shape("audit_events", "ntssssSssss", _audit)
 HEAD: Shape[tuple[int, str]] = Shape("audit_events", "ns", lambda row: (row[0], row[1]))
-DAG: Shape[DagRow] = Shape("dags", "sSsS", _dag)
+DAG: Shape[DagRow] = Shape("dags", "sSsST", _dag)
+LEFT_RUN: Shape[LeftRun] = Shape("dag_runs", "ddss", _left_run)
 VERSION = Shape("dag_versions", "sts", lambda row: VersionRow(row[0], row[1], digests(row[2])))
 VERSION_NAME: Shape[tuple[int, str]] = Shape("dag_versions", "ns", lambda row: (row[0], row[1]))
 OWNER: Shape[tuple[str, int, str, int]] = Shape("owners", "snst", lambda row: (row[0], row[1], row[2], row[3]))

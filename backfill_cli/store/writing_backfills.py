@@ -67,6 +67,10 @@ class SqlWriter(LedgerWriter):
             ((dag, task_id) for task_id in tasks),
         )
 
+    def pause_dag(self, dag_id: str, at: int | None) -> None:
+        """Note since when the scheduler creates nothing for a registered DAG, microseconds; None: it does again."""
+        self._connection.run("UPDATE dags SET paused_at = ? WHERE dag_id = ?", (at, dag_id))
+
     def add_backfill(self, row: BackfillRow, dates: Iterable[PlanRow]) -> None:
         """Store a backfill and stream its dates in. Raises StoreError when the id exists."""
         dag = self._keys.dag(row.dag_id)
@@ -77,7 +81,11 @@ class SqlWriter(LedgerWriter):
         names = ", ".join(_COLUMNS.get(name, name) for name in values)
         marks = ", ".join("?" * len(values))
         self._connection.run(f"INSERT INTO backfills ({names}) VALUES ({marks})", tuple(values.values()))
-        backfill = self._keys.backfill(row.backfill_id)
+        self.add_dates(row.backfill_id, dates)
+
+    def add_dates(self, backfill_id: str, dates: Iterable[PlanRow]) -> None:
+        """Stream dates into a backfill; its bounds and counters are the caller's to set."""
+        backfill = self._keys.backfill(backfill_id)
         reasons = self._keys.reasons
         self._connection.insert(
             _DATES,
