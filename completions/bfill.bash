@@ -5,9 +5,9 @@
 # the commands below one
 _bfill_below() {
     case "$1" in
-        "") echo "plan run rerun-failed reset pause resume cancel set status logs explain audit dags pools store scenario completion" ;;
+        "") echo "plan run rerun-failed reset scheduler pause resume cancel set status logs explain audit dags pools store scenario completion" ;;
         "audit") echo "verify report" ;;
-        "dags") echo "list show validate" ;;
+        "dags") echo "list show validate pause unpause" ;;
         "pools") echo "list set delete" ;;
         "store") echo "check backup prune" ;;
         "scenario") echo "list show run" ;;
@@ -22,6 +22,7 @@ _bfill_flags() {
         "run") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --max-runs --executor --fail-fast --max-failures --max-duration --deadline --orphans --task --run-backwards --ignore-first-depends-on-past --strict-templates --chunk --chunk-failures --pilot --ramp --between --parallel-min --target-latency --probe --reprocess --reset-dag-run --dry-run --events --on-event --junit --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
         "rerun-failed") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --max-runs --executor --fail-fast --max-failures --max-duration --deadline --orphans --task --run-backwards --ignore-first-depends-on-past --strict-templates --chunk --chunk-failures --pilot --ramp --between --parallel-min --target-latency --probe --whole-run --events --on-event --junit --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
         "reset") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --task --downstream --where --orphans --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
+        "scheduler") echo "--dag --once --now --until --workers --executor --orphans --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
         "pause") echo "--store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
         "resume") echo "--store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
         "cancel") echo "--drain --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
@@ -36,6 +37,8 @@ _bfill_flags() {
         "dags list") echo "--store --json -q --quiet -v --verbose --no-color --help" ;;
         "dags show") echo "--store --json -q --quiet -v --verbose --no-color --help" ;;
         "dags validate") echo "--store --json -q --quiet -v --verbose --no-color --help" ;;
+        "dags pause") echo "--store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
+        "dags unpause") echo "--store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
         "pools") echo "--help" ;;
         "pools list") echo "--store --json -q --quiet -v --verbose --no-color --help" ;;
         "pools set") echo "--description --store --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
@@ -67,6 +70,8 @@ _bfill_argument() {
         "explain") echo "date-words" ;;
         "dags show") echo "dags" ;;
         "dags validate") echo "dags" ;;
+        "dags pause") echo "dags" ;;
+        "dags unpause") echo "dags" ;;
         "pools set") echo "pools" ;;
         "pools delete") echo "pools" ;;
         "store backup") echo "files" ;;
@@ -104,6 +109,7 @@ _bfill_kind() {
         --max-failures) echo "failures" ;;
         --max-runs) echo "nothing" ;;
         --name) echo "nothing" ;;
+        --now) echo "nothing" ;;
         --older-than) echo "ages" ;;
         --on-event) echo "nothing" ;;
         --orphans) echo "orphans" ;;

@@ -1,9 +1,9 @@
 # fish completion for bfill, written from its command line by: python -m backfill_cli.cli.completions
 # Keep it:  bfill completion fish > ~/.config/fish/completions/bfill.fish
 
-set -g __bfill_valued --action --actor --after --between --chunk --chunk-failures --command --conf --dag --dates --dates-from --deadline --description --end --events --executor --expect-head --format --junit --last --limit --max-duration --max-failures --max-runs --name --older-than --on-event --orphans --out --parallel --parallel-min --pilot --probe --reason --reprocess --schedule --since --start --store --tag --target --target-latency --task --timezone --try --until --where --workers
+set -g __bfill_valued --action --actor --after --between --chunk --chunk-failures --command --conf --dag --dates --dates-from --deadline --description --end --events --executor --expect-head --format --junit --last --limit --max-duration --max-failures --max-runs --name --now --older-than --on-event --orphans --out --parallel --parallel-min --pilot --probe --reason --reprocess --schedule --since --start --store --tag --target --target-latency --task --timezone --try --until --where --workers
 set -g __bfill_groups '' 'audit' 'dags' 'pools' 'store' 'scenario'
-set -g __bfill_commands 'plan' 'run' 'rerun-failed' 'reset' 'pause' 'resume' 'cancel' 'set' 'status' 'logs' 'explain' 'audit' 'audit verify' 'audit report' 'dags' 'dags list' 'dags show' 'dags validate' 'pools' 'pools list' 'pools set' 'pools delete' 'store' 'store check' 'store backup' 'store prune' 'scenario' 'scenario list' 'scenario show' 'scenario run' 'completion'
+set -g __bfill_commands 'plan' 'run' 'rerun-failed' 'reset' 'scheduler' 'pause' 'resume' 'cancel' 'set' 'status' 'logs' 'explain' 'audit' 'audit verify' 'audit report' 'dags' 'dags list' 'dags show' 'dags validate' 'dags pause' 'dags unpause' 'pools' 'pools list' 'pools set' 'pools delete' 'store' 'store check' 'store backup' 'store prune' 'scenario' 'scenario list' 'scenario show' 'scenario run' 'completion'
 
 # The command the line is at, as its words with blanks between: "", "plan", "audit verify".
 function __bfill_path
@@ -59,6 +59,7 @@ complete -c bfill -n '__bfill_at ""' -a plan -d 'Show what would happen to each 
 complete -c bfill -n '__bfill_at ""' -a run -d 'Plan and execute, or resume what was interrupted.'
 complete -c bfill -n '__bfill_at ""' -a rerun-failed -d 'Run again what failed, and what was blocked behind it.'
 complete -c bfill -n '__bfill_at ""' -a reset -d 'Clear task instances and XComs of dates; start nothing.'
+complete -c bfill -n '__bfill_at ""' -a scheduler -d 'Create and run what is due, as of now or any moment.'
 complete -c bfill -n '__bfill_at ""' -a pause -d 'Let nothing new start in a running backfill; what runs ends by itself.'
 complete -c bfill -n '__bfill_at ""' -a resume -d 'Let a paused backfill go on.'
 complete -c bfill -n '__bfill_at ""' -a cancel -d 'End a backfill for good, at once or when what runs has ended.'
@@ -251,6 +252,24 @@ complete -c bfill -n '__bfill_at "reset"' -l verbose -s v -d 'More, and tracebac
 complete -c bfill -n '__bfill_at "reset"' -l no-color -d 'No colour (NO_COLOR).'
 complete -c bfill -n '__bfill_at "reset"' -l help -d 'Show this message and exit.'
 
+# bfill scheduler
+complete -c bfill -n '__bfill_at "scheduler"' -l dag -x -k -a '(__bfill_ask dags; or __fish_complete_suffix .py)' -d 'Only this DAG; may be repeated. All of the dags folders without one.'
+complete -c bfill -n '__bfill_at "scheduler"' -l once -d 'One pass: run what is due to its end, and leave.'
+complete -c bfill -n '__bfill_at "scheduler"' -l now -x -d 'Decide what is due as of this moment.'
+complete -c bfill -n '__bfill_at "scheduler"' -l until -x -k -a '(__bfill_ask dates)' -d 'Play the time from --now to here, without waiting.'
+complete -c bfill -n '__bfill_at "scheduler"' -l workers -x -d 'Tasks at once (32 threads).'
+complete -c bfill -n '__bfill_at "scheduler"' -l executor -x -k -a 'thread process' -d 'Where tasks run: thread (default), process, package.module:factory.'
+complete -c bfill -n '__bfill_at "scheduler"' -l orphans -x -k -a 'end wait leave' -d 'What a killed bfill left running: end it first (default), wait for it, or leave it.'
+complete -c bfill -n '__bfill_at "scheduler"' -l store -r -F -d 'Where state lives (BFILL_STORE).'
+complete -c bfill -n '__bfill_at "scheduler"' -l conf -x -d 'Values for dag_run.conf; may be repeated, later ones win. A KEY=VALUE is text.'
+complete -c bfill -n '__bfill_at "scheduler"' -l reason -x -d 'Why, for the audit chain.'
+complete -c bfill -n '__bfill_at "scheduler"' -l yes -s y -d 'Do not ask.'
+complete -c bfill -n '__bfill_at "scheduler"' -l json -d 'One JSON document on stdout.'
+complete -c bfill -n '__bfill_at "scheduler"' -l quiet -s q -d 'Nothing but errors.'
+complete -c bfill -n '__bfill_at "scheduler"' -l verbose -s v -d 'More, and tracebacks of bugs.'
+complete -c bfill -n '__bfill_at "scheduler"' -l no-color -d 'No colour (NO_COLOR).'
+complete -c bfill -n '__bfill_at "scheduler"' -l help -d 'Show this message and exit.'
+
 # bfill pause
 complete -c bfill -n '__bfill_at "pause"' -k -a '(__bfill_ask backfills)'
 complete -c bfill -n '__bfill_at "pause"' -l store -r -F -d 'Where state lives (BFILL_STORE).'
@@ -392,6 +411,8 @@ complete -c bfill -n '__bfill_at "audit report"' -l help -d 'Show this message a
 complete -c bfill -n '__bfill_at "dags"' -a list -d 'The DAGs of the dags folders.'
 complete -c bfill -n '__bfill_at "dags"' -a show -d 'One DAG: schedule, limits, tasks, what has run.'
 complete -c bfill -n '__bfill_at "dags"' -a validate -d 'Load DAG files and say what is wrong with them.'
+complete -c bfill -n '__bfill_at "dags"' -a pause -d 'Let the scheduler create nothing for a DAG.'
+complete -c bfill -n '__bfill_at "dags"' -a unpause -d 'Let the scheduler go on with a DAG.'
 complete -c bfill -n '__bfill_at "dags"' -l help -d 'Show this message and exit.'
 
 # bfill dags list
@@ -419,6 +440,30 @@ complete -c bfill -n '__bfill_at "dags validate"' -l quiet -s q -d 'Nothing but 
 complete -c bfill -n '__bfill_at "dags validate"' -l verbose -s v -d 'More, and tracebacks of bugs.'
 complete -c bfill -n '__bfill_at "dags validate"' -l no-color -d 'No colour (NO_COLOR).'
 complete -c bfill -n '__bfill_at "dags validate"' -l help -d 'Show this message and exit.'
+
+# bfill dags pause
+complete -c bfill -n '__bfill_at "dags pause"' -k -a '(__bfill_ask dags; or __fish_complete_suffix .py)'
+complete -c bfill -n '__bfill_at "dags pause"' -l store -r -F -d 'Where state lives (BFILL_STORE).'
+complete -c bfill -n '__bfill_at "dags pause"' -l conf -x -d 'Values for dag_run.conf; may be repeated, later ones win. A KEY=VALUE is text.'
+complete -c bfill -n '__bfill_at "dags pause"' -l reason -x -d 'Why, for the audit chain.'
+complete -c bfill -n '__bfill_at "dags pause"' -l yes -s y -d 'Do not ask.'
+complete -c bfill -n '__bfill_at "dags pause"' -l json -d 'One JSON document on stdout.'
+complete -c bfill -n '__bfill_at "dags pause"' -l quiet -s q -d 'Nothing but errors.'
+complete -c bfill -n '__bfill_at "dags pause"' -l verbose -s v -d 'More, and tracebacks of bugs.'
+complete -c bfill -n '__bfill_at "dags pause"' -l no-color -d 'No colour (NO_COLOR).'
+complete -c bfill -n '__bfill_at "dags pause"' -l help -d 'Show this message and exit.'
+
+# bfill dags unpause
+complete -c bfill -n '__bfill_at "dags unpause"' -k -a '(__bfill_ask dags; or __fish_complete_suffix .py)'
+complete -c bfill -n '__bfill_at "dags unpause"' -l store -r -F -d 'Where state lives (BFILL_STORE).'
+complete -c bfill -n '__bfill_at "dags unpause"' -l conf -x -d 'Values for dag_run.conf; may be repeated, later ones win. A KEY=VALUE is text.'
+complete -c bfill -n '__bfill_at "dags unpause"' -l reason -x -d 'Why, for the audit chain.'
+complete -c bfill -n '__bfill_at "dags unpause"' -l yes -s y -d 'Do not ask.'
+complete -c bfill -n '__bfill_at "dags unpause"' -l json -d 'One JSON document on stdout.'
+complete -c bfill -n '__bfill_at "dags unpause"' -l quiet -s q -d 'Nothing but errors.'
+complete -c bfill -n '__bfill_at "dags unpause"' -l verbose -s v -d 'More, and tracebacks of bugs.'
+complete -c bfill -n '__bfill_at "dags unpause"' -l no-color -d 'No colour (NO_COLOR).'
+complete -c bfill -n '__bfill_at "dags unpause"' -l help -d 'Show this message and exit.'
 
 # bfill pools
 complete -c bfill -n '__bfill_at "pools"' -a list -d 'Every pool: its size, who has its slots, what waits.'

@@ -77,7 +77,7 @@ def claim_new(
         fresh = _with_liveness(prepared, writer)
         refuse_overlap(writer, fresh.dag.dag_id, fresh.rows(_past(fresh, writer)))
         row, replaced = _add(ctx, fresh, result, writer)
-        _take(ctx, writer, row, me)
+        take(ctx, writer, row, me)
         record(
             ctx,
             writer,
@@ -118,8 +118,8 @@ def claim_stored(
             raise conflict(writer, now, now.first or 0, now.last or 0)
         if now.first is not None and now.last is not None:
             refuse_overlap(writer, now.dag_id, _pending(writer, now.backfill_id), besides=now.backfill_id)
-        _register(ctx, target, writer)
-        _take(ctx, writer, now, me)
+        register(ctx, target, writer)
+        take(ctx, writer, now, me)
         _note_done_elsewhere(writer, Claim(me.owner, now.backfill_id, now.dag_id, target.dag.version), now)
         request = {**now.request, "shape": None if shape is None else shape.data()}
         # What was left blocked or interrupted is to do again.
@@ -166,7 +166,7 @@ def _add(
     plans = writer.backfills(dag_id=row.dag_id, identity=row.identity, states=[BackfillState.PLANNED], limit=1_000)
     for old in plans:
         writer.drop_backfill(old.backfill_id)
-    _register(ctx, prepared.target, writer)
+    register(ctx, prepared.target, writer)
     planned: Counter[str] = Counter()
 
     def counted() -> Iterator[PlanRow]:
@@ -206,7 +206,7 @@ def _pending(writer: Writer, backfill_id: str) -> Iterable[PlanRow]:
         after = page[-1].logical_date
 
 
-def _take(ctx: AppContext, writer: Writer, row: BackfillRow, me: Me) -> None:
+def take(ctx: AppContext, writer: Writer, row: BackfillRow, me: Me) -> None:
     now = ctx.clock.now_us()
     writer.add_owner(me.owner, pid=me.pid, host=me.host, at=now)
     if not writer.take_backfill(row.backfill_id, me.owner):
@@ -278,7 +278,7 @@ def _counts(counts: Mapping[Action, int]) -> str:
     return ", ".join(f"{count} {action}" for action, count in counts.items()) or "nothing"
 
 
-def _register(ctx: AppContext, target: Resolved, writer: Writer) -> None:
+def register(ctx: AppContext, target: Resolved, writer: Writer) -> None:
     dag = target.dag
     writer.register_dag(
         dag.dag_id,

@@ -171,6 +171,8 @@ def result_of(
 
 
 def _next(result: BackfillResult) -> str:
+    if (result.backfill_id or "").startswith("sc-") and result.remaining:
+        return "bfill scheduler --once"
     if result.remaining:
         return f"bfill run {result.backfill_id}"
     if result.blocked and not result.failed and not result.left_failed:

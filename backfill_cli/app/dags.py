@@ -10,6 +10,7 @@ from pathlib import Path
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.pools import slots_of
 from backfill_cli.app.targets import find_target
+from backfill_cli.core.catchup import next_span
 from backfill_cli.core.graph import Dag
 from backfill_cli.core.intervals import Span
 from backfill_cli.core.listings import DagInfo, DagResult, DagsResult
@@ -29,7 +30,10 @@ def list_all(ctx: AppContext) -> DagsResult:
         else _info(ctx, one.dag, None, one.path)
         for one in list_dags(ctx.settings)
     ]
-    return DagsResult(found, folders=[str(one) for one in ctx.settings.dags])
+    with ctx.store(write=False) as store:
+        paused = {row.dag_id for row in store.read(lambda reader: reader.dags()) if row.paused_at is not None}
+    shown = [replace(one, paused=True, next_due=None) if one.dag_id in paused else one for one in found]
+    return DagsResult(shown, folders=[str(one) for one in ctx.settings.dags])
 
 
 def validate(ctx: AppContext, targets: Sequence[str]) -> DagsResult:
@@ -122,8 +126,15 @@ def _info(
         dag.tags,
         dag.description,
         _around_now(ctx, dag)[0],
+        next_due=_next_due(ctx, dag),
     )
     return replace(info, warnings=tuple(warnings))  # type: ignore[arg-type]
+
+
+def _next_due(ctx: AppContext, dag: Dag) -> int | None:
+    now = ctx.clock.now_us() // 1_000_000
+    span = next_span(dag.schedule, dag_start=dag.start_date, dag_end=dag.end_date, now=now)
+    return None if span is None else span.end
 
 
 def _around_now(ctx: AppContext, dag: Dag) -> tuple[Span | None, Span | None]:

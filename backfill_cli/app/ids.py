@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 
 
-def new_backfill_id(now_us: int) -> str:
-    """Return a fresh id for the UTC day of `now_us` (epoch microseconds)."""
+def new_backfill_id(now_us: int, head: str = "bf") -> str:
+    """Return a fresh id for the UTC day of `now_us` (epoch microseconds); `sc` heads what a scheduler makes."""
     day = datetime.fromtimestamp(now_us / 1_000_000, UTC)
-    return f"bf-{day:%Y%m%d}-" + "".join(secrets.choice(ALPHABET) for _ in range(4))
+    return f"{head}-{day:%Y%m%d}-" + "".join(secrets.choice(ALPHABET) for _ in range(4))
 
 
 def new_owner_id() -> str:

@@ -20,7 +20,7 @@ from backfill_cli.app.targets import has_selection
 from backfill_cli.core.instants import instant
 from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.ports import Store
-from backfill_cli.core.records import BackfillRow
+from backfill_cli.core.records import SCHEDULED, BackfillRow
 from backfill_cli.core.results import PlanResult
 from backfill_cli.core.states import GOING, BackfillState
 from backfill_cli.errors import UsageProblem
@@ -155,8 +155,8 @@ def _selection_of(row: BackfillRow) -> BackfillOptions:
 
 
 def _the_waiting_one(store: Store, choose: Choose | None) -> BackfillRow:
-    rows = store.read(lambda reader: reader.backfills(states=list(WAITING), limit=100))
-    running = store.read(lambda reader: reader.backfills(states=list(GOING), limit=100))
+    rows = store.read(lambda reader: reader.backfills(states=list(WAITING), besides=SCHEDULED, limit=100))
+    running = store.read(lambda reader: reader.backfills(states=list(GOING), besides=SCHEDULED, limit=100))
     rows += [row for row in running if not is_alive(store, row)]
     if not rows:
         raise UsageProblem(

@@ -8,7 +8,7 @@ surroundings, and the closing transaction. Which backfill is meant is `app/jobs.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -67,7 +67,7 @@ def run(
 def carry_out(ctx: AppContext, job: Job, listeners: Sequence[Listener]) -> BackfillResult:
     """Claim the job's dates, run them, close the backfill, and return how it ended."""
     _refuse(job)
-    _refuse_executors(job)
+    check_job(job)
     kept = () if job.row is None else tuple(job.row.request["between"])
     hours = hours_of(job.options.between or kept, job.target.dag.timezone)
     adaptive_of(job.options, job.prepared.parallel)  # refused before anything is taken
@@ -77,6 +77,18 @@ def carry_out(ctx: AppContext, job: Job, listeners: Sequence[Listener]) -> Backf
         return nothing_to_do(
             ctx, dag.dag_id, job.plan.warnings, parent_id=job.prepared.parent_id, timezone=dag.timezone
         )
+    return run_as_owner(ctx, job, partial(_claim, ctx, job), listeners, halt, hours)
+
+
+def run_as_owner(
+    ctx: AppContext,
+    job: Job,
+    claim: Callable[[Me, Store, Orphans], BackfillRow],
+    listeners: Sequence[Listener],
+    halt: Halt,
+    hours: Hours | None,
+) -> BackfillResult:
+    """Become an owner, take dates with `claim`, run them, close the backfill; what `claim` raises undoes all of it."""
     from backfill_cli.engine.stopping import noticing
 
     me = Me(new_owner_id(), os.getpid(), host_name())
@@ -85,7 +97,7 @@ def carry_out(ctx: AppContext, job: Job, listeners: Sequence[Listener]) -> Backf
     with noticing(own_process=ctx.own_process) as stops, clock.held(), ctx.store(write=True) as store:
         store.hold_owner(me.owner)
         try:
-            row = _claim(ctx, job, me, store, orphans)
+            row = claim(me, store, orphans)
             stops.keep()
             result = _run_claimed(ctx, job, row, me, store, listeners, stops, halt, hours)
             problems = (*result.problems, *orphans.problems)
@@ -153,7 +165,7 @@ def _run_claimed(
         grace_s=ctx.settings.grace_s,
         listeners=listeners if waves is None else (*listeners, waves),
         halt=halt,
-        pollers=[Sharing(ctx, store, me.owner, machine), Desk(ctx, store, claim)],
+        pollers=[Sharing(ctx, store, me.owner, machine, scheduled=job.options.scheduled), Desk(ctx, store, claim)],
         pacer=_pacer(ctx, job, store, throttle),
     )
     _tell_start(listeners, job, row)
@@ -218,7 +230,7 @@ def _backends(ctx: AppContext, job: Job, workers: int, bench: Bench) -> Backends
     )
 
 
-def _refuse_executors(job: Job) -> None:
+def check_job(job: Job) -> None:
     """Refuse an executor that does not exist, and a DAG that no other process could load."""
     from backfill_cli.engine.backends import check_backend
     from backfill_cli.errors import DefinitionError

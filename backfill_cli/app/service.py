@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 
     from backfill_cli.core.audits import AuditResult, AuditVerdict
     from backfill_cli.core.explanations import ExplainResult
-    from backfill_cli.core.listings import DagResult, DagsResult, LogsResult
+    from backfill_cli.core.listings import DagResult, DagsResult, LogsResult, PauseResult
     from backfill_cli.core.options import BackfillOptions
     from backfill_cli.core.pooling import PoolChange, PoolsResult
     from backfill_cli.core.ports import Clock, Listener
     from backfill_cli.core.records import BackfillRow
     from backfill_cli.core.reports import AuditReport
     from backfill_cli.core.results import BackfillPreview, BackfillResult, PlanResult, ResetResult
+    from backfill_cli.core.scheduling import ScheduleOptions, ScheduleResult
     from backfill_cli.core.standing import StatusResult
     from backfill_cli.core.steering import SteeringResult
     from backfill_cli.core.upkeep import BackupResult, CheckResult, PruneResult
@@ -256,6 +257,20 @@ class BackfillService:
         from backfill_cli.app.pools import delete_pool
 
         return delete_pool(self._ctx, name, yes=yes, confirm=confirm, reason=reason)
+
+    def schedule(
+        self, options: ScheduleOptions, *, listener: Listener | None = None, signals: bool = False
+    ) -> ScheduleResult:
+        """Create and run what is due of the DAGs, once; `listener` and `signals` as for `run`."""
+        from backfill_cli.app.scheduler import schedule_once
+
+        return schedule_once(self._context(signals), options, _listeners(listener))
+
+    def pause_dag(self, target: str, *, paused: bool, reason: str | None = None) -> PauseResult:
+        """Let the scheduler create nothing for a DAG, or again what is due."""
+        from backfill_cli.app.pausing import pause
+
+        return pause(self._ctx, target, paused=paused, reason=reason)
 
     def dags(self) -> DagsResult:
         """Return the DAGs of the dags folders."""

@@ -16,7 +16,7 @@ from backfill_cli.app.reexecuting import reexecuted
 from backfill_cli.app.status_page import MISSING, STALE, Page, after_date, instances_on, slowest_tasks, task_views
 from backfill_cli.app.targets import has_range
 from backfill_cli.core.planning import BLOCKED, CLEARED, INTERRUPTED, LEFT_FAILED, PARTIAL
-from backfill_cli.core.records import Action, BackfillRow
+from backfill_cli.core.records import SCHEDULED, Action, BackfillRow
 from backfill_cli.core.results import DateResult
 from backfill_cli.core.standing import BackfillView, RunView, StatusResult
 from backfill_cli.core.states import GOING, BackfillState, RunState
@@ -80,7 +80,7 @@ def status(
 
 def _latest(ctx: AppContext, reader: Reader, where: frozenset[str]) -> StatusResult:
     states = [BackfillState(one) for one in where if one in set(BackfillState)] or None
-    rows = reader.backfills(states=states, limit=LATEST)
+    rows = reader.backfills(states=states, besides=SCHEDULED, limit=LATEST)
     running = reader.backfills(states=list(GOING), limit=LATEST)
     known = {row.backfill_id for row in rows}
     older = [row for row in running if row.backfill_id not in known and states is None]

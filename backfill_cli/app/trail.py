@@ -64,6 +64,8 @@ def record(
 
 def command_of(options: BackfillOptions) -> str:
     """Return the command that runs these options: the action of its entries."""
+    if options.scheduled:
+        return "scheduler"
     return "rerun-failed" if options.rerun_failed else "run"
 
 

@@ -27,6 +27,7 @@ CATALOG: dict[str, Entry] = {
     "run": Entry("Backfill", "run", "Plan and execute, or resume what was interrupted."),
     "rerun-failed": Entry("Backfill", "rerun_failed", "Run again what failed, and what was blocked behind it."),
     "reset": Entry("Backfill", "reset", "Clear task instances and XComs of dates; start nothing."),
+    "scheduler": Entry("Backfill", "scheduler", "Create and run what is due, as of now or any moment."),
     "pause": Entry(
         "Steer", "steering", "Let nothing new start in a running backfill; what runs ends by itself.", "pause"
     ),

@@ -8,7 +8,7 @@ import typer
 
 from backfill_cli.cli.bundles import spread
 from backfill_cli.cli.help import Command, Group
-from backfill_cli.cli.options import Looking
+from backfill_cli.cli.options import Looking, Shared
 from backfill_cli.cli.output import Output
 
 _EXAMPLES = """
@@ -86,3 +86,41 @@ def validate(
     from backfill_cli.cli.service import service_for
 
     return Output("dags validate", shared).result(service_for(shared).validate(tuple(targets or ())))
+
+
+_Target = Annotated[
+    str, typer.Argument(metavar="DAG", help="A dag_id, path/file.py[:dag_id], package.module:name, or a scenario.")
+]
+
+
+@app.command(
+    "pause",
+    cls=Command,
+    short_help="Let the scheduler create nothing for a DAG.",
+    help="Let the scheduler create nothing for a DAG, until unpause. What was created goes on; backfills may run.",
+    epilog="bfill dags pause daily_sales --reason 'the source is being moved'",
+)
+@spread
+def pause(target: _Target, *, shared: Shared) -> int:
+    """Pause one."""
+    return _pause("dags pause", target, shared, paused=True)
+
+
+@app.command(
+    "unpause",
+    cls=Command,
+    short_help="Let the scheduler go on with a DAG.",
+    help="Let the scheduler go on with a DAG: with catchup it owes all that was missed, without it only the latest.",
+    epilog="bfill dags unpause daily_sales",
+)
+@spread
+def unpause(target: _Target, *, shared: Shared) -> int:
+    """Let it go on."""
+    return _pause("dags unpause", target, shared, paused=False)
+
+
+def _pause(command: str, target: str, shared: Shared, *, paused: bool) -> int:
+    from backfill_cli.cli.service import service_for
+
+    result = service_for(shared).pause_dag(target, paused=paused, reason=shared.reason)
+    return Output(command, shared).result(result)

@@ -286,8 +286,8 @@ def backfill_options(
         "schedule": selection.schedule,
         "name": selection.name,
         "timezone": selection.timezone,
-        "start_date": _when("--start", selection.start),
-        "end_date": _when("--end", selection.end),
+        "start_date": when("--start", selection.start),
+        "end_date": when("--end", selection.end),
         "last": selection.last,
         "dates": _dates(selection),
         "include_incomplete": selection.include_incomplete,
@@ -314,7 +314,7 @@ def backfill_options(
             "fail_fast": running.fail_fast,
             "max_failures": running.max_failures,
             "max_duration": _duration("--max-duration", running.max_duration),
-            "deadline": _when("--deadline", running.deadline),
+            "deadline": when("--deadline", running.deadline),
         }
     if redoing is not None:
         given |= {"reprocess": _reprocess(redoing.reprocess), "reset_dag_run": redoing.reset_dag_run}
@@ -364,7 +364,7 @@ def _duration(flag: str, text: str | None) -> timedelta | None:
     return found
 
 
-def _when(flag: str, text: str | None) -> When | None:
+def when(flag: str, text: str | None) -> When | None:
     if text is None:
         return None
     from backfill_cli.core.when import parse_when

@@ -26,6 +26,8 @@ class DagInfo:
         schedule: In words, as `Schedule.describe()` says it.
         tasks: How many.
         last_complete: The latest interval that is over, [start, end) in epoch seconds; None when there is none.
+        paused: The scheduler creates nothing for it.
+        next_due: When its next interval is due, epoch seconds; None when there is none, or it is paused.
         error, hint, where: Why it could not be loaded; `error` is None for a sound one.
         warnings: What is odd about a sound one.
     """
@@ -39,6 +41,8 @@ class DagInfo:
     tags: tuple[str, ...] = ()
     description: str = ""
     last_complete: tuple[int, int] | None = None
+    paused: bool = False
+    next_due: int | None = None
     error: str | None = None
     hint: str = ""
     code: str = ""
@@ -56,10 +60,32 @@ class DagInfo:
             "tags": list(self.tags),
             "description": self.description,
             "last_complete": _interval(self.last_complete),
+            "paused": self.paused,
+            "next_due_at": iso(self.next_due),
             "error": None
             if self.error is None
             else {"code": self.code, "message": self.error, "hint": self.hint, "where": self.where},
             "warnings": [one.data() for one in self.warnings],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class PauseResult:
+    """Whether the scheduler creates anything for a DAG from now on; `changed` is false when it was so already."""
+
+    dag_id: str
+    paused: bool
+    changed: bool
+    audit_head: str | None = None
+    problems: Sequence[Problem] = ()
+    exit_code: int = 0
+
+    def data(self) -> dict[str, Any]:
+        return {
+            "dag_id": self.dag_id,
+            "paused": self.paused,
+            "changed": self.changed,
+            "audit_head": self.audit_head,
         }
 
 

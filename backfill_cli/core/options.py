@@ -43,6 +43,7 @@ class BackfillOptions:
         max_failures: The same once so many have: 5, or "10%" of the dates to do. What runs then ends by itself, and
             the same request goes on with the rest.
         max_duration: The same once the run has lasted so long.
+        scheduled: A scheduler asks, and no person: its dates are of run_type `scheduled`.
         deadline: The same at a moment: an aware datetime, or a date or naive datetime in the DAG's zone.
         chunk: Run in chunks, one after another: "7d" (whole days in the DAG's zone), 30 (dates), or "auto".
         chunk_failures: What a chunk with failed or blocked dates means for the next: "stop" (default), "skip", "10%".
@@ -99,3 +100,4 @@ class BackfillOptions:
     target_latency: timedelta | None = None
     probe: str | None = None
     yes: bool = False
+    scheduled: bool = False

@@ -26,6 +26,7 @@ def render_list(result: DagsResult, width: int) -> Iterator[Text]:
             one.timezone or "",
             count(one.tasks, "task"),
             (near_path(one.path) if one.path else "(command)", DIM),
+            ("paused" if one.paused else "", BOLD),
         ]
         for one in sound
     ]

@@ -65,6 +65,7 @@ FLAGS: dict[str, Value] = {
     "--max-failures": Value("failures", ("1", "5", "5%", "10%")),
     "--name": NOTHING,
     "--older-than": Value("ages", ("30d", "90d", "180d", "365d")),
+    "--now": NOTHING,
     "--on-event": NOTHING,
     "--orphans": Value("orphans", ("end", "wait", "leave")),
     "--out": FILE,

@@ -1,0 +1,104 @@
+"""`bfill scheduler`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from backfill_cli.cli.bundles import spread
+from backfill_cli.cli.help import Command
+from backfill_cli.cli.options import OrphansChoice, Shared, at_least_one, when
+from backfill_cli.cli.output import Output
+from backfill_cli.errors import UsageProblem
+
+_EXAMPLES = """
+bfill scheduler --once                                  # one pass: for cron and CI
+bfill scheduler --once --dag daily_sales --dag stock
+bfill scheduler --once --dag daily_sales --now 2024-01-10T12:00Z
+bfill scheduler --once --dag daily_sales --now 2024-01-01 --until 2024-01-10
+"""
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command(
+    cls=Command,
+    epilog=_EXAMPLES,
+    help="Create and run what is due: with catchup every interval since the last run, without it the latest complete"
+    " one. Dates that have a dag_run, or that a backfill is running, are left alone.",
+)
+@spread
+def scheduler(
+    dag: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--dag",
+            metavar="DAG",
+            help="Only this DAG; may be repeated. All of the dags folders without one.",
+            rich_help_panel="Which DAG",
+        ),
+    ] = None,
+    once: Annotated[
+        bool,
+        typer.Option("--once", help="One pass: run what is due to its end, and leave.", rich_help_panel="How to run"),
+    ] = False,
+    now: Annotated[
+        str | None,
+        typer.Option(
+            "--now", metavar="INSTANT", help="Decide what is due as of this moment.", rich_help_panel="How to run"
+        ),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(
+            "--until",
+            metavar="INSTANT",
+            help="Play the time from --now to here, without waiting.",
+            rich_help_panel="How to run",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", metavar="N", help="Tasks at once (32 threads).", rich_help_panel="How to run"),
+    ] = None,
+    executor: Annotated[
+        str | None,
+        typer.Option(
+            "--executor",
+            metavar="NAME",
+            help="Where tasks run: thread (default), process, package.module:factory.",
+            rich_help_panel="How to run",
+        ),
+    ] = None,
+    orphans: OrphansChoice = "end",
+    *,
+    shared: Shared,
+) -> int:
+    """One pass, told line by line."""
+    from backfill_cli.cli import streams
+    from backfill_cli.cli.service import service_for
+    from backfill_cli.core.scheduling import ScheduleOptions
+    from backfill_cli.render.lines import LineListener
+
+    if not once and now is None:
+        raise UsageProblem(
+            "bfill scheduler needs --once, or --now for a moment of your choice",
+            hint="call it from cron or a systemd timer: bfill scheduler --once",
+            code="needs-once",
+        )
+    if until is not None and now is None:
+        raise UsageProblem("--until needs --now: it ends a stretch of time", hint="add --now INSTANT", code="needs-now")
+    options = ScheduleOptions(
+        tuple(dag or ()),
+        when("--now", now),
+        when("--until", until),
+        at_least_one("--workers", workers),
+        executor,
+        orphans,
+        shared.reason,
+    )
+    listener = None if shared.quiet else LineListener(streams.progress(sys.stderr))
+    result = service_for(shared, workers=workers).schedule(options, listener=listener, signals=True)
+    return Output("scheduler", shared).result(result)

@@ -1,3 +1,0 @@
--- Step 5: a DAG may be paused: the scheduler creates nothing for it.
-
-ALTER TABLE dags ADD COLUMN paused_at INTEGER;
