@@ -27,7 +27,7 @@ README = ROOT / "README.md"
 STATES = re.compile(r"(?<=<!-- states: begin -->\n).*?(?=<!-- states: end -->)", re.DOTALL)
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 VARYING = [
-    (r"\bbf-\d{8}-\w{4}\b", "bf-ID"),
+    (r"\b(bf|sc)-\d{8}-\w{4}\b", "bf-ID"),
     (r"\b20[2-9]\d-\d\d-\d\d \d\d:\d\dZ", "MOMENT"),
     (r"\b\d+(\.\d+)? (ms|s|min)\b", "TIME"),
     (r"(version|\d+:)\s*[0-9a-f]{7,8}\b", r"\1 HASH"),
@@ -140,6 +140,7 @@ def played(page: Path, shell: Callable[..., subprocess.CompletedProcess[str]], u
 PAGES = {
     "explaining.md": [0, 1, 0, 0, 0, 0, 3],
     "pools.md": [3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+    "scheduler.md": [0] * 8,
     "shape.md": [0, 0, 1, 0, 0, 0, 0, 0, 0, 0],
     "throttling.md": [0] * 18,
     "waiting.md": [0, 1, 0, 0, 0, 0, 0, 0, 0, 0],

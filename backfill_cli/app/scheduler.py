@@ -5,6 +5,7 @@ Owns the order of DAGs and what each comes to. What is due of one, and how it ru
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -52,12 +53,17 @@ def _all(ctx: AppContext, found: list[Standing]) -> list[str]:
     """Return what names each DAG of the dags folders; what does not load is found with its error."""
     from backfill_cli.loader.folders import list_dags
 
+    listed = list_dags(ctx.settings)
+    places = Counter(one.dag_id for one in listed)
     names = []
-    for one in list_dags(ctx.settings):
+    for one in listed:
         if isinstance(one.dag, BfillError):
             error = one.dag
             name = one.dag_id or str(one.path)
             found.append(Standing(name, error=error.message, hint=error.hint, error_code=error.exit_code))
+        elif one.dag_id is not None and places[one.dag_id] > 1:
+            if one.dag_id not in names:
+                names.append(one.dag_id)  # resolved by its id, which is refused: their histories would be one
         else:
             names.append(f"{one.path}:{one.dag_id}")
     return names

@@ -173,6 +173,14 @@ def test_a_broken_file_holds_no_other_dag_back(project: Project) -> None:
     assert days(project) == ["01-01", "01-02"]
 
 
+def test_a_dag_id_of_two_files_is_refused_and_not_run_from_either(project: Project) -> None:
+    write_dag(project, catchup="True")
+    project.write("dags/copy.py", (project.folder / "dags/late.py").read_text(), head="")
+    ran = project.bfill("scheduler", "--once", "--now", "2024-01-03", "--json").exits(3)
+    assert [one["dag_id"] for one in ran.data["dags"]] == ["late"]
+    assert not project.store.exists()
+
+
 def test_two_schedulers_on_one_store_run_each_date_once(project: Project) -> None:
     write_dag(project, catchup="True", seconds=0.05, max_active_runs="2")
     words = ("scheduler", "--once", "--now", "2024-01-21")
