@@ -105,6 +105,10 @@ def _ways(part: str) -> tuple[bytes, ...]:
     found |= {way.encode() for way in _QUOTES.get(part, ())}
     if part.isspace():
         found |= {b" ", b"+" * len(part), part.replace("\n", "\r\n").encode()}
+        # A blank may stay one, or become the + of a form, where what is beside it is escaped.
+        found |= {
+            "".join(blank if one == " " else style(one) for one in part).encode() for style in _STYLES for blank in " +"
+        }
         found |= {b"' '", b"' ", b" '"}  # several words where a shell splits it: `set -x` quotes each as it needs
     return tuple(sorted(found, key=lambda way: (-len(way), way)))
 

@@ -64,6 +64,7 @@ def knowing(*known: str) -> Secrets:
 @pytest.mark.parametrize("notation", NOTATIONS)
 @given(secret=secrets)
 @example(secret='it\'s $5.00 & "more"\\n')
+@example(secret="two \n lines")
 @example(secret="-----BEGIN KEY-----\nAbCd+/=efgh\n-----END KEY-----")
 def test_a_secret_is_found_in_every_usual_notation(notation: str, secret: str) -> None:
     secret = secret.strip()

@@ -282,7 +282,7 @@ WRONG_ROWS = {
     "a parent that is oneself": "UPDATE backfills SET parent_id = backfill_id",
     "parents in a circle": "UPDATE backfills SET parent_id = (SELECT o.backfill_id FROM backfills o WHERE o.backfill = "
     "CASE backfills.backfill WHEN 1 THEN 2 ELSE 1 END)",
-    "a pool of -9 slots": "UPDATE pools SET slots = -9",
+    "a pool of -9 slots": "INSERT INTO pools (name, slots) VALUES ('api', -9)",
     "an owner nobody knows": "UPDATE dag_runs SET owner = '../../x'",
     "a pid that is text": _loose("owners", "UPDATE owners SET pid = 'x'"),
     "bytes that are no text": "UPDATE attempts SET reason = CAST(x'fffe' AS TEXT)",
