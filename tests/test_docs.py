@@ -37,6 +37,7 @@ VARYING = [
     (r"\b(\d+ to |up to |less than )TIME", "TIME"),
     (r"\bseconds \d+", "seconds N"),
     (r"\bpid \d+", "pid N"),
+    (r"nothing is running|\b\d+ running tasks? ends? by \w+", "RUNNING"),
     (r"[ ━─╳]+", " "),
 ]  # fmt: skip
 """What differs from run to run or from machine to machine, and the room that columns take for it."""
@@ -139,6 +140,7 @@ def played(page: Path, shell: Callable[..., subprocess.CompletedProcess[str]], u
 
 PAGES = {
     "explaining.md": [0, 1, 0, 0, 0, 0, 3],
+    "live-control.md": [0, 0, 0, 0, 2, 0, 7],
     "pools.md": [3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
     "scheduler.md": [0] * 8,
     "shape.md": [0, 0, 1, 0, 0, 0, 0, 0, 0, 0],
