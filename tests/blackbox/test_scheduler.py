@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from datetime import datetime
 from typing import Any
 
 from blackbox.world import Project, most_at_once, until
@@ -225,3 +226,24 @@ def test_a_moment_needs_its_flags(project: Project) -> None:
     write_dag(project)
     project.bfill("scheduler").says(2, "--once")
     project.bfill("scheduler", "--once", "--until", "2024-01-01").says(2, "--now")
+
+
+def test_a_backfill_at_full_width_does_not_hold_the_newest_date_back(project: Project) -> None:
+    """Two processes: from the opening of the newest date to its first task it takes no longer beside a backfill."""
+
+    def waited_s(now: str) -> float:
+        (ran,) = once(project, now)["runs"]
+        row = project.rows("SELECT started_at FROM v_attempts ORDER BY logical_date DESC LIMIT 1")[0]
+        begun = datetime.fromisoformat(row["started_at"])
+        return (begun - datetime.fromisoformat(ran["started_at"])).total_seconds()
+
+    write_dag(project, seconds=0.3, max_active_runs="16")
+    alone = waited_s("2024-06-01")
+    backfill = project.start("run", "--dag", "late", "--start", "2024-01-01", "--end", "2024-03-31", "--parallel", "16")
+    until(lambda: len(project.attempts("late")) > 16)
+    beside = waited_s("2024-06-02")
+    assert backfill.wait().exits(0)
+    last = max(datetime.fromisoformat(row["ended_at"]) for row in project.attempts("late"))
+    newest = next(row for row in project.attempts("late") if row["logical_date"].startswith("2024-06-01"))
+    assert datetime.fromisoformat(newest["ended_at"]) < last
+    assert beside < alone + 1
