@@ -236,7 +236,7 @@ class BackfillMachine:
 
     def usable(self, pool: str) -> int:
         """Return how many slots of a pool could ever be used at once; none when nothing more starts."""
-        return 0 if self.stopping else self.slots.usable(pool, self.limits.parallel)
+        return 0 if self.stopping or self.paused else self.slots.usable(pool, self.limits.parallel)
 
     def _dispatch(self, now: int) -> list[Submission]:
         submissions = []

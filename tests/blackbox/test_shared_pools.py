@@ -241,3 +241,20 @@ def test_the_list_says_who_has_the_slots_and_who_waits(project: Project) -> None
     going.signal(signal.SIGINT)
     going.signal(signal.SIGINT)
     going.wait()
+
+
+def test_a_backfill_that_is_paused_leaves_its_slots_to_the_others(project: Project) -> None:
+    project.bfill("pools", "set", "api", "2").exits(0)
+    daily(project, "paused", seconds=0.2)
+    daily(project, "other", seconds=0.2)
+    first = start(project, "paused", 28)
+    until(lambda: project.attempts("paused"))
+    (row,) = project.rows("SELECT backfill_id FROM backfills")
+    project.bfill("pause", row["backfill_id"]).exits(0)
+    other = start(project, "other", 12)
+    other.wait().exits(0)
+    assert most_at_once(spans(project, "other")) == 2
+    project.bfill("resume", row["backfill_id"]).exits(0)
+    first.wait().exits(0)
+    assert most_at_once(spans(project, "paused", "other")) == 2
+    assert len(project.attempts("paused")) == 28
