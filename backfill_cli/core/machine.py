@@ -215,7 +215,9 @@ class BackfillMachine:
         submissions = [] if self.stopping or self.paused else self._dispatch(now)
         batch = self._changes.take(self.completed, self.failed)
         cancellations, self._cancellations = self._cancellations, []
-        due = [at for at in (self._timers.next_at(), self.slots.next_at(now)) if at is not None]
+        # Nobody who may not start has to be woken for: a limit that nobody reserves starts of is due at every moment.
+        held_until = None if self.stopping or self.paused else self.slots.next_at(now)
+        due = [at for at in (self._timers.next_at(), held_until) if at is not None]
         return Step(batch, submissions, cancellations, min(due, default=None))
 
     def lacking(self, now: int) -> Mapping[Pace, int]:

@@ -85,6 +85,18 @@ def test_a_probe_that_says_no_is_too_much() -> None:
     assert (adaptive.parallel, adaptive.why) == (8, "the probe: exit status 1")
 
 
+def test_somebody_may_set_another_most_while_it_runs() -> None:
+    adaptive = Adaptive(2, 64)
+    well(adaptive, 4, 1)
+    adaptive.bound(5)
+    assert (adaptive.parallel, adaptive.most) == (5, 5)
+    adaptive.bound(1)
+    assert (adaptive.least, adaptive.parallel) == (1, 1)
+    adaptive.bound(8)
+    well(adaptive, 5, 2)
+    assert adaptive.parallel == 8
+
+
 class Simulated:
     """A system that serves so many requests at once and refuses the rest, and a run that keeps as many open."""
 

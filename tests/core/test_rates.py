@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from builders import Play, make_dag, make_task
 from hypothesis import given
 from hypothesis import strategies as st
 
 from backfill_cli.core.rates import Pace, Rate, Reservation, parse_rate, reserve
+from backfill_cli.core.throttle import throttle_of
 
 SECOND = 1_000_000
 NOW = 1_700_000_000 * SECOND
@@ -79,3 +81,14 @@ def test_a_start_that_is_later_than_the_tolerance_gives_its_place_up() -> None:
     assert pace.due_at(NOW + pace.rate.tolerance_us) == NOW
     assert pace.due_at(NOW + pace.rate.tolerance_us + 1) == NOW + SECOND * 6 // 5 + 2
     assert pace.lacks(3, NOW + 2 * SECOND) == 3
+
+
+@pytest.mark.parametrize("how", ["stop", "pause"])
+def test_a_run_that_starts_nothing_neither_reserves_nor_wakes_for_a_limit(how: str) -> None:
+    dag = make_dag(make_task("call", rate_limit=parse_rate("5/s")))
+    play = Play(dag, throttle=throttle_of(dag, {}))
+    play.turn()
+    assert sum(play.machine.lacking(play.now).values()) == 1
+    getattr(play.machine, how)()
+    play.turn()
+    assert (play.machine.lacking(play.now), play.wake_at) == ({}, None)
