@@ -62,6 +62,11 @@ def test_nothing_begins_behind_the_answer_to_a_pause_and_what_runs_ends_by_itsel
     stored = state_of(naps)
     assert stored["state"] == "paused"
     assert stored["reason"].endswith("maintenance")
+    shown = naps.bfill("status", backfill_id).exits(0).out
+    assert "paused by" in shown
+    assert "maintenance" in shown
+    (listed,) = naps.bfill("status", "--json").exits(0).data["backfills"]
+    assert (listed["state"], listed["pid"]) == ("paused", going.pid)
     resumed = naps.bfill("resume", backfill_id, "--json")
     data = going.wait().exits(0).data
     assert (data["completed"], data["state"]) == (30, "success")
