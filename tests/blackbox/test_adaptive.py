@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from datetime import datetime
 from typing import Any
@@ -91,9 +92,9 @@ def test_latency_above_its_target_makes_it_fewer(calls: Project, server: Throttl
 
 
 def test_a_probe_that_says_no_makes_it_fewer(calls: Project, server: Throttled) -> None:
-    server.takes_s = 0.1
+    server.takes_s = 0.2
     probe = f"test ! -e {calls.folder}/busy"
-    going = calls.start(*run("--parallel-min", "1", "--probe", probe, "--events", "events.ndjson", dates=700))
+    going = calls.start(*run("--parallel-min", "1", "--probe", probe, "--events", "events.ndjson", dates=2_000))
     while not any(one.get("parallel") == 32 for one in events(calls)[1:]):
         time.sleep(0.02)
     calls.write("busy", "")
@@ -101,7 +102,8 @@ def test_a_probe_that_says_no_makes_it_fewer(calls: Project, server: Throttled) 
     while "the probe: exit status 1" not in reasons(calls):
         assert time.monotonic() < until
         time.sleep(0.05)
-    going.wait().exits(0)
+    going.signal(signal.SIGTERM)
+    assert going.wait(10).code == 143
 
 
 @pytest.mark.parametrize(
