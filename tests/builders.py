@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from backfill_cli.core.graph import Dag, Task, sort_tasks
+from backfill_cli.core.invocations import AttemptReport
 from backfill_cli.core.machine import BackfillMachine, Limits, Step, Submission
 from backfill_cli.core.pools import DEFAULT_POOL, DEFAULT_POOL_SLOTS
-from backfill_cli.core.ports import AttemptReport
 from backfill_cli.core.progress import RunSpec
 from backfill_cli.core.records import Action, AttemptRow, Batch, Claim, InstanceRow, PlanRow, RunRow, RunType
 from backfill_cli.core.recovery import recover_run

@@ -13,7 +13,7 @@ from backfill_cli.app.secrets import learn, revealing
 
 if TYPE_CHECKING:
     from backfill_cli.core.graph import Dag
-    from backfill_cli.core.ports import DagRef
+    from backfill_cli.core.invocations import DagRef
     from backfill_cli.engine.attempt import Bench
     from backfill_cli.loader.settings import Settings
 

@@ -17,9 +17,10 @@ from backfill_cli.app.pools import slots_of
 from backfill_cli.app.run import carry_out, nothing_to_do
 from backfill_cli.app.targets import find_stored_target, find_target, has_range, has_selection
 from backfill_cli.app.warnings import refuse_impossible
+from backfill_cli.core.listening import Listener
 from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.planning import Policy, decide_action
-from backfill_cli.core.ports import Listener, Reader, Store
+from backfill_cli.core.ports import Reader, Store
 from backfill_cli.core.problems import Problem
 from backfill_cli.core.ranges import Selection
 from backfill_cli.core.records import BackfillRow

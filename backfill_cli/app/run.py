@@ -32,9 +32,10 @@ from backfill_cli.app.secrets import learn_references
 from backfill_cli.app.sharing import Sharing
 from backfill_cli.core.halting import Halt
 from backfill_cli.core.hours import Hours, hours_of
+from backfill_cli.core.listening import Listener, RunStart
 from backfill_cli.core.machine import BackfillMachine, Limits
 from backfill_cli.core.options import BackfillOptions
-from backfill_cli.core.ports import Listener, RunStart, Store
+from backfill_cli.core.ports import Store
 from backfill_cli.core.problems import Problem
 from backfill_cli.core.records import BackfillRow, Claim, Counts
 from backfill_cli.core.results import BackfillResult

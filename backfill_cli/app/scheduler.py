@@ -14,8 +14,8 @@ from backfill_cli.app.pools import slots_of
 from backfill_cli.app.shifts import NothingDue, Stretch, may_be_due, why_nothing, work_shift
 from backfill_cli.app.targets import find_target
 from backfill_cli.app.warnings import refuse_impossible
+from backfill_cli.core.listening import Listener
 from backfill_cli.core.options import BackfillOptions
-from backfill_cli.core.ports import Listener
 from backfill_cli.core.results import BackfillResult
 from backfill_cli.core.scheduling import ScheduleOptions, ScheduleResult, Standing
 from backfill_cli.errors import BfillError, UsageProblem

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
     from backfill_cli.core.audits import AuditResult, AuditVerdict
     from backfill_cli.core.explanations import ExplainResult
+    from backfill_cli.core.listening import Listener
     from backfill_cli.core.listings import DagResult, DagsResult, LogsResult, PauseResult
     from backfill_cli.core.options import BackfillOptions
     from backfill_cli.core.pooling import PoolChange, PoolsResult
-    from backfill_cli.core.ports import Clock, Listener
+    from backfill_cli.core.ports import Clock
     from backfill_cli.core.records import BackfillRow
     from backfill_cli.core.reports import AuditReport
     from backfill_cli.core.results import BackfillPreview, BackfillResult, PlanResult, ResetResult

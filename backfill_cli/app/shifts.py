@@ -26,9 +26,10 @@ from backfill_cli.core.catchup import due_spans, next_span
 from backfill_cli.core.halting import NO_HALT
 from backfill_cli.core.instants import iso
 from backfill_cli.core.intervals import Span
+from backfill_cli.core.listening import Listener
 from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.planning import Policy
-from backfill_cli.core.ports import Listener, Reader, Store, Writer
+from backfill_cli.core.ports import Reader, Store, Writer
 from backfill_cli.core.ranges import Selection
 from backfill_cli.core.records import SCHEDULED, Action, BackfillRow, Batch, Claim, PlanRow, RunRow, RunType
 from backfill_cli.core.results import BackfillResult, Estimate, PlanResult

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from backfill_cli.core.ports import ProgressCounts, Reader
+from backfill_cli.core.listening import ProgressCounts
+from backfill_cli.core.ports import Reader
 from backfill_cli.core.records import Action, BackfillDateRow, BackfillRow
 from backfill_cli.core.shapes import ALL, Shape
 from backfill_cli.core.wave_tallies import Tally, WaveView, views_of

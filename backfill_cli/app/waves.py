@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from backfill_cli.app.feed import StoreFeed
 from backfill_cli.app.wave_walk import WaveWalk
-from backfill_cli.core.ports import Clock, Listener, PaceChange, ProgressCounts, RunStart, Store, WaveReport, Writer
+from backfill_cli.core.listening import Listener, PaceChange, ProgressCounts, RunStart, WaveReport
+from backfill_cli.core.ports import Clock, Store, Writer
 from backfill_cli.core.progress import RunSpec
 from backfill_cli.core.records import BackfillRow, Batch
 from backfill_cli.core.shapes import Shape, auto_size

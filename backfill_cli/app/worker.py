@@ -22,7 +22,7 @@ from backfill_cli import clock
 
 if TYPE_CHECKING:
     from backfill_cli.app.bench import Recipe
-    from backfill_cli.core.ports import AttemptReport, Invocation
+    from backfill_cli.core.invocations import AttemptReport, Invocation
     from backfill_cli.engine.attempt import Bench
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from backfill_cli.cli.options import Shared
-    from backfill_cli.core.ports import Listener, PaceChange, ProgressCounts, RunStart, WaveReport
+    from backfill_cli.core.listening import Listener, PaceChange, ProgressCounts, RunStart, WaveReport
     from backfill_cli.core.records import Batch
     from backfill_cli.core.results import BackfillResult
     from backfill_cli.core.steering import Steered

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from backfill_cli.cli.options import Shared
-    from backfill_cli.core.ports import Listener
+    from backfill_cli.core.listening import Listener
     from backfill_cli.core.results import BackfillResult
     from backfill_cli.loader.settings import Settings
     from backfill_cli.render.events import EventListener

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from statistics import median
 
-from backfill_cli.core.ports import AttemptReport, PaceChange
+from backfill_cli.core.invocations import AttemptReport
+from backfill_cli.core.listening import PaceChange
 from backfill_cli.core.states import Outcome
 
 _KEPT = 0.75

@@ -22,7 +22,8 @@ from typing import NamedTuple
 
 from backfill_cli.core.changes import Key
 from backfill_cli.core.holds import Hold, Holds, of_pool
-from backfill_cli.core.ports import AttemptReport, PaceChange
+from backfill_cli.core.invocations import AttemptReport
+from backfill_cli.core.listening import PaceChange
 from backfill_cli.core.problems import Problem
 from backfill_cli.core.signatures import signature
 from backfill_cli.core.states import Outcome

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from backfill_cli.core.ports import AttemptReport
+from backfill_cli.core.invocations import AttemptReport
 from backfill_cli.core.progress import Instance, OpenRun
 from backfill_cli.core.records import AttemptRow, Batch, Counts, InstanceRow, OutcomeRow, RunRow, XComRow
 from backfill_cli.core.states import Outcome, RunState

@@ -13,8 +13,8 @@ from dataclasses import replace
 from backfill_cli.core.changes import Key
 from backfill_cli.core.graph import Task
 from backfill_cli.core.holds import Hold, Holds, of_pool, of_task
+from backfill_cli.core.invocations import AttemptReport
 from backfill_cli.core.pools import DEFAULT_POOL
-from backfill_cli.core.ports import AttemptReport
 from backfill_cli.core.states import Outcome
 
 PATIENCE_S = 3_600.0

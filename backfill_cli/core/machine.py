@@ -18,8 +18,9 @@ from collections.abc import Iterable, Mapping
 from backfill_cli.core.changes import Changes, Key
 from backfill_cli.core.context import PreviousSuccess
 from backfill_cli.core.graph import NO_CALLBACKS, Dag, Task
+from backfill_cli.core.invocations import AttemptReport
+from backfill_cli.core.listening import ProgressCounts
 from backfill_cli.core.planning import PARTIAL
-from backfill_cli.core.ports import AttemptReport, ProgressCounts
 from backfill_cli.core.progress import OpenRun, RunSpec
 from backfill_cli.core.rates import Pace
 from backfill_cli.core.records import Counts, RunType

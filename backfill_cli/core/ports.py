@@ -1,4 +1,4 @@
-"""What the engine and the use cases need from outside, as protocols: Store, Clock, Listener; and the values that cross.
+"""What the engine and the use cases need from outside, as protocols: Store, Reader, Writer, Clock.
 
 Owns no behaviour. `store/` implements Store over SQL, `app/context.py` brings the implementations together.
 """
@@ -6,8 +6,7 @@ Owns no behaviour. `store/` implements Store over SQL, `app/context.py` brings t
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from backfill_cli.core.records import (
     AttemptRow,
@@ -30,77 +29,12 @@ from backfill_cli.core.records import (
 from backfill_cli.core.states import BackfillState, Outcome, RunState, TaskState
 
 if TYPE_CHECKING:
-    from backfill_cli.core.context import PreviousSuccess
     from backfill_cli.core.controls import ControlReader, ControlWriter
     from backfill_cli.core.histories import HistoryReader, HistoryWriter
     from backfill_cli.core.leases import Lease
-    from backfill_cli.core.steering import Steered
     from backfill_cli.core.waits import Waits
-    from backfill_cli.core.wave_tallies import Tally
-    from backfill_cli.core.waves import Wave
 
 T = TypeVar("T")
-
-
-class DagRef(NamedTuple):
-    """Where a worker process finds a DAG: what `--dag` resolves to, and which version it must be."""
-
-    target: str
-    dag_id: str
-    version: str
-
-
-@dataclass(frozen=True, slots=True)
-class Invocation:
-    """One try, as it goes to a worker: plain values that pickle, never a callable.
-
-    Args:
-        spent: Tries since the last clear that used up the retry budget: with the task's retries it tells the last try.
-        xcoms: task_id → key → JSON text of this dag_run, as far as committed.
-        log_path: Where this try's log goes; the file is made at the first byte.
-    """
-
-    dag: DagRef
-    task_id: str
-    logical_date: int
-    data_interval_end: int
-    run_id: str
-    run_type: str
-    try_number: int
-    spent: int
-    backfill_id: str
-    conf: Mapping[str, Any] = field(default_factory=dict)
-    xcoms: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    previous_success: PreviousSuccess | None = None
-    log_path: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptReport:
-    """How a try ended, as it comes back from a worker.
-
-    Args:
-        outcome: `retry` means "failed, and may be tried again"; the machine decides whether it is.
-        reason: One line: the exception and its message, the exit status, the timeout.
-        xcoms: key → JSON text.
-        delay_s: For RetryLater and RateLimited: seconds until the next try; None takes the policy's, or a guess.
-        follow: For a branch: the ids among its direct downstreams to keep; the others are skipped.
-        skip_behind: For a short circuit: everything behind is skipped, or the direct downstreams alone.
-        is_refusal: It was deferred by an answer of the system it asked (HTTP 429), not by a word of the task.
-    """
-
-    logical_date: int
-    task_id: str
-    try_number: int
-    outcome: Outcome
-    started_at: int
-    ended_at: int
-    reason: str | None = None
-    xcoms: Mapping[str, str] = field(default_factory=dict)
-    delay_s: float | None = None
-    follow: tuple[str, ...] | None = None
-    skip_behind: str | None = None
-    is_refusal: bool = False
 
 
 class Reader(Protocol):
@@ -414,94 +348,3 @@ class Clock(Protocol):
     def monotonic(self) -> float:
         """Seconds that never jump."""
         ...
-
-
-class ProgressCounts(NamedTuple):
-    """Where a running backfill stands. Dates, except `running_tasks`."""
-
-    total: int
-    completed: int
-    failed: int
-    blocked: int
-    open_runs: int
-    running_tasks: int
-
-
-class WaveReport(NamedTuple):
-    """A wave that begins, or one that has ended.
-
-    Args:
-        tally: How its dates stand.
-        at: Epoch microseconds.
-        ended: It has ended; else it begins.
-        reason: Why nothing behind it begins; empty when something may.
-    """
-
-    wave: Wave
-    tally: Tally
-    at: int
-    ended: bool
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class RunStart:
-    """What a listener learns before the first batch; `total` counts the dates that will be worked on."""
-
-    backfill_id: str
-    dag_id: str
-    task_ids: tuple[str, ...]
-    timezone: str
-    first: int
-    last: int
-    total: int
-    parallel: int
-    started_at: int
-    max_tries: Mapping[str, int]
-
-
-class PaceChange(NamedTuple):
-    """The run has become slower or faster by itself: a breaker, or the number of dates at once.
-
-    Args:
-        what: `breaker_opened`, `breaker_half_open`, `breaker_closed` or `parallel_changed`.
-        at: Epoch microseconds.
-        reason: In words.
-        details: What of, and how much: JSON-able.
-    """
-
-    what: str
-    at: int
-    reason: str
-    details: Mapping[str, Any]
-
-
-class Listener(Protocol):
-    """Who wants to see what happens: the live board, a log of lines, a test. Called after the commit, in one thread."""
-
-    def on_start(self, start: RunStart) -> None: ...
-    def on_batch(self, batch: Batch, counts: ProgressCounts, at: int) -> None:
-        """What was just committed, at epoch microseconds `at`."""
-        ...
-
-    def on_waiting(self, waiting: Mapping[str, int], next_retry_at: int | None) -> None:
-        """Tasks that wait, by reason in words ("pool a: needs 1, 0 of 2 free"), and when the next retry is due."""
-        ...
-
-    def on_wave(self, report: WaveReport) -> None:
-        """A chunk, a pilot or a wave of a ramp begins or has ended; told after the commit of its last date."""
-        ...
-
-    def on_pace(self, change: PaceChange) -> None:
-        """A breaker has opened or closed, or the parallelism has changed by itself."""
-        ...
-
-    def on_stopping(self, signal: int | None, running: int, reason: str) -> None:
-        """Nothing new starts: a signal came, or a limit was reached (None); so many tasks are still running."""
-        ...
-
-    def on_steered(self, news: Steered) -> None:
-        """Somebody has paused it, changed it, or asked it to end, from another terminal."""
-        ...
-
-    def on_end(self) -> None: ...

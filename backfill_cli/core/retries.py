@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from backfill_cli.core.states import Event, Outcome
 
 if TYPE_CHECKING:
-    from backfill_cli.core.ports import AttemptReport
+    from backfill_cli.core.invocations import AttemptReport
 
 LOSSES_UNTIL_FAILED = 3
 """Three losses in a row fail the task instance (reason `lost`): whatever kills its worker is probably the task."""

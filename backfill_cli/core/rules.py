@@ -15,7 +15,7 @@ from backfill_cli.core.graph import Dag, Task, TriggerRule
 from backfill_cli.core.states import TaskState
 
 if TYPE_CHECKING:
-    from backfill_cli.core.ports import AttemptReport
+    from backfill_cli.core.invocations import AttemptReport
 
 
 class Verdict(Enum):

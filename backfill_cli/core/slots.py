@@ -12,8 +12,8 @@ from heapq import heappop, heappush
 from backfill_cli.core.changes import Key
 from backfill_cli.core.graph import NO_CALLBACKS, Dag, Task
 from backfill_cli.core.holds import Hold
+from backfill_cli.core.invocations import AttemptReport
 from backfill_cli.core.pools import DEFAULT_POOL, Pools, Queue, Ready, task_limit
-from backfill_cli.core.ports import AttemptReport
 from backfill_cli.core.progress import OpenRun
 from backfill_cli.core.rates import Pace
 from backfill_cli.core.states import Outcome, TaskState

@@ -16,8 +16,9 @@ from backfill_cli.core.deferrals import Deferrals
 from backfill_cli.core.graph import Dag
 from backfill_cli.core.holds import EVERYTHING, Hold, Holds, of_pool, of_task
 from backfill_cli.core.hours import Hours
+from backfill_cli.core.invocations import AttemptReport
+from backfill_cli.core.listening import PaceChange
 from backfill_cli.core.pool_rules import PoolRules
-from backfill_cli.core.ports import AttemptReport, PaceChange
 from backfill_cli.core.problems import Problem
 from backfill_cli.core.rates import MICROSECONDS, Pace
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from backfill_cli.core.changes import Changes
 from backfill_cli.core.graph import Task
-from backfill_cli.core.ports import AttemptReport
+from backfill_cli.core.invocations import AttemptReport
 from backfill_cli.core.progress import Instance, OpenRun
 from backfill_cli.core.retries import classify
 from backfill_cli.core.states import Event, Outcome, advance

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from backfill_cli import clock
 from backfill_cli.core.context import Context, RunFacts, running_in
 from backfill_cli.core.graph import NO_CALLBACKS, Callback, Dag, Task
+from backfill_cli.core.invocations import AttemptReport, DagRef, Invocation
 from backfill_cli.core.masking import SECRETS
-from backfill_cli.core.ports import AttemptReport, DagRef, Invocation
 from backfill_cli.core.refusals import refusal
 from backfill_cli.core.signals import FailTask, RateLimited, RetryLater, SkipTask
 from backfill_cli.core.states import Outcome

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from backfill_cli import clock
 from backfill_cli.core.graph import Task, join_hints, near_hint
-from backfill_cli.core.ports import AttemptReport, Invocation
+from backfill_cli.core.invocations import AttemptReport, Invocation
 from backfill_cli.core.work import PythonWork
 from backfill_cli.engine.attempt import Bench
 from backfill_cli.engine.messages import Tell, lost, started

@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from backfill_cli.core.graph import Task
 from backfill_cli.core.halting import NO_HALT, Halt
 from backfill_cli.core.instants import run_id
+from backfill_cli.core.invocations import AttemptReport, DagRef, Invocation
+from backfill_cli.core.listening import Listener, PaceChange
 from backfill_cli.core.machine import BackfillMachine, Step, Submission
-from backfill_cli.core.ports import AttemptReport, Clock, DagRef, Invocation, Listener, PaceChange, Store
+from backfill_cli.core.ports import Clock, Store
 from backfill_cli.core.progress import OpenRun, RunSpec
 from backfill_cli.core.records import Claim
 from backfill_cli.core.states import Outcome, TaskState

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from backfill_cli import clock
+from backfill_cli.core.invocations import AttemptReport, Invocation
 from backfill_cli.core.masking import SECRETS
-from backfill_cli.core.ports import AttemptReport, Invocation
 from backfill_cli.core.states import Outcome
 from backfill_cli.engine.cancelling import Key
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from backfill_cli.core.listening import PaceChange
 from backfill_cli.core.machine import BackfillMachine
-from backfill_cli.core.ports import PaceChange, Store, Writer
+from backfill_cli.core.ports import Store, Writer
 from backfill_cli.core.rates import Pace, Reservation, reserve
 from backfill_cli.core.throttle import Throttle
 from backfill_cli.engine.health import Answer, ask_beside

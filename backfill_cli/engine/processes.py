@@ -25,7 +25,7 @@ from typing import Any
 
 from backfill_cli import clock
 from backfill_cli.core.graph import Task
-from backfill_cli.core.ports import AttemptReport, Invocation
+from backfill_cli.core.invocations import AttemptReport, Invocation
 from backfill_cli.core.states import Outcome
 from backfill_cli.engine.cancelling import Register
 from backfill_cli.engine.lineage import NO_LINEAGE, Lineage

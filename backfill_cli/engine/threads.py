@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from backfill_cli import clock
 from backfill_cli.core.graph import Task
-from backfill_cli.core.ports import Invocation
+from backfill_cli.core.invocations import Invocation
 from backfill_cli.engine.attempt import Bench, run_attempt
 from backfill_cli.engine.messages import Tell, lost, started
 

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from backfill_cli.core.graph import Dag, join_hints, near_hint
-from backfill_cli.core.ports import DagRef
+from backfill_cli.core.invocations import DagRef
 from backfill_cli.errors import BfillError, DefinitionError, NotFoundError
 from backfill_cli.loader import rehearsal, scenarios, versions
 from backfill_cli.loader.authoring import DAG

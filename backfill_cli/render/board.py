@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from rich.text import Text
 
-from backfill_cli.core.ports import ProgressCounts, RunStart, WaveReport
+from backfill_cli.core.listening import ProgressCounts, RunStart, WaveReport
 from backfill_cli.core.records import Batch, Control
 from backfill_cli.core.states import TaskState
 from backfill_cli.core.steering import Steered, paused_reason

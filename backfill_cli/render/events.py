@@ -17,8 +17,8 @@ from typing import Any
 
 from backfill_cli import clock
 from backfill_cli.core.instants import iso, iso_us, run_id
+from backfill_cli.core.listening import PaceChange, ProgressCounts, RunStart, WaveReport
 from backfill_cli.core.masking import SECRETS
-from backfill_cli.core.ports import PaceChange, ProgressCounts, RunStart, WaveReport
 from backfill_cli.core.records import AttemptRow, Batch, RunRow
 from backfill_cli.core.results import BackfillResult
 from backfill_cli.core.states import Outcome, TaskState

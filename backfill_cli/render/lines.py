@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import IO
 
 from backfill_cli import clock
-from backfill_cli.core.ports import PaceChange, ProgressCounts, RunStart, WaveReport
+from backfill_cli.core.listening import PaceChange, ProgressCounts, RunStart, WaveReport
 from backfill_cli.core.records import Batch
 from backfill_cli.core.results import BackfillResult
 from backfill_cli.core.states import TaskState

@@ -15,7 +15,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 
 from backfill_cli import clock
-from backfill_cli.core.ports import PaceChange, ProgressCounts, RunStart, WaveReport
+from backfill_cli.core.listening import PaceChange, ProgressCounts, RunStart, WaveReport
 from backfill_cli.core.records import Batch
 from backfill_cli.core.steering import Steered
 from backfill_cli.render.board import Board

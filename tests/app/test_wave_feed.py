@@ -15,7 +15,8 @@ from store.store_builders import REQUEST, backfill_row, finishing, opening, plan
 from backfill_cli import clock
 from backfill_cli.app.wave_walk import rows_to_do
 from backfill_cli.app.waves import WaveFeed
-from backfill_cli.core.ports import ProgressCounts, Store, WaveReport
+from backfill_cli.core.listening import ProgressCounts, WaveReport
+from backfill_cli.core.ports import Store
 from backfill_cli.core.records import Action, BackfillRow, Batch, Claim, Counts
 from backfill_cli.core.shapes import ALL, Shape, ramp_sizes
 from backfill_cli.core.states import RunState

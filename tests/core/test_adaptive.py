@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backfill_cli.core.adaptive import Adaptive
-from backfill_cli.core.ports import AttemptReport
+from backfill_cli.core.invocations import AttemptReport
 from backfill_cli.core.states import Outcome
 from backfill_cli.core.throttle import Throttle
 

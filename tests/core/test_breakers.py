@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from backfill_cli.core.breakers import Breaker, BreakerRule, BreakerState
 from backfill_cli.core.holds import Holds, of_pool
-from backfill_cli.core.ports import AttemptReport
+from backfill_cli.core.invocations import AttemptReport
 from backfill_cli.core.states import Outcome
 from backfill_cli.core.throttle import Throttle
 

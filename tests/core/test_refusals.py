@@ -15,7 +15,7 @@ from builders import DEFER, Play, day, make_dag, make_limits, make_task
 
 from backfill_cli.core.deferrals import PATIENCE_S, Deferrals
 from backfill_cli.core.holds import Holds, of_pool, of_task
-from backfill_cli.core.ports import AttemptReport
+from backfill_cli.core.invocations import AttemptReport
 from backfill_cli.core.refusals import refusal, retry_after, said_in
 from backfill_cli.core.states import Outcome
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfill_cli.core.ports import AttemptReport
+from backfill_cli.core.invocations import AttemptReport
 from backfill_cli.core.retries import DEFAULT_MAX_DELAY_S, LOSSES_UNTIL_FAILED, RetryPolicy, classify
 from backfill_cli.core.signals import LONGEST_DELAY_S, RateLimited, RetryLater
 from backfill_cli.core.states import Event, Outcome

@@ -11,7 +11,7 @@ from builders import FIRST, day, make_dag, make_task
 from oracle import FAILED, SKIPPED, SUCCESS, UNFINISHED, UPSTREAM_FAILED, table
 
 from backfill_cli.core.graph import TriggerRule
-from backfill_cli.core.ports import AttemptReport
+from backfill_cli.core.invocations import AttemptReport
 from backfill_cli.core.rules import MET, RULES, Past, PastRun, Upstream, Verdict, cut_off, decide, past_of
 from backfill_cli.core.states import Outcome, TaskState
 

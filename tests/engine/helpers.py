@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from builders import DAY, FIRST, Ledger, make_dag, make_task
 
 from backfill_cli.core.graph import Dag, Task
-from backfill_cli.core.ports import AttemptReport, DagRef, Invocation
+from backfill_cli.core.invocations import AttemptReport, DagRef, Invocation
 from backfill_cli.core.records import Batch, Claim
 from backfill_cli.core.work import PythonWork, ShellWork
 from backfill_cli.engine.attempt import Bench, run_attempt

@@ -11,8 +11,9 @@ from builders import FIRST, InlineExecutor, make_claim, make_limits, make_spec, 
 from engine.helpers import REF, RecordingStore, make_bench
 
 from backfill_cli.core.graph import Dag
+from backfill_cli.core.invocations import AttemptReport, Invocation
+from backfill_cli.core.listening import PaceChange, ProgressCounts, RunStart, WaveReport
 from backfill_cli.core.machine import BackfillMachine, Limits
-from backfill_cli.core.ports import AttemptReport, Invocation, PaceChange, ProgressCounts, RunStart, WaveReport
 from backfill_cli.core.progress import RunSpec
 from backfill_cli.core.records import Batch
 from backfill_cli.core.states import Outcome, TaskState

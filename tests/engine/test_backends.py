@@ -8,7 +8,7 @@ import pytest
 from builders import make_task
 
 from backfill_cli.core.graph import Dag
-from backfill_cli.core.ports import AttemptReport, DagRef, Invocation
+from backfill_cli.core.invocations import AttemptReport, DagRef, Invocation
 from backfill_cli.engine.attempt import Bench
 from backfill_cli.engine.backends import Backends, Elsewhere, InProcesses, InThreads, check_backend, load_executor
 from backfill_cli.errors import BackendError

@@ -14,7 +14,8 @@ import pytest
 from builders import FIRST, InlineExecutor, day, make_dag, make_limits, make_task
 from engine.rig import ListFeed, Rig, Watching, spin, task
 
-from backfill_cli.core.ports import Invocation, ProgressCounts
+from backfill_cli.core.invocations import Invocation
+from backfill_cli.core.listening import ProgressCounts
 from backfill_cli.core.progress import RunSpec
 from backfill_cli.core.records import Batch
 from backfill_cli.core.retries import RetryPolicy

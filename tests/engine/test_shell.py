@@ -11,7 +11,7 @@ import pytest
 from builders import FIRST, make_dag
 from engine.helpers import attempt, group_of, is_alive, make_bench, make_invocation, python, shell, wait_until
 
-from backfill_cli.core.ports import AttemptReport
+from backfill_cli.core.invocations import AttemptReport
 from backfill_cli.core.states import Outcome
 from backfill_cli.engine import shell as engine_shell
 from backfill_cli.engine.attempt import run_attempt

@@ -12,7 +12,7 @@ import pytest
 from builders import FIRST, make_dag, make_task
 from engine.helpers import make_bench, make_invocation, python
 
-from backfill_cli.core.ports import AttemptReport
+from backfill_cli.core.invocations import AttemptReport
 from backfill_cli.core.states import Outcome
 from backfill_cli.engine import threads
 from backfill_cli.engine.messages import Message, Started

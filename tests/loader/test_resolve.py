@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from dag_files import Write, line
 
-from backfill_cli.core.ports import DagRef
+from backfill_cli.core.invocations import DagRef
 from backfill_cli.errors import DefinitionError, NotFoundError
 from backfill_cli.loader import resolve, scenarios
 from backfill_cli.loader.adhoc import adhoc_dag

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from backfill_cli.core.ports import Listener, ProgressCounts, RunStart
+from backfill_cli.core.listening import Listener, ProgressCounts, RunStart
 from backfill_cli.core.records import Batch, InstanceRow, OutcomeRow, RunRow, RunType
 from backfill_cli.core.states import RunState, TaskState
 from render.samples import ID, PARIS, TASKS, days

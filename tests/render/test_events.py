@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from backfill_cli.core.ports import ProgressCounts
+from backfill_cli.core.listening import ProgressCounts
 from backfill_cli.core.records import AttemptRow, Batch
 from backfill_cli.core.states import Outcome, RunState, TaskState
 from backfill_cli.errors import StoreError

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from backfill_cli.core.ports import ProgressCounts
+from backfill_cli.core.listening import ProgressCounts
 from backfill_cli.core.records import Batch
 from backfill_cli.core.states import RunState, TaskState
 from backfill_cli.core.wording import NEXT_TRY

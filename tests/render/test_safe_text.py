@@ -10,7 +10,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfill_cli.core.ports import ProgressCounts, RunStart
+from backfill_cli.core.listening import ProgressCounts, RunStart
 from backfill_cli.core.records import Batch, InstanceRow
 from backfill_cli.core.results import FailureGroup
 from backfill_cli.core.states import TaskState

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from backfill_cli.core.listening import WaveReport
 from backfill_cli.core.outlines import outline
 from backfill_cli.core.pilots import PilotDate, PilotReport, PilotTask
-from backfill_cli.core.ports import WaveReport
 from backfill_cli.core.records import Action, BackfillDateRow
 from backfill_cli.core.results import BackfillResult, PlanResult
 from backfill_cli.core.shapes import Shape, ramp_sizes
