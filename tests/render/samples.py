@@ -32,7 +32,7 @@ from backfill_cli.core.schedules import compile_schedule
 from backfill_cli.core.standing import BackfillView, RunView, SlowTask, StatusResult, TaskView
 from backfill_cli.core.states import BackfillState, RunState
 from backfill_cli.core.waits import Wait, Waits
-from render import explain_samples, pool_samples, scenario_samples, steering_samples, store_samples
+from render import explain_samples, pool_samples, scenario_samples, scheduler_samples, steering_samples, store_samples
 
 PARIS = "Europe/Paris"
 NOW_US = 1_711_965_731_000_000  # 2024-04-01T10:02:11Z
@@ -568,6 +568,7 @@ SAMPLES: dict[str, tuple[str, Callable[[], Any]]] = {
     "scenario-show": ("scenario show", scenario_samples.shown),
     "scenario-run": ("scenario run", scenario_samples.runs),
     **pool_samples.SAMPLES,
+    **scheduler_samples.SAMPLES,
     **steering_samples.SAMPLES,
     **store_samples.SAMPLES,
 }
