@@ -18,9 +18,9 @@ _bfill_below() {
 _bfill_flags() {
     case "$1" in
         "") echo "-V --version --help" ;;
-        "plan") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --max-runs --executor --fail-fast --max-failures --max-duration --deadline --orphans --task --run-backwards --ignore-first-depends-on-past --strict-templates --chunk --chunk-failures --pilot --ramp --reprocess --reset-dag-run --dry-run --detailed-exitcode --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
-        "run") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --max-runs --executor --fail-fast --max-failures --max-duration --deadline --orphans --task --run-backwards --ignore-first-depends-on-past --strict-templates --chunk --chunk-failures --pilot --ramp --between --parallel-min --target-latency --probe --reprocess --reset-dag-run --dry-run --events --on-event --junit --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
-        "rerun-failed") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --max-runs --executor --fail-fast --max-failures --max-duration --deadline --orphans --task --run-backwards --ignore-first-depends-on-past --strict-templates --chunk --chunk-failures --pilot --ramp --between --parallel-min --target-latency --probe --whole-run --events --on-event --junit --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
+        "plan") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --max-runs --executor --fail-fast --max-failures --max-duration --deadline --orphans --on-conflict --task --run-backwards --ignore-first-depends-on-past --strict-templates --chunk --chunk-failures --pilot --ramp --reprocess --reset-dag-run --dry-run --detailed-exitcode --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
+        "run") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --max-runs --executor --fail-fast --max-failures --max-duration --deadline --orphans --on-conflict --task --run-backwards --ignore-first-depends-on-past --strict-templates --chunk --chunk-failures --pilot --ramp --between --parallel-min --target-latency --probe --reprocess --reset-dag-run --dry-run --events --on-event --junit --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
+        "rerun-failed") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --parallel --workers --max-runs --executor --fail-fast --max-failures --max-duration --deadline --orphans --on-conflict --task --run-backwards --ignore-first-depends-on-past --strict-templates --chunk --chunk-failures --pilot --ramp --between --parallel-min --target-latency --probe --whole-run --events --on-event --junit --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
         "reset") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --limit --task --downstream --where --orphans --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
         "scheduler") echo "--dag --once --now --until --workers --executor --orphans --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
         "pause") echo "--store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
@@ -111,6 +111,7 @@ _bfill_kind() {
         --name) echo "nothing" ;;
         --now) echo "nothing" ;;
         --older-than) echo "ages" ;;
+        --on-conflict) echo "conflicts" ;;
         --on-event) echo "nothing" ;;
         --orphans) echo "orphans" ;;
         --out) echo "files" ;;
@@ -144,6 +145,7 @@ _bfill_values() {
         backfills) _bfill_offer backfills "" ;;
         chunk-failures) _bfill_offer chunk-failures "" "stop" "skip" "10%" ;;
         chunks) _bfill_offer chunks "" "7d" "30d" "30" "auto" ;;
+        conflicts) _bfill_offer conflicts "" "fail" "wait" "skip" ;;
         dags) _bfill_offer dags ""; ((${#COMPREPLY[@]})) || _bfill_files '*.py' ;;
         date-list) _bfill_offer date-list "list" ;;
         date-words) _bfill_offer date-words "" ;;

@@ -1,7 +1,7 @@
 # fish completion for bfill, written from its command line by: python -m backfill_cli.cli.completions
 # Keep it:  bfill completion fish > ~/.config/fish/completions/bfill.fish
 
-set -g __bfill_valued --action --actor --after --between --chunk --chunk-failures --command --conf --dag --dates --dates-from --deadline --description --end --events --executor --expect-head --format --junit --last --limit --max-duration --max-failures --max-runs --name --now --older-than --on-event --orphans --out --parallel --parallel-min --pilot --probe --reason --reprocess --schedule --since --start --store --tag --target --target-latency --task --timezone --try --until --where --workers
+set -g __bfill_valued --action --actor --after --between --chunk --chunk-failures --command --conf --dag --dates --dates-from --deadline --description --end --events --executor --expect-head --format --junit --last --limit --max-duration --max-failures --max-runs --name --now --older-than --on-conflict --on-event --orphans --out --parallel --parallel-min --pilot --probe --reason --reprocess --schedule --since --start --store --tag --target --target-latency --task --timezone --try --until --where --workers
 set -g __bfill_groups '' 'audit' 'dags' 'pools' 'store' 'scenario'
 set -g __bfill_commands 'plan' 'run' 'rerun-failed' 'reset' 'scheduler' 'pause' 'resume' 'cancel' 'set' 'status' 'logs' 'explain' 'audit' 'audit verify' 'audit report' 'dags' 'dags list' 'dags show' 'dags validate' 'dags pause' 'dags unpause' 'pools' 'pools list' 'pools set' 'pools delete' 'store' 'store check' 'store backup' 'store prune' 'scenario' 'scenario list' 'scenario show' 'scenario run' 'completion'
 
@@ -99,6 +99,7 @@ complete -c bfill -n '__bfill_at "plan"' -l max-failures -x -k -a '1 5 5% 10%' -
 complete -c bfill -n '__bfill_at "plan"' -l max-duration -x -k -a '30m 1h 2h 8h' -d 'Start nothing new after 90m, 2h, 1h30m.'
 complete -c bfill -n '__bfill_at "plan"' -l deadline -x -d 'Start nothing new from this moment on.'
 complete -c bfill -n '__bfill_at "plan"' -l orphans -x -k -a 'end wait leave' -d 'What a killed bfill left running: end it first (default), wait for it, or leave it.'
+complete -c bfill -n '__bfill_at "plan"' -l on-conflict -x -k -a 'fail wait skip' -d 'Where another process holds dates: fail (default), wait for it, or skip them.'
 complete -c bfill -n '__bfill_at "plan"' -l task -x -k -a '(__bfill_ask tasks)' -d 'Only these tasks: load, +load (and before), load+ (and behind), load_*. May be repeated.'
 complete -c bfill -n '__bfill_at "plan"' -l run-backwards -d 'Newest date first.'
 complete -c bfill -n '__bfill_at "plan"' -l ignore-first-depends-on-past -d 'The first date does not look at the date before it.'
@@ -145,6 +146,7 @@ complete -c bfill -n '__bfill_at "run"' -l max-failures -x -k -a '1 5 5% 10%' -d
 complete -c bfill -n '__bfill_at "run"' -l max-duration -x -k -a '30m 1h 2h 8h' -d 'Start nothing new after 90m, 2h, 1h30m.'
 complete -c bfill -n '__bfill_at "run"' -l deadline -x -d 'Start nothing new from this moment on.'
 complete -c bfill -n '__bfill_at "run"' -l orphans -x -k -a 'end wait leave' -d 'What a killed bfill left running: end it first (default), wait for it, or leave it.'
+complete -c bfill -n '__bfill_at "run"' -l on-conflict -x -k -a 'fail wait skip' -d 'Where another process holds dates: fail (default), wait for it, or skip them.'
 complete -c bfill -n '__bfill_at "run"' -l task -x -k -a '(__bfill_ask tasks)' -d 'Only these tasks: load, +load (and before), load+ (and behind), load_*. May be repeated.'
 complete -c bfill -n '__bfill_at "run"' -l run-backwards -d 'Newest date first.'
 complete -c bfill -n '__bfill_at "run"' -l ignore-first-depends-on-past -d 'The first date does not look at the date before it.'
@@ -197,6 +199,7 @@ complete -c bfill -n '__bfill_at "rerun-failed"' -l max-failures -x -k -a '1 5 5
 complete -c bfill -n '__bfill_at "rerun-failed"' -l max-duration -x -k -a '30m 1h 2h 8h' -d 'Start nothing new after 90m, 2h, 1h30m.'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l deadline -x -d 'Start nothing new from this moment on.'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l orphans -x -k -a 'end wait leave' -d 'What a killed bfill left running: end it first (default), wait for it, or leave it.'
+complete -c bfill -n '__bfill_at "rerun-failed"' -l on-conflict -x -k -a 'fail wait skip' -d 'Where another process holds dates: fail (default), wait for it, or skip them.'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l task -x -k -a '(__bfill_ask tasks)' -d 'Only these tasks: load, +load (and before), load+ (and behind), load_*. May be repeated.'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l run-backwards -d 'Newest date first.'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l ignore-first-depends-on-past -d 'The first date does not look at the date before it.'

@@ -139,6 +139,7 @@ def played(page: Path, shell: Callable[..., subprocess.CompletedProcess[str]], u
 
 
 PAGES = {
+    "conflicts.md": [0, 0, 0, 0, 0],
     "explaining.md": [0, 1, 0, 0, 0, 0, 3],
     "live-control.md": [0, 0, 0, 0, 2, 0, 7],
     "pools.md": [3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from backfill_cli.app.attesting import PlanSeal
@@ -16,21 +15,20 @@ from backfill_cli.app.context import AppContext
 from backfill_cli.app.history import liveness
 from backfill_cli.app.ids import new_backfill_id
 from backfill_cli.app.orphans import Orphans
+from backfill_cli.app.overlaps import conflict, held_by_others, refuse_overlap
 from backfill_cli.app.plan import Prepared
 from backfill_cli.app.recovering import write_recovered
 from backfill_cli.app.trail import command_of, conf_details, record
 from backfill_cli.core.instants import iso
 from backfill_cli.core.options import BackfillOptions
-from backfill_cli.core.planning import HELD
+from backfill_cli.core.planning import left_to
 from backfill_cli.core.ports import Store, Writer
 from backfill_cli.core.records import Action, BackfillRow, Batch, Claim, Counts, OutcomeRow, PlanRow
 from backfill_cli.core.results import PlanResult
 from backfill_cli.core.states import BackfillState, RunState
-from backfill_cli.core.zones import clock_of
-from backfill_cli.errors import ConflictError, RefusedError
+from backfill_cli.errors import RefusedError
 
 if TYPE_CHECKING:
-    from backfill_cli.core.ports import Reader
     from backfill_cli.core.shapes import Shape
     from backfill_cli.loader.resolve import Resolved
 
@@ -117,6 +115,8 @@ def claim_stored(
         if now.owner is not None:
             raise conflict(writer, now, now.first or 0, now.last or 0)
         if now.first is not None and now.last is not None:
+            if options.on_conflict == "skip":
+                now = _leave_to_others(writer, now, now.first, now.last)
             refuse_overlap(writer, now.dag_id, _pending(writer, now.backfill_id), besides=now.backfill_id)
         register(ctx, target, writer)
         take(ctx, writer, now, me)
@@ -158,6 +158,21 @@ def _note_done_elsewhere(writer: Writer, claim: Claim, row: BackfillRow) -> None
         writer.save(claim, Batch(outcomes=outcomes, counts=counts))
 
 
+def _leave_to_others(writer: Writer, row: BackfillRow, first: int, last: int) -> BackfillRow:
+    """Leave the dates of a stored backfill that living processes have to do to them; returns its row."""
+    held = held_by_others(writer, row.dag_id, first, last, besides=row.backfill_id)
+    by_other: dict[str, list[int]] = {}
+    for date, other in held.items():
+        by_other.setdefault(other, []).append(date)
+    planned = Counter(row.planned)
+    for other, dates in by_other.items():
+        left = Counter(writer.controls().leave_out(row.backfill_id, dates, left_to(other)))
+        planned = planned - left + Counter({Action.SKIP.value: left.total()})
+    if by_other:
+        writer.set_backfill(row.backfill_id, planned=dict(+planned))
+    return _again(writer, row.backfill_id)
+
+
 def _add(
     ctx: AppContext, prepared: Prepared, result: PlanResult, writer: Writer, seal: PlanSeal | None = None
 ) -> tuple[BackfillRow, list[str]]:
@@ -188,10 +203,13 @@ def _add(
 
 
 def _with_liveness(prepared: Prepared, writer: Writer) -> Prepared:
-    """The same request with who is alive asked inside the transaction, after the dead were recovered."""
+    """The same request with who is alive, and has which dates, asked inside the transaction, behind the recovery."""
     from dataclasses import replace
 
-    return replace(prepared, policy=replace(prepared.policy, is_live=liveness(writer)))
+    held, selection = prepared.policy.held, prepared.selection
+    if prepared.options.on_conflict == "skip":
+        held = held_by_others(writer, prepared.dag.dag_id, selection.first, selection.last)
+    return replace(prepared, policy=replace(prepared.policy, is_live=liveness(writer), held=held))
 
 
 def _past(prepared: Prepared, writer: Writer) -> Any:
@@ -221,37 +239,6 @@ def _again(writer: Writer, backfill_id: str) -> BackfillRow:
     row = writer.backfill(backfill_id)
     assert row is not None, backfill_id
     return row
-
-
-def refuse_overlap(writer: Writer, dag_id: str, rows: Iterable[PlanRow], *, besides: str | None = None) -> None:
-    """Refuse when a living process still has to finish a date that these rows want to run, or owns it now.
-
-    A date that is open now is a SKIP in the plan, which only looks; whoever asks to run it has to be told.
-    """
-    wanted = [row.logical_date for row in rows if row.action is not Action.SKIP or row.reason == HELD]
-    if not wanted:
-        return
-    first, last = min(wanted), max(wanted)
-    ours = frozenset(wanted)
-    for other in writer.overlapping(dag_id, first, last, besides=besides):
-        held = [one for one in writer.claimed(other.backfill_id, first, last) if one in ours]
-        if held:
-            raise conflict(writer, other, held[0], held[-1])
-
-
-def conflict(reader: Reader, other: BackfillRow, first: int, last: int) -> ConflictError:
-    """Return the error that names who holds the dates, and since when."""
-    owner = reader.owner(other.owner) if other.owner else None
-    who = f"pid {owner.pid} on {owner.host}" if owner else "another process"
-    since = f" since {datetime.fromtimestamp(owner.started_at / 1e6, UTC):%Y-%m-%d %H:%M} UTC" if owner else ""
-    show = clock_of(str(other.request.get("timezone", "UTC"))).show
-    dates = show(first) if first == last else f"{show(first)} … {show(last)}"
-    stop = f", or stop it: kill -INT {owner.pid}" if owner else ""
-    return ConflictError(
-        f"{other.dag_id} {dates} is being run by {who} ({other.backfill_id}){since}",
-        hint=f"wait for it (bfill status {other.backfill_id}){stop}",
-        code="dates-held",
-    )
 
 
 def refuse_moved(plan: PlanResult, stored: BackfillRow) -> None:

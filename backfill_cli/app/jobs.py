@@ -10,10 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from backfill_cli.app.claiming import conflict, refuse_moved, what_moved
+from backfill_cli.app.claiming import refuse_moved, what_moved
 from backfill_cli.app.commands import command_line
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.lookup import find_backfill, is_alive
+from backfill_cli.app.overlaps import conflict
 from backfill_cli.app.plan import Prepared, prepare, preview, shaped
 from backfill_cli.app.stored import options_of, prepare_stored
 from backfill_cli.app.targets import has_selection
@@ -119,15 +120,20 @@ def _with_all_waves(job: Job, store: Store) -> PlanResult:
 
 def _stored_job(ctx: AppContext, options: BackfillOptions, row: BackfillRow, store: Store) -> Job:
     _refuse_changes(options, row)
-    if row.state in GOING and is_alive(store, row):
+    is_held = row.state in GOING and is_alive(store, row)
+    if is_held and options.on_conflict != "skip":
         raise store.read(lambda reader: conflict(reader, row, row.first or 0, row.last or 0))
     asked = options_of(row, options)
     prepared = prepare_stored(ctx, row, asked, store)
     plan = preview(ctx, prepared, store, dry_run=False)
-    if row.state is BackfillState.PLANNED:
+    if row.state is BackfillState.PLANNED and (
+        options.on_conflict == "fail" or row.version != plan.dag.version or what_moved(plan, row) is None
+    ):
         refuse_moved(plan, row)
         return Job(prepared.target, asked, prepared, plan, row)
-    if row.state.is_terminal:  # the same command once more: what is left to do now is a backfill of its own
+    # What another does meanwhile moves a plan, and who waits for it or leaves dates to it has said that it may.
+    is_anew = row.state is BackfillState.PLANNED or is_held
+    if is_anew or row.state.is_terminal:  # the same command once more: what is left to do is a backfill of its own
         return Job(prepared.target, asked, prepared, plan)
     return Job(prepared.target, asked, prepared, plan, row)
 

@@ -9,7 +9,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from backfill_cli.core.instants import instant, run_id
-from backfill_cli.core.planning import is_blocked
+from backfill_cli.core.planning import is_blocked, is_left_to_another
 from backfill_cli.core.records import Action, BackfillDateRow, BackfillRow, RunType
 from backfill_cli.core.results import DateResult, FailureGroup
 from backfill_cli.core.states import BackfillState, RunState, TaskState
@@ -50,8 +50,13 @@ def date_result(one: BackfillDateRow, row: BackfillRow, *, is_live: bool = False
 
 
 def is_left_failed(one: BackfillDateRow) -> bool:
-    """Whether a date was left alone though it is no success: the backfill then is none either."""
-    return one.action is Action.SKIP and one.run_state is not RunState.SUCCESS
+    """Whether a date was left alone though it is no success: the backfill then is none either.
+
+    One that was left to another backfill is that one's, unless it has failed by now.
+    """
+    if one.action is not Action.SKIP or one.run_state is RunState.SUCCESS:
+        return False
+    return one.run_state is RunState.FAILED or not is_left_to_another(one.reason)
 
 
 def is_repaired(one: BackfillDateRow) -> bool:

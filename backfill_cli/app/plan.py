@@ -16,17 +16,33 @@ from typing import TYPE_CHECKING
 from backfill_cli.app.commands import asked_range, command_line
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.history import history, liveness
+from backfill_cli.app.overlaps import held_by_others
 from backfill_cli.app.past import watch_past, would_block
 from backfill_cli.app.pools import slots_of
 from backfill_cli.app.secrets import refuse_open_secrets
 from backfill_cli.app.shaping import is_shaped, shape_for
 from backfill_cli.app.targets import find_selection, find_target, has_range
 from backfill_cli.app.trail import command_of
-from backfill_cli.app.warnings import moved_warnings, open_folder_warnings, refuse_impossible, warnings_for
+from backfill_cli.app.warnings import (
+    left_to_others,
+    moved_warnings,
+    open_folder_warnings,
+    refuse_impossible,
+    warnings_for,
+)
 from backfill_cli.core.auditing import canonical
 from backfill_cli.core.following import counts_as_past
 from backfill_cli.core.options import BackfillOptions
-from backfill_cli.core.planning import REPROCESS, PlanSummary, Policy, estimate, in_the_way, plan_rows, summarise
+from backfill_cli.core.planning import (
+    REPROCESS,
+    PlanSummary,
+    Policy,
+    estimate,
+    in_the_way,
+    leave_to_others,
+    plan_rows,
+    summarise,
+)
 from backfill_cli.core.problems import Problem
 from backfill_cli.core.ranges import Selection
 from backfill_cli.core.records import Action, BackfillRow, PlanRow, RunRow
@@ -95,7 +111,8 @@ class Prepared:
     def rows(self, past: Iterable[RunRow]) -> Iterator[PlanRow]:
         """Yield the plan's rows, merged with a history that covers the selection's bounds in its order."""
         spans = self.selection.spans(self.dag.schedule)
-        return plan_rows(spans, past, self.policy, backwards=self.selection.backwards)
+        rows = plan_rows(spans, past, self.policy, backwards=self.selection.backwards)
+        return leave_to_others(rows, self.policy.held) if self.policy.held else rows
 
 
 def prepare(ctx: AppContext, options: BackfillOptions, store: Store) -> Prepared:
@@ -142,6 +159,9 @@ def policy_for(options: BackfillOptions, dag: Dag, store: Store, first: int, las
         only_failed=options.rerun_failed,
         in_the_way=obstacles,
         is_live=store.read(liveness),
+        held=store.read(lambda reader: held_by_others(reader, dag.dag_id, first, last))
+        if options.on_conflict == "skip"
+        else {},
     )
 
 
@@ -283,6 +303,7 @@ def _problems(
             )
         )
     found += moved_warnings(prepared.target, store)
+    found += left_to_others(summary)
     if summary.to_run:
         found += open_folder_warnings(store)
         found += warnings_for(ctx, prepared.target, prepared.options, summary)

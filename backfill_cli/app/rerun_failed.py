@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from backfill_cli.app.conflicts import past_conflicts
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.jobs import job_of
 from backfill_cli.app.lookup import find_backfill
@@ -47,16 +48,23 @@ ENDED_BADLY = (BackfillState.FAILED, BackfillState.INTERRUPTED, BackfillState.CA
 
 def rerun_failed(ctx: AppContext, options: BackfillOptions, *, listeners: Sequence[Listener] = ()) -> BackfillResult:
     """Run the failed dates again. Raises BfillError; the store is then as it was."""
-    with ctx.store(write=False) as store:
-        try:
-            prepared = _prepare(ctx, replace(options, rerun_failed=True), store)
-        except NothingFailed as nothing:
-            # A script that always calls it must not fail until the first time something has failed.
-            note = Problem(nothing.code, nothing.message, nothing.hint)
-            return nothing_to_do(ctx, nothing.dag_id, [note])
-        plan = preview(ctx, prepared, store, dry_run=False)
-        job = job_of(ctx, prepared, plan, store)
-    return carry_out(ctx, job, listeners)
+    parent_id: str | None = None
+
+    def attempt() -> BackfillResult:
+        nonlocal parent_id
+        with ctx.store(write=False) as store:
+            try:
+                prepared = _prepare(ctx, replace(options, rerun_failed=True), store, parent_id)
+            except NothingFailed as nothing:
+                # A script that always calls it must not fail until the first time something has failed.
+                note = Problem(nothing.code, nothing.message, nothing.hint)
+                return nothing_to_do(ctx, nothing.dag_id, [note])
+            parent_id = prepared.parent_id  # chosen once: what fails while this one waits is not what was meant
+            plan = preview(ctx, prepared, store, dry_run=False)
+            job = job_of(ctx, prepared, plan, store)
+        return carry_out(ctx, job, listeners)
+
+    return past_conflicts(ctx, options, attempt)
 
 
 def plan_rerun(ctx: AppContext, options: BackfillOptions) -> PlanResult:
@@ -66,7 +74,8 @@ def plan_rerun(ctx: AppContext, options: BackfillOptions) -> PlanResult:
         return preview(ctx, prepared, store, dry_run=True)
 
 
-def _prepare(ctx: AppContext, options: BackfillOptions, store: Store) -> Prepared:
+def _prepare(ctx: AppContext, options: BackfillOptions, store: Store, parent_id: str | None = None) -> Prepared:
+    """Understand the request; `parent_id` is the backfill to repair where none is named, and None is the latest."""
     if options.backfill_id is not None and has_selection(options):
         raise UsageProblem(
             "a backfill id and a selection exclude each other",
@@ -75,14 +84,15 @@ def _prepare(ctx: AppContext, options: BackfillOptions, store: Store) -> Prepare
         )
     if has_range(options):
         prepared = prepare(ctx, options, store)
-        return replace(prepared, parent_id=_latest_with_failures(store, prepared.dag.dag_id, must=False))
+        parent_id = parent_id or _latest_with_failures(store, prepared.dag.dag_id, must=False)
+        return replace(prepared, parent_id=parent_id)
     check_options(options)
     if options.backfill_id is not None:
         parent = find_backfill(store, options.backfill_id)
         target = find_stored_target(ctx, parent, strict=options.strict_templates)
     else:
         found = find_target(ctx, options, store) if has_selection(options) else None
-        parent_id = _latest_with_failures(store, found.dag.dag_id if found else None, must=True)
+        parent_id = parent_id or _latest_with_failures(store, found.dag.dag_id if found else None, must=True)
         assert parent_id is not None
         parent = find_backfill(store, parent_id)
         target = found or find_stored_target(ctx, parent, strict=options.strict_templates)

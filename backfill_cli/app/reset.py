@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from backfill_cli.app.attesting import attest_runs
-from backfill_cli.app.claiming import conflict
 from backfill_cli.app.commands import command_line
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.history import liveness
 from backfill_cli.app.lookup import find_backfill
 from backfill_cli.app.orphans import Orphans
+from backfill_cli.app.overlaps import conflict
 from backfill_cli.app.recovering import write_recovered
 from backfill_cli.app.reset_notes import reset_notes
 from backfill_cli.app.stored import selection_of

@@ -19,6 +19,7 @@ from backfill_cli.app.adapting import adaptive_of
 from backfill_cli.app.bench import Recipe, make_bench
 from backfill_cli.app.claiming import Me, claim_new, claim_stored
 from backfill_cli.app.closing import close_backfill, result_of
+from backfill_cli.app.conflicts import past_conflicts
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.desk import Desk
 from backfill_cli.app.feed import StoreFeed
@@ -26,10 +27,12 @@ from backfill_cli.app.halts import halt_of
 from backfill_cli.app.ids import new_owner_id
 from backfill_cli.app.jobs import Choose, Job, find_job
 from backfill_cli.app.orphans import Orphans, end_stragglers
+from backfill_cli.app.overlaps import DatesHeld
 from backfill_cli.app.pools import slots_of
 from backfill_cli.app.recovering import abandon
 from backfill_cli.app.secrets import learn_references
 from backfill_cli.app.sharing import Sharing
+from backfill_cli.app.targets import has_selection
 from backfill_cli.core.halting import Halt
 from backfill_cli.core.hours import Hours, hours_of
 from backfill_cli.core.listening import Listener, RunStart
@@ -60,9 +63,17 @@ def run(
     Raises:
         BfillError: A refusal; the store is as it was.
     """
-    with ctx.store(write=False) as store:
-        job = find_job(ctx, options, store, choose)
-    return carry_out(ctx, job, listeners)
+    named = options
+
+    def attempt() -> BackfillResult:
+        nonlocal named
+        with ctx.store(write=False) as store:
+            job = find_job(ctx, named, store, choose)
+        if job.row is not None and not has_selection(named):
+            named = replace(named, backfill_id=job.row.backfill_id)  # chosen once, whatever else waits by then
+        return carry_out(ctx, job, listeners)
+
+    return past_conflicts(ctx, options, attempt)
 
 
 def carry_out(ctx: AppContext, job: Job, listeners: Sequence[Listener]) -> BackfillResult:
@@ -104,6 +115,8 @@ def run_as_owner(
             problems = (*result.problems, *orphans.problems)
             # What came while the backfill was closed came too late to stop it, but it was said to this process.
             return replace(result, problems=problems, stopped_by=result.stopped_by or stops.first)
+        except DatesHeld:
+            raise  # nothing was taken: there is nothing to give back, and a signal still ends the wait that follows
         except BaseException as error:
             stops.keep()
             abandon(ctx, store, me.owner, error)

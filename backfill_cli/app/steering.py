@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from backfill_cli.app.actor import host_name, origin, user_name
 from backfill_cli.app.at_rest import steer_at_rest
 from backfill_cli.app.lookup import find_backfill
+from backfill_cli.app.overlaps import live_owner
 from backfill_cli.core.auditing import head_text
 from backfill_cli.core.masking import SECRETS
 from backfill_cli.core.records import Control, ControlRow
@@ -53,12 +54,6 @@ def steer(
         if request is None:
             return steer_at_rest(ctx, store, find_backfill(store, row.backfill_id), action, args, reason)
         return _result(store, request, owner, time.monotonic() - began)
-
-
-def live_owner(reader: Reader, row: BackfillRow) -> OwnerRow | None:
-    """Return the living process that works on a backfill."""
-    owner = None if row.owner is None else reader.owner(row.owner)
-    return owner if owner is not None and owner.is_alive else None
 
 
 def _ask(

@@ -103,7 +103,7 @@ def _dags(reader: Reader, dag_id: str | None) -> list[str]:
 
 def _find(reader: Reader, dag_id: str, before: int) -> Pruned:
     """What may go of a DAG. Raises ConflictError when a living process works on any of these dates."""
-    from backfill_cli.app.claiming import conflict
+    from backfill_cli.app.overlaps import conflict
     from backfill_cli.store import pruning
 
     found = pruning.find(reader, dag_id, before)

@@ -15,6 +15,7 @@ from backfill_cli.app.secrets import references
 from backfill_cli.core.graph import join_hints, near_hint
 from backfill_cli.core.masking import SHORTEST, is_maskable
 from backfill_cli.core.options import BackfillOptions
+from backfill_cli.core.planning import is_left_to_another
 from backfill_cli.core.pools import UNLIMITED
 from backfill_cli.core.problems import Problem
 from backfill_cli.core.records import Action
@@ -53,6 +54,15 @@ def refuse_impossible(dag: Dag, pools: Mapping[str, int]) -> None:
                 code="pool-too-small",
                 where=task.where,
             )
+
+
+def left_to_others(summary: PlanSummary) -> list[Problem]:
+    """Return a note for each backfill that dates of the plan are left to."""
+    return [
+        Problem("left-to-another", f"{group.count:,} {'date is' if group.count == 1 else 'dates are'} {group.reason}")
+        for group in summary.groups
+        if is_left_to_another(group.reason)
+    ]
 
 
 def warnings_for(ctx: AppContext, target: Resolved, options: BackfillOptions, summary: PlanSummary) -> list[Problem]:

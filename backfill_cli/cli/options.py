@@ -165,6 +165,17 @@ OrphansChoice = Annotated[
 ]
 
 
+OnConflict = Annotated[
+    str,
+    typer.Option(
+        "--on-conflict",
+        metavar="WHAT",
+        help="Where another process holds dates: fail (default), wait for it, or skip them.",
+        rich_help_panel=_HOW,
+    ),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Running:
     """How dates are worked on."""
@@ -214,6 +225,7 @@ class Running:
         ),
     ] = None
     orphans: OrphansChoice = "end"
+    on_conflict: OnConflict = "fail"
     task: Annotated[
         list[str] | None,
         typer.Option(
@@ -306,6 +318,7 @@ def backfill_options(
             "workers": at_least_one("--workers", running.workers),
             "executor": running.executor,
             "orphans": running.orphans,
+            "on_conflict": running.on_conflict,
             "max_runs": at_least_one("--max-runs", running.max_runs),
             "tasks": tuple(running.task or ()),
             "run_backwards": running.run_backwards,

@@ -54,7 +54,8 @@ class BackfillOptions:
         target_latency: Half of the tries shall take no longer than this.
         probe: A command, or an http:// address, asked every few seconds: not well is too much.
         between: Start tasks in these hours of the DAG's zone only: ("22:00-06:00",), ("mon-fri 18:00-08:00",).
-        on_conflict: What to do when a live process holds some of the dates; `fail` only, for now.
+        on_conflict: When a living process holds some of the dates: `fail` (default), `wait` until it has finished them,
+            or `skip` them and run the rest.
     """
 
     dag_id: str | None = None
@@ -86,6 +87,7 @@ class BackfillOptions:
     workers: int | None = None
     executor: str | None = None
     orphans: str = "end"
+    on_conflict: str = "fail"
     strict_templates: bool = False
     fail_fast: bool = False
     max_failures: int | str | None = None

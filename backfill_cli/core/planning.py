@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 REPROCESS = frozenset({"failed", "success", "completed", "stale", "all"})
 NO_RUN = "no run yet"
 HELD = "being run by another process"
+_LEFT_TO = "being run by "
 BLOCKED = "blocked"
 CLEARED = "cleared"
 INTERRUPTED = "interrupted"
@@ -46,6 +47,7 @@ class Policy:
         reset: Clear everything first, whatever the state.
         only_failed: `rerun-failed`: failed dates, and those blocked behind them; all others stay out of the plan.
         is_live: Whether an owner id belongs to a process that is alive.
+        held: Dates that are left to another backfill, each with its id.
         in_the_way: With `only_failed`: unfinished dates that go on as well, for a failed or blocked one waits for them.
     """
 
@@ -55,6 +57,7 @@ class Policy:
     only_failed: bool = False
     is_live: Callable[[str], bool] = field(default=lambda _owner: True)
     in_the_way: frozenset[int] = frozenset()
+    held: Mapping[int, str] = field(default_factory=dict)
 
     def names(self, state: RunState, *, stale: bool) -> bool:
         """Return whether `--reprocess` names a dag_run of that terminal state."""
@@ -157,6 +160,23 @@ def plan_rows(
         decided = decide_action(run, policy)
         if decided is not None:
             yield PlanRow(start, run.data_interval_end, decided[0], run.state, decided[1])
+
+
+def leave_to_others(rows: Iterable[PlanRow], held: Mapping[int, str]) -> Iterator[PlanRow]:
+    """Yield a plan's rows with those that another backfill has to do (date → its id) left to it."""
+    for row in rows:
+        other = held.get(row.logical_date) if row.action is not Action.SKIP or row.reason == HELD else None
+        yield row if other is None else row._replace(action=Action.SKIP, reason=left_to(other))
+
+
+def left_to(backfill_id: str) -> str:
+    """Return the reason of a date that is left to another backfill."""
+    return _LEFT_TO + backfill_id
+
+
+def is_left_to_another(reason: str | None) -> bool:
+    """Whether a date was left to another backfill, which had it and was alive."""
+    return reason is not None and reason.startswith(_LEFT_TO) and reason != HELD
 
 
 @dataclass(slots=True)

@@ -1,0 +1,103 @@
+"""Which dates another living process still has to finish, and the refusal that names it.
+
+Owns the question, asked of one snapshot or inside the transaction that takes the dates. What a run that is refused does
+then is `app/conflicts.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from backfill_cli.core.planning import HELD
+from backfill_cli.core.records import SCHEDULED, Action
+from backfill_cli.core.zones import clock_of
+from backfill_cli.errors import ConflictError
+
+if TYPE_CHECKING:
+    from backfill_cli.core.ports import Reader
+    from backfill_cli.core.records import BackfillRow, OwnerRow, PlanRow
+
+
+class DatesHeld(ConflictError):
+    """A living process holds dates that are asked for.
+
+    Args:
+        other: The backfill it works on.
+        dates: Those it holds of the ones asked for; None where the backfill itself is asked for.
+    """
+
+    def __init__(self, message: str, *, hint: str, other: BackfillRow, dates: frozenset[int] | None) -> None:
+        super().__init__(message, hint=hint, code="dates-held")
+        self.other = other
+        self.dates = dates
+
+    def is_over(self, reader: Reader) -> bool:
+        """Whether nothing is in the way any more: the dates are finished, or nobody alive works on the backfill."""
+        row = reader.backfill(self.other.backfill_id)
+        if row is None or live_owner(reader, row) is None:
+            return True
+        if self.dates is None:
+            return False
+        return not any(one in self.dates for one in reader.claimed(row.backfill_id, min(self.dates), max(self.dates)))
+
+
+def live_owner(reader: Reader, row: BackfillRow) -> OwnerRow | None:
+    """Return the living process that works on a backfill."""
+    owner = None if row.owner is None else reader.owner(row.owner)
+    return owner if owner is not None and owner.is_alive else None
+
+
+def refuse_overlap(reader: Reader, dag_id: str, rows: Iterable[PlanRow], *, besides: str | None = None) -> None:
+    """Refuse when a living process still has to finish a date that these rows want to run, or owns it now.
+
+    A date that is open now is a SKIP in the plan, which only looks; whoever asks to run it has to be told. Where
+    several are in the way, a scheduled run is named before a backfill.
+
+    Raises:
+        DatesHeld: One does.
+    """
+    wanted = frozenset(row.logical_date for row in rows if row.action is not Action.SKIP or row.reason == HELD)
+    found = list(_holders(reader, dag_id, wanted, besides))
+    if found:
+        other, dates = min(found, key=lambda one: one[0].identity != SCHEDULED)
+        raise conflict(reader, other, dates[0], dates[-1], frozenset(dates))
+
+
+def held_by_others(reader: Reader, dag_id: str, first: int, last: int, *, besides: str | None = None) -> dict[int, str]:
+    """Return the dates in the range that living processes still have to finish, each with the backfill's id."""
+    return {
+        date: other.backfill_id
+        for other in reader.overlapping(dag_id, first, last, besides=besides)
+        for date in reader.claimed(other.backfill_id, first, last)
+    }
+
+
+def _holders(
+    reader: Reader, dag_id: str, wanted: frozenset[int], besides: str | None
+) -> Iterator[tuple[BackfillRow, list[int]]]:
+    if not wanted:
+        return
+    first, last = min(wanted), max(wanted)
+    for other in reader.overlapping(dag_id, first, last, besides=besides):
+        if held := [one for one in reader.claimed(other.backfill_id, first, last) if one in wanted]:
+            yield other, held
+
+
+def conflict(
+    reader: Reader, other: BackfillRow, first: int, last: int, dates: frozenset[int] | None = None
+) -> DatesHeld:
+    """Return the error that names who holds the dates, and since when."""
+    owner = reader.owner(other.owner) if other.owner else None
+    who = f"pid {owner.pid} on {owner.host}" if owner else "another process"
+    since = f" since {datetime.fromtimestamp(owner.started_at / 1e6, UTC):%Y-%m-%d %H:%M} UTC" if owner else ""
+    show = clock_of(str(other.request.get("timezone", "UTC"))).show
+    asked = show(first) if first == last else f"{show(first)} … {show(last)}"
+    stop = f", or stop it: kill -INT {owner.pid}" if owner else ""
+    return DatesHeld(
+        f"{other.dag_id} {asked} is being run by {who} ({other.backfill_id}){since}",
+        hint=f"wait for it (bfill status {other.backfill_id}){stop}",
+        other=other,
+        dates=dates,
+    )
