@@ -1,4 +1,4 @@
-"""A backfill beside the live schedule: no date twice, the newest on time
+"""A backfill beside the schedule: no date twice, the newest on time
 
 Question: I fill three weeks of holes by hand while the schedule goes on. Can both take the same date? And has today's
 run to wait until my backfill is through?
