@@ -67,6 +67,14 @@ def main(demo: Demo) -> None:
     demo.bfill("scheduler --once --dag 17.1.1 --now 2024-01-12T00:00Z")
     demo.check_equal("at midnight the day that ended is due", demo.stored(CREATED)[-1][0], "2024-01-11")
 
+    days = demo.stored("SELECT count(*), count(DISTINCT logical_date) FROM v_dag_runs")
+    demo.check_equal("ten runs of ten days, after four passes", days, [(10, 10)])
+    demo.step(
+        "Best practice",
+        "Give start_date as the first moment you have data for, and catchup=True where each interval has to be there. "
+        "How many days run at once is max_active_runs: 17.1.3.",
+    )
+
 
 if __name__ == "__main__":
     play(main)

@@ -34,26 +34,33 @@ TUESDAYS = {"spring": "2024-04-02T12:00Z", "autumn": "2024-10-29T12:00Z"}
 """The Friday before a change of the clock, and when the DAG is switched on behind it."""
 
 
-def nightly(dag_id: str, schedule: str | timedelta, start: datetime) -> DAG:
-    """One DAG in Paris that keeps from when to when it was asked to load, and the date by both names."""
-    with DAG(dag_id, schedule=schedule, start_date=start, timezone="Europe/Paris", catchup=True) as made:
+def keep_what_was_asked() -> None:
+    """Give the DAG that is being written its one task: keep from when to when it had to load, and the date's names."""
 
-        @task
-        def load(data_interval_start: datetime, data_interval_end: datetime, ds: str, local_ds: str) -> None:
-            bounds = [data_interval_start.isoformat(), data_interval_end.isoformat()]
-            with warehouse.connect(__file__) as db:
-                db.execute("CREATE TABLE IF NOT EXISTS nights (dag_id, since, until, ds, local_ds)")
-                db.execute("INSERT INTO nights VALUES (?, ?, ?, ?, ?)", [dag_id, *bounds, ds, local_ds])
+    @task
+    def load(data_interval_start: datetime, data_interval_end: datetime, ds: str, local_ds: str, dag_id: str) -> None:
+        bounds = [data_interval_start.isoformat(), data_interval_end.isoformat()]
+        with warehouse.connect(__file__) as db:
+            db.execute("CREATE TABLE IF NOT EXISTS nights (dag_id, since, until, ds, local_ds)")
+            db.execute("INSERT INTO nights VALUES (?, ?, ?, ?, ?)", [dag_id, *bounds, ds, local_ds])
 
-        load()
-    return made
+    load(dag_id="{{ dag.dag_id }}")
 
 
-dag = nightly("scenario_17_01_04", "30 2 * * *", datetime(2024, 1, 1))
+with DAG(
+    "scenario_17_01_04", schedule="30 2 * * *", start_date=datetime(2024, 1, 1, tzinfo=PARIS), catchup=True
+) as dag:
+    keep_what_was_asked()
+
 for season, friday in FRIDAYS.items():
-    nightly(f"{season}_cron", "30 2 * * *", friday)
-    nightly(f"{season}_timedelta", timedelta(days=1), friday)
-nightly("midnight", "@daily", datetime(2024, 7, 1))
+    start = friday.replace(tzinfo=PARIS)  # the zone of an aware start_date is the DAG's
+    with DAG(f"{season}_cron", schedule="30 2 * * *", start_date=start, catchup=True):
+        keep_what_was_asked()
+    with DAG(f"{season}_timedelta", schedule=timedelta(days=1), start_date=start, catchup=True):
+        keep_what_was_asked()
+
+with DAG("midnight", schedule="@daily", start_date=datetime(2024, 7, 1, tzinfo=PARIS), catchup=True):
+    keep_what_was_asked()
 
 CRON = {
     "spring": ["02:30 CET 24 h", "02:30 CET 24 h", "03:30 CEST 23 h", "02:30 CEST 24 h"],

@@ -65,6 +65,16 @@ def main(demo: Demo) -> None:
     shown = demo.bfill("status --dag 17.2.1 --start 2024-01-01 --end 2024-01-10 --gaps").out
     demo.check("status names the eight days of January that have no run", "8 dates" in shown, shown.strip())
 
+    days = demo.stored("SELECT DISTINCT run_type, state FROM v_dag_runs")
+    demo.check_equal("what it did create is the scheduler's, and done", days, [("scheduled", "success")])
+    demo.step(
+        "Best practice",
+        "Leave catchup at False where a run loads the state of now: a second run for an older interval would load the "
+        "same again. The DAG may then have any start_date: only the latest complete interval counts. What lies before "
+        "it is a decision of somebody, with a range that was thought about: plan it with `bfill plan`, then give the "
+        "same range to `bfill run`.",
+    )
+
 
 if __name__ == "__main__":
     play(main)
