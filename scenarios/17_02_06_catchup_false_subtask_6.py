@@ -32,9 +32,9 @@ TAGS = ["reference", "control", "beginner", "success"]
 
 with DAG("scenario_17_02_06", schedule="@daily", start_date=datetime(2024, 1, 1), catchup=False) as dag:
 
-    @task(pool="source")
+    @task
     def load(ds: str) -> None:
-        """Ask a source that bears two at once; each load is a line of its own."""
+        """Ask a source that bears two at once: the story gives its pool that size. A load is a line."""
         marks.wait_while(__file__, f"source works on {ds}")
         with warehouse.connect(__file__) as db:
             db.execute("CREATE TABLE IF NOT EXISTS loads (day, cents)")
@@ -53,7 +53,7 @@ TYPES = "SELECT run_type, count(*) FROM v_dag_runs GROUP BY run_type ORDER BY ru
 @scenario
 def main(demo: Demo) -> None:
     """Play it: the same date, then the newest one, then a range that meets the schedule's."""
-    demo.bfill("pools set source 2")
+    demo.bfill("pools set default_pool 2")
     works = {day: f"source works on {day}" for day in DAYS}
     marks.put(__file__, *works.values())
 
