@@ -145,7 +145,7 @@ _bfill_values() {
         backfills) _bfill_offer backfills "" ;;
         chunk-failures) _bfill_offer chunk-failures "" "stop" "skip" "10%" ;;
         chunks) _bfill_offer chunks "" "7d" "30d" "30" "auto" ;;
-        conflicts) _bfill_offer conflicts "" "fail" "wait" "skip" ;;
+        conflicts) _bfill_offer conflicts "" "fail" "wait" "skip" "cancel-other" ;;
         dags) _bfill_offer dags ""; ((${#COMPREPLY[@]})) || _bfill_files '*.py' ;;
         date-list) _bfill_offer date-list "list" ;;
         date-words) _bfill_offer date-words "" ;;

@@ -1,4 +1,4 @@
-"""What becomes of a run that meets another living process on its dates: refused, waiting, or without those dates.
+"""What becomes of a run that meets another living process on its dates: it is refused, waits, leaves them, or cancels.
 
 Owns the choice, the wait and what is said of it. A try is one transaction, and nothing is held between two: those who
 wait for each other's dates cannot stand in each other's way, and who is stopped meanwhile has changed nothing. Each try
@@ -12,29 +12,36 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from backfill_cli.app.overlaps import DatesHeld
+from backfill_cli.core.records import SCHEDULED, Control
 from backfill_cli.core.states import BackfillState
-from backfill_cli.errors import UsageProblem
+from backfill_cli.errors import ConflictError, RefusedError, UsageProblem
 
 if TYPE_CHECKING:
     from backfill_cli.app.context import AppContext
     from backfill_cli.core.options import BackfillOptions
 
 T = TypeVar("T")
+Confirm = Callable[[str], bool]
 
-CHOICES = ("fail", "wait", "skip")
+CHOICES = ("fail", "wait", "skip", "cancel-other")
 
 LOOK_EVERY_S = 0.5
 
 
-def past_conflicts(ctx: AppContext, options: BackfillOptions, attempt: Callable[[], T]) -> T:
+def past_conflicts(
+    ctx: AppContext, options: BackfillOptions, attempt: Callable[[], T], confirm: Confirm | None = None
+) -> T:
     """Return what `attempt` returns, as often tried as `--on-conflict` allows.
 
     Args:
         attempt: Finds the job, claims its dates and runs them; DatesHeld before it has changed anything.
+        confirm: Asked before another backfill is cancelled, unless `options.yes`.
 
     Raises:
         UsageProblem: The choice is none.
         DatesHeld: `fail`, and somebody holds dates.
+        ConflictError: What would have to be cancelled is a scheduled run, or does not answer.
+        RefusedError: Nobody confirmed that another backfill is cancelled.
     """
     choice = options.on_conflict
     if choice not in CHOICES:
@@ -49,12 +56,44 @@ def past_conflicts(ctx: AppContext, options: BackfillOptions, attempt: Callable[
                 raise
             # With `skip` it is the backfill itself that somebody took just now; the next try leaves its dates to them.
             if choice == "wait":
-                _wait(ctx, held)
+                paused = "; it is paused" if held.other.state is BackfillState.PAUSED else ""
+                _wait(ctx, held, f"{held.message}{paused}")
+            elif choice == "cancel-other":
+                _cancel(ctx, held, options, confirm)
 
 
-def _wait(ctx: AppContext, held: DatesHeld) -> None:
+def _cancel(ctx: AppContext, held: DatesHeld, options: BackfillOptions, confirm: Confirm | None) -> None:
+    """Have the other backfill cancelled by the process that runs it, and wait until that has ended."""
+    from backfill_cli.app.steering import steer
+
+    other = held.other.backfill_id
+    if held.other.identity == SCHEDULED:
+        raise ConflictError(
+            f"{held.message}; a scheduled run is not cancelled for a backfill",
+            hint="wait for it, or leave it its dates: --on-conflict wait, --on-conflict skip",
+            code="dates-held",
+        )
+    if not options.yes:
+        if confirm is None:
+            raise RefusedError(
+                f"this would cancel {other}: {held.message}", hint="add --yes to do it", code="needs-yes"
+            )
+        if not confirm(f"{held.message}.\nCancel {other}?"):
+            raise RefusedError(f"{other} was not cancelled", hint="answer y, or add --yes", code="not-confirmed")
+    reason = options.reason or "another backfill wants its dates (--on-conflict cancel-other)"
+    try:
+        steer(ctx, other, Control.CANCEL, {"drain": True}, reason=reason)
+    except RefusedError:
+        with ctx.store(write=False) as store:
+            if not store.read(held.is_over):
+                raise
+        return  # it had ended by itself
+    held.dates = None  # it is its end that is waited for now
+    _wait(ctx, held, f"{other} is cancelled, and ends what it has begun")
+
+
+def _wait(ctx: AppContext, held: DatesHeld, why: str) -> None:
     with ctx.store(write=False) as store:
-        paused = "; it is paused" if held.other.state is BackfillState.PAUSED else ""
-        ctx.tell(f"waiting: {held.message}{paused}")
+        ctx.tell(f"waiting: {why}")
         while not store.read(held.is_over):
             time.sleep(LOOK_EVERY_S)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from backfill_cli.app.conflicts import past_conflicts
+from backfill_cli.app.conflicts import Confirm, past_conflicts
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.jobs import job_of
 from backfill_cli.app.lookup import find_backfill
@@ -46,7 +46,13 @@ class NothingFailed(NotFoundError):
 ENDED_BADLY = (BackfillState.FAILED, BackfillState.INTERRUPTED, BackfillState.CANCELLED)
 
 
-def rerun_failed(ctx: AppContext, options: BackfillOptions, *, listeners: Sequence[Listener] = ()) -> BackfillResult:
+def rerun_failed(
+    ctx: AppContext,
+    options: BackfillOptions,
+    *,
+    listeners: Sequence[Listener] = (),
+    confirm: Confirm | None = None,
+) -> BackfillResult:
     """Run the failed dates again. Raises BfillError; the store is then as it was."""
     parent_id: str | None = None
 
@@ -64,7 +70,7 @@ def rerun_failed(ctx: AppContext, options: BackfillOptions, *, listeners: Sequen
             job = job_of(ctx, prepared, plan, store)
         return carry_out(ctx, job, listeners)
 
-    return past_conflicts(ctx, options, attempt)
+    return past_conflicts(ctx, options, attempt, confirm)
 
 
 def plan_rerun(ctx: AppContext, options: BackfillOptions) -> PlanResult:

@@ -19,7 +19,7 @@ from backfill_cli.app.adapting import adaptive_of
 from backfill_cli.app.bench import Recipe, make_bench
 from backfill_cli.app.claiming import Me, claim_new, claim_stored
 from backfill_cli.app.closing import close_backfill, result_of
-from backfill_cli.app.conflicts import past_conflicts
+from backfill_cli.app.conflicts import Confirm, past_conflicts
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.desk import Desk
 from backfill_cli.app.feed import StoreFeed
@@ -56,7 +56,12 @@ if TYPE_CHECKING:
 
 
 def run(
-    ctx: AppContext, options: BackfillOptions, *, listeners: Sequence[Listener] = (), choose: Choose | None = None
+    ctx: AppContext,
+    options: BackfillOptions,
+    *,
+    listeners: Sequence[Listener] = (),
+    choose: Choose | None = None,
+    confirm: Confirm | None = None,
 ) -> BackfillResult:
     """Run what the options say, to its end or to a stop.
 
@@ -73,7 +78,7 @@ def run(
             named = replace(named, backfill_id=job.row.backfill_id)  # chosen once, whatever else waits by then
         return carry_out(ctx, job, listeners)
 
-    return past_conflicts(ctx, options, attempt)
+    return past_conflicts(ctx, options, attempt, confirm)
 
 
 def carry_out(ctx: AppContext, job: Job, listeners: Sequence[Listener]) -> BackfillResult:

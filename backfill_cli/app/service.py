@@ -93,6 +93,7 @@ class BackfillService:
         listener: Listener | None = None,
         signals: bool = False,
         choose: Callable[[list[BackfillRow]], BackfillRow] | None = None,
+        confirm: Callable[[str], bool] | None = None,
     ) -> BackfillResult:
         """Run the selection, the backfill of an id, or the one that waits.
 
@@ -100,18 +101,24 @@ class BackfillService:
             listener: Sees every batch after its commit.
             signals: bfill is the whole process: INT, TERM and HUP stop the run, and stdout is protected from tasks.
             choose: Asked when several backfills wait and neither a selection nor an id was given.
+            confirm: Asked before another backfill is cancelled (`on_conflict`), unless `options.yes`.
         """
         from backfill_cli.app.run import run
 
-        return run(self._context(signals), options, listeners=_listeners(listener), choose=choose)
+        return run(self._context(signals), options, listeners=_listeners(listener), choose=choose, confirm=confirm)
 
     def rerun_failed(
-        self, options: BackfillOptions, *, listener: Listener | None = None, signals: bool = False
+        self,
+        options: BackfillOptions,
+        *,
+        listener: Listener | None = None,
+        signals: bool = False,
+        confirm: Callable[[str], bool] | None = None,
     ) -> BackfillResult:
         """Run again what failed in the selection, in the backfill of the id, or in the latest one with failures."""
         from backfill_cli.app.rerun_failed import rerun_failed
 
-        return rerun_failed(self._context(signals), options, listeners=_listeners(listener))
+        return rerun_failed(self._context(signals), options, listeners=_listeners(listener), confirm=confirm)
 
     def backfill(self, options: BackfillOptions) -> BackfillPreview | BackfillResult:
         """Do what the options say: preview (`dry_run`), run failed dates again (`rerun_failed`), or run."""

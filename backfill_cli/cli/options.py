@@ -170,7 +170,7 @@ OnConflict = Annotated[
     typer.Option(
         "--on-conflict",
         metavar="WHAT",
-        help="Where another process holds dates: fail (default), wait for it, or skip them.",
+        help="Where another process holds dates: fail (default), wait, skip them, or cancel-other.",
         rich_help_panel=_HOW,
     ),
 ]

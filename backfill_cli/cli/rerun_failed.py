@@ -48,6 +48,7 @@ def rerun_failed(
     shared: Shared,
 ) -> int:
     """Repeat, watched."""
+    from backfill_cli.cli.asking import confirmer
     from backfill_cli.cli.listening import Watching
     from backfill_cli.cli.reports import Reports
     from backfill_cli.cli.service import service_for
@@ -67,7 +68,7 @@ def rerun_failed(
         Reports("rerun-failed", shared, reporting, service.settings) as reports,
         Watching(shared, *reports.listeners) as watching,
     ):
-        result = service.rerun_failed(options, listener=watching.listener, signals=True)
+        result = service.rerun_failed(options, listener=watching.listener, signals=True, confirm=confirmer(shared))
     watching.finished(result)
     result, code = reports.finished(result, lambda: service.log_folder)
     return Output("rerun-failed", shared, screen=reports.screen).result(result, exit_code=result.exit_code or code)

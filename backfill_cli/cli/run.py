@@ -51,7 +51,7 @@ def run(
     shared: Shared,
 ) -> int:
     """Run, watched; or preview."""
-    from backfill_cli.cli.asking import chooser
+    from backfill_cli.cli.asking import chooser, confirmer
     from backfill_cli.cli.listening import Watching
     from backfill_cli.cli.reports import Reports
     from backfill_cli.cli.service import service_for
@@ -66,7 +66,9 @@ def run(
         Reports("run", shared, reporting, service.settings) as reports,
         Watching(shared, *reports.listeners) as watching,
     ):
-        result = service.run(options, listener=watching.listener, signals=True, choose=chooser(shared))
+        result = service.run(
+            options, listener=watching.listener, signals=True, choose=chooser(shared), confirm=confirmer(shared)
+        )
     watching.finished(result)
     result, code = reports.finished(result, lambda: service.log_folder)
     return Output("run", shared, screen=reports.screen).result(result, exit_code=result.exit_code or code)

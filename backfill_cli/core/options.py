@@ -55,7 +55,7 @@ class BackfillOptions:
         probe: A command, or an http:// address, asked every few seconds: not well is too much.
         between: Start tasks in these hours of the DAG's zone only: ("22:00-06:00",), ("mon-fri 18:00-08:00",).
         on_conflict: When a living process holds some of the dates: `fail` (default), `wait` until it has finished them,
-            or `skip` them and run the rest.
+            `skip` them and run the rest, or `cancel-other` (with `yes`), and then run.
     """
 
     dag_id: str | None = None

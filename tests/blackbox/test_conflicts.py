@@ -232,3 +232,36 @@ def test_a_dry_run_shows_what_would_be_left_out_and_an_unknown_word_is_refused(n
     naps.bfill(*words(3, 5, "--on-conflict", "fail")).exits(5)
     naps.bfill("run", "--dag", "naps", "--on-conflict", "pray").says(2, "'pray'", "wait")
     first.wait().exits(0)
+
+
+def test_the_other_is_cancelled_with_yes_only_ends_what_it_runs_and_no_try_is_cut_off(naps: Project) -> None:
+    first, first_id = begin(naps, 1, 9)
+    asked = words(4, 10, "--on-conflict", "cancel-other", "--reason", "urgent")
+    refused = naps.bfill(*asked).exits(7)
+    assert (refused.json["error"]["code"], first_id in refused.out) == ("needs-yes", True)
+    assert [row["state"] for row in naps.rows("SELECT state FROM backfills")] == ["running"]
+    ran = naps.bfill(*asked, "--yes").exits(0)
+    data = first.wait().exits(1).data
+    assert (data["state"], "urgent" in data["reason"]) == ("cancelled", True)
+    assert ran.data["completed"] + ran.data["skipped"] == 7
+    assert {one["outcome"] for one in naps.attempts("naps")} == {"success"}
+    assert set(tries(naps).values()) == {1}
+    assert began(naps)[10] > at(data["ended_at"])
+    assert min(at(one["started_at"]) for one in naps.attempts("naps") if day(one["logical_date"]) >= 4) > at(
+        data["ended_at"]
+    )
+    assert "cancel" in [one["action"] for one in naps.bfill("audit", "--json").data["events"]]
+    sound(naps)
+
+
+def test_a_scheduled_run_is_never_cancelled_for_a_backfill(naps: Project) -> None:
+    naps.write("dags/naps.py", NAPS.replace("max_active_runs", "catchup=True, max_active_runs").replace("=16", "=1"))
+    going = naps.start("scheduler", "--once", "--now", "2024-01-07T00:00", "--json")
+    until(lambda: naps.store.exists() and naps.rows("SELECT 1 FROM attempts"))
+    refused = naps.bfill(*words(5, 8, "--on-conflict", "cancel-other", "--yes")).exits(5)
+    assert "a scheduled run is not cancelled" in refused.json["error"]["message"]
+    ran = naps.bfill(*words(5, 8, "--on-conflict", "skip")).exits(0)
+    assert all(reason.startswith("being run by sc-") for reason in left_out(ran).values())
+    going.wait().exits(0)
+    assert set(tries(naps).values()) == {1}
+    sound(naps)

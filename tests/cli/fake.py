@@ -54,16 +54,16 @@ class FakeService:
         self._note("plan", options)
         return self._answer("plan", samples.plan)
 
-    def run(self, options: Any, *, listener: Any = None, signals: bool = False, choose: Any = None) -> Any:
-        self._note("run", options, listener=listener, signals=signals, choose=choose)
+    def run(self, options: Any, *, listener: Any = None, signals: bool = False, **asking: Any) -> Any:
+        self._note("run", options, listener=listener, signals=signals, **asking)
         if listener is not None:
             from render.play import play
 
             play(listener, samples.days("2024-03-04", "2024-03-08"))
         return self._answer("run", samples.run_failed)
 
-    def rerun_failed(self, options: Any, *, listener: Any = None, signals: bool = False) -> Any:
-        self._note("rerun_failed", options, listener=listener, signals=signals)
+    def rerun_failed(self, options: Any, *, listener: Any = None, signals: bool = False, **asking: Any) -> Any:
+        self._note("rerun_failed", options, listener=listener, signals=signals, **asking)
         return self._answer("rerun_failed", samples.run_ok)
 
     def reset(self, options: Any, **kwargs: Any) -> Any:

@@ -67,7 +67,7 @@ FLAGS: dict[str, Value] = {
     "--older-than": Value("ages", ("30d", "90d", "180d", "365d")),
     "--now": NOTHING,
     "--on-event": NOTHING,
-    "--on-conflict": Value("conflicts", ("fail", "wait", "skip")),
+    "--on-conflict": Value("conflicts", ("fail", "wait", "skip", "cancel-other")),
     "--orphans": Value("orphans", ("end", "wait", "leave")),
     "--out": FILE,
     "--parallel": NOTHING,
