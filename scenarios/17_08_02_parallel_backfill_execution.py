@@ -1,4 +1,4 @@
-"""How many dates at once: as many as the source answers, and not one more
+"""How many dates at once: as many as the source answers, not one more
 
 Question: A month of dates, each of which asks a source for a moment. How many should I run at once, and how do I keep
 to it when the source has a worse day than on the day I tried?

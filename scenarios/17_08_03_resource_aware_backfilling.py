@@ -1,4 +1,4 @@
-"""Resources: what a backfill may take, who goes first, and what is left
+"""Resources: what a backfill may take, who goes first, what is left
 
 Question: A backfill and the regular runs load into one warehouse, which bears two loads at once. Who waits for whom,
 and is the warehouse busy all the time, or idle while everybody waits?
