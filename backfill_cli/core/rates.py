@@ -83,7 +83,9 @@ def reserve(rate: Rate, next_at: int | None, now: int, wanted: int) -> Reservati
     slower rate: then the next start is one spacing away, never further.
     """
     spacing = rate.spacing_us
-    at = now - rate.tolerance_us if next_at is None else max(next_at, now - rate.tolerance_us)
+    # A place is kept for who is late, by the tolerance; behind a pause everything begins anew, without that credit: a
+    # service measures when requests arrive, and the first of them takes longest.
+    at = now if next_at is None or next_at < now - rate.tolerance_us else next_at
     if at > now + rate.ahead_us + spacing + rate.tolerance_us:
         at = now + spacing
     starts: list[int] = []
