@@ -201,7 +201,7 @@ def test_another_process_loads_the_same_version(settings: Settings, write: Write
     write("def f(): ...\n" + ONE.format("sales") + "    PythonOperator(task_id='b', python_callable=f)\n")
     ref = resolve_dag("sales.py", settings=settings).ref
     code = (
-        "import os; from pathlib import Path; from backfill_cli.core.ports import DagRef\n"
+        "import os; from pathlib import Path; from backfill_cli.core.invocations import DagRef\n"
         "from backfill_cli.loader.resolve import load_ref; from backfill_cli.loader.settings import load_settings\n"
         f"print(load_ref(DagRef(*{tuple(ref)!r}), load_settings(Path.cwd(), os.environ)).version)"
     )
