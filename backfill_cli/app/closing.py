@@ -34,7 +34,7 @@ from backfill_cli.errors import ConflictError
 
 if TYPE_CHECKING:
     from backfill_cli.core.graph import Dag
-    from backfill_cli.engine.coordinator import Stopped
+    from backfill_cli.engine.ending import Stopped
 
 
 def close_backfill(

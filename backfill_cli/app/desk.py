@@ -143,8 +143,8 @@ class Desk:
 
     def _cancel(self, run: Coordinator, request: ControlRow, row: BackfillRow, writer: Writer) -> Done:
         drain = bool(request.args.get("drain"))
-        if run.is_cancelled and drain:
-            return Done(Answer(True, f"it is {run.halted or 'cancelled'} already", changed=False))
+        if run.cancelled and drain:
+            return Done(Answer(True, f"it is {run.cancelled} already", changed=False))
         why = f"cancelled by {by_whom(request.actor, request.reason)}"
         count = len(run.machine.flights)
         ends = _running(run) if drain or not count else f"{count:,} running {_tasks(count)} ended now"

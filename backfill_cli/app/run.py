@@ -147,7 +147,8 @@ def _run_claimed(
     halt: Halt,
     hours: Hours | None,
 ) -> BackfillResult:
-    from backfill_cli.engine.coordinator import ABORT_WAIT_S, Coordinator, Stopped
+    from backfill_cli.engine.coordinator import Coordinator
+    from backfill_cli.engine.ending import ABORT_WAIT_S, Stopped
     from backfill_cli.engine.lineage import Lineage, inherited
     from backfill_cli.engine.logs import captured
 

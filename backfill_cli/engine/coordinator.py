@@ -14,24 +14,23 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from backfill_cli.core.graph import Task
 from backfill_cli.core.halting import NO_HALT, Halt
-from backfill_cli.core.instants import run_id
-from backfill_cli.core.invocations import AttemptReport, DagRef, Invocation
+from backfill_cli.core.invocations import AttemptReport, DagRef
 from backfill_cli.core.listening import Listener, PaceChange
-from backfill_cli.core.machine import BackfillMachine, Step, Submission
+from backfill_cli.core.machine import BackfillMachine, Step
 from backfill_cli.core.ports import Clock, Store
-from backfill_cli.core.progress import OpenRun, RunSpec
+from backfill_cli.core.progress import RunSpec
 from backfill_cli.core.records import Claim
 from backfill_cli.core.states import Outcome, TaskState
-from backfill_cli.core.work import PythonWork
-from backfill_cli.core.xcoms import RETURN_VALUE
 from backfill_cli.engine.attempt import Bench
 from backfill_cli.engine.backends import Backend
 from backfill_cli.engine.callbacks import DagCallbacks
 from backfill_cli.engine.cancelling import Key
+from backfill_cli.engine.ending import Ending, Stopped
+from backfill_cli.engine.invoking import Invocations
 from backfill_cli.engine.messages import Checked, Message, Overdue, Started, StopAsked, lost
 from backfill_cli.engine.pacing import Pacer
 from backfill_cli.engine.polling import Poller, Polling
@@ -39,20 +38,11 @@ from backfill_cli.engine.polling import Poller, Polling
 if TYPE_CHECKING:
     from backfill_cli.core.steering import Steered
 
-GRACE_S = 30.0
-"""Seconds that running tasks have after TERM or HUP, unless something else is set."""
-
 TURN = 2_000
 """Events taken in one turn, at most: bounds a transaction, and how long a stop request can wait behind reports."""
 
 OPENED_A_TURN = 500
 """Dates opened in one turn, at most: a DAG of empty tasks finishes them as fast as they open."""
-
-ABORT_WAIT_S = 7.0
-"""Seconds a stop at once waits for tries to end: process groups get SIGKILL within 5, threads may never return."""
-
-LAST_WAIT_S = 1.0
-"""Seconds it waits when it is asked for once more, and process groups get SIGKILL at once."""
 
 LONGEST_LINGER_S = 0.005
 """Seconds, at most, that a turn waits for more to happen after the first message: less than anybody notices."""
@@ -73,30 +63,6 @@ class Feed(Protocol):
     def take(self, most: int) -> Sequence[RunSpec] | None:
         """Return up to `most` dates; fewer, or none, only when there are no more. None: nothing until a date ends."""
         ...
-
-
-class Stopped(NamedTuple):
-    """Why a run ended early.
-
-    Args:
-        signal: The first one; None when the run halted by itself.
-        left_running: Tries whose threads had not returned.
-        cut_off: Tries, as (logical_date, task_id, try_number), that a stop at once ended or that died of its signal.
-        halted: Why it halted by itself, in words.
-        is_cancelled: Somebody has cancelled it: what is left is not meant to be gone on with.
-    """
-
-    signal: int | None
-    left_running: int
-    cut_off: frozenset[tuple[int, str, int]] = frozenset()
-    halted: str = ""
-    is_cancelled: bool = False
-
-    @property
-    def reason(self) -> str:
-        if self.signal is None or self.is_cancelled:
-            return self.halted
-        return f"stopped by signal {self.signal}"
 
 
 class Coordinator:
@@ -136,9 +102,6 @@ class Coordinator:
     ) -> None:
         self.machine = machine
         self.inbox: SimpleQueue[Message] = SimpleQueue()
-        self.stopped_by: int | None = None
-        self.halted: str | None = None
-        self.is_cancelled = False
         self._store = store
         self._claim = claim
         self._feed = feed
@@ -146,23 +109,15 @@ class Coordinator:
         self._backend_of = backend_of
         self.bench = replace(bench, on_overdue=self.tell_overdue)
         self._callbacks = DagCallbacks(machine.dag, self.bench, logs)
-        self._dag_ref = dag_ref
-        self._logs = logs
+        self._invocations = Invocations(machine, claim.backfill_id, dag_ref, logs)
         self._clock = clock
-        self._grace_s = grace_s
         self._listeners = listeners
         self._polling = Polling(pollers, clock) if pollers else None
-        self._abort_at: float | None = None
-        self._leave_at: float | None = None
-        self._cut_off: set[tuple[int, str, int]] = set()
-        self._returning: dict[str, tuple[str, ...]] = {}
         self._look_at = 0.0
         self._linger_s = 0.0
         self._begun: dict[Key, tuple[float, Started]] = {}
-        self._halt = halt
         self._pacer = pacer
-        self._failed_before = machine.failed
-        self._began_at = clock.monotonic()
+        self._ending = Ending(machine, self.bench.register, clock, grace_s, halt, listeners)
 
     def ask_to_stop(self, signal: int) -> None:
         """Ask from a signal handler: the first drains, the second stops at once."""
@@ -179,10 +134,12 @@ class Coordinator:
         Args:
             why: Who cancelled it, and why if it was said.
         """
-        self.is_cancelled, self.halted = True, why
-        self.machine.stop()
-        if not drain:
-            self._abort()
+        self._ending.cancel(why, drain=drain)
+
+    @property
+    def cancelled(self) -> str | None:
+        """Who has cancelled the run, in words; None when nobody has."""
+        return self._ending.cancelled
 
     def announce(self, news: Steered) -> None:
         """Tell the listeners that somebody has steered the run. For pollers, between two turns."""
@@ -207,7 +164,7 @@ class Coordinator:
                 self._polling.look(self)
             now = self._clock.now_us()
             self.machine.on_time(now)
-            self._mind_the_halt(now)
+            self._ending.mind_the_halt(now)
             self._note_begun()
             self._open_dates(now)
             if self._pacer is not None:
@@ -221,14 +178,11 @@ class Coordinator:
             if self._is_over():
                 break
             self._listen(step.wake_at)
-            self._mind_the_stop()
+            self._ending.mind_the_stop()
         if self._pacer is not None:
             self._tell_pace(self._pacer.news())
         self._callbacks.finish(give_up=self._is_asked_to_leave)
-        if self.stopped_by is None and not self.halted:
-            return None
-        left = len(self.machine.flights)
-        return Stopped(self.stopped_by, left, frozenset(self._cut_off), self.halted or "", self.is_cancelled)
+        return self._ending.stopped()
 
     # one turn
 
@@ -273,62 +227,11 @@ class Coordinator:
 
     def _submit(self, step: Step) -> None:
         for submission in step.submissions:
-            invocation = self._invocation(submission)
+            invocation = self._invocations.of(submission)
             try:
                 self._backend_of(submission.task).submit(invocation, submission.task, self.bench, self.inbox.put)
             except RuntimeError as error:  # the pool is broken or shut down: this try was never begun
                 self.inbox.put(lost(invocation, self._clock.now_us(), error))
-
-    def _invocation(self, submission: Submission) -> Invocation:
-        run = submission.run
-        name = run_id(run.run_type, run.logical_date)
-        task_id, try_number = submission.task.task_id, submission.try_number
-        return Invocation(
-            self._dag_ref,
-            task_id,
-            run.logical_date,
-            run.data_interval_end,
-            name,
-            run.run_type,
-            try_number,
-            submission.spent,
-            self._claim.backfill_id,
-            run.conf,
-            self._xcoms_of(run, task_id),
-            submission.previous_success,
-            f"{self._logs}/{self._dag_ref.dag_id}/{name}/{task_id}.{try_number}.log",
-        )
-
-    def _xcoms_of(self, run: OpenRun, task_id: str) -> dict[str, dict[str, str]]:
-        """Return a copy, tasks in DAG order: the machine goes on filling its own while the worker reads.
-
-        A Python task that returned None is not stored, which would cost a row a task; to those behind it its result is
-        null all the same, not missing. It stands first: a pull that names no task takes the last that pushed something.
-        """
-        silent = [
-            one
-            for one in self._returning_before(task_id)
-            if RETURN_VALUE not in run.xcoms.get(one, ()) and run.instances[one].state is TaskState.SUCCESS
-        ]
-        if not run.xcoms and not silent:
-            return {}
-        found: dict[str, dict[str, str]] = {one: {RETURN_VALUE: "null"} for one in silent}
-        place = self.machine.dag.position
-        for one in sorted(run.xcoms, key=lambda name: place.get(name, -1)):
-            found[one] = {**found.pop(one, {}), **run.xcoms[one]}
-        return found
-
-    def _returning_before(self, task_id: str) -> tuple[str, ...]:
-        """Return the Python tasks before a task whose result is pushed; looked up once a task."""
-        known = self._returning.get(task_id)
-        if known is None:
-            before = self.machine.dag.ancestors(task_id)
-            known = self._returning[task_id] = tuple(
-                task.task_id
-                for task in self.machine.dag.tasks.values()
-                if task.task_id in before and task.do_xcom_push and isinstance(task.work, PythonWork)
-            )
-        return known
 
     def _listen(self, wake_at: int | None) -> None:
         """Wait for something to happen, then take all that has happened by now, and what comes right behind it."""
@@ -366,70 +269,26 @@ class Coordinator:
         if wake_at is not None:
             pauses.append((wake_at - self._clock.now_us()) / 1_000_000)
         begun_at = next((heard_at + BEGUN_AFTER_S for heard_at, _ in self._begun.values()), None)
-        pauses += [at - self._clock.monotonic() for at in (self._abort_at, self._leave_at, begun_at) if at is not None]
-        if self.halted is None and (left_s := self._halt.left_s(self._running_s(), self._clock.now_us())) is not None:
-            pauses.append(left_s)
+        if begun_at is not None:
+            pauses.append(begun_at - self._clock.monotonic())
+        pauses += self._ending.pauses()
         return max(0.0, min(pauses))
 
     def _hear(self, message: Message) -> None:
         match message:
             case AttemptReport():
                 self._begun.pop((message.logical_date, message.task_id), None)
-                if self.machine.stopping and message.outcome is Outcome.LOST:
-                    self._cut_off.add((message.logical_date, message.task_id, message.try_number))
+                if message.outcome is Outcome.LOST:
+                    self._ending.note_lost(message)
                 self.machine.on_report(message, self._clock.now_us())
             case Started(key):
                 self._begun[key] = self._clock.monotonic(), message
             case Overdue(key, try_number):
                 self.machine.on_overdue(*key, try_number)
             case StopAsked(signal):
-                self._on_stop(signal)
+                self._ending.on_stop(signal)
             case Checked() if self._pacer is not None:
                 self._pacer.heard(message, self._clock.now_us())
-
-    # stopping
-
-    def _mind_the_halt(self, now: int) -> None:
-        if self.machine.stopping:
-            return
-        self.halted = self._halt.why(self.machine.failed - self._failed_before, self._running_s(), now)
-        if self.halted is not None:
-            self.machine.stop()
-            for listener in self._listeners:
-                listener.on_stopping(None, len(self.machine.flights), self.halted)
-
-    def _running_s(self) -> float:
-        return self._clock.monotonic() - self._began_at
-
-    def _on_stop(self, signal: int) -> None:
-        from signal import SIGINT
-
-        if self.stopped_by is not None:
-            self._abort()
-            return
-        self.stopped_by = signal
-        self.machine.stop()
-        grace_s = GRACE_S if self._grace_s is None and signal != SIGINT else self._grace_s
-        if grace_s is not None:
-            self._abort_at = self._clock.monotonic() + grace_s
-        for listener in self._listeners:
-            listener.on_stopping(signal, len(self.machine.flights), f"stopped by signal {signal}")
-
-    def _abort(self) -> None:
-        self._abort_at = None
-        now = self._clock.monotonic()
-        if self._leave_at is not None:
-            self._leave_at = min(self._leave_at, now + LAST_WAIT_S)
-        else:
-            self._leave_at = now + ABORT_WAIT_S
-            self._cut_off |= {(*key, flight.try_number) for key, flight in self.machine.flights.items()}
-            self.machine.stop(abort=True)
-        # Asked again, what runs ends without any grace: whoever presses a third time has waited long enough.
-        self.bench.register.cancel_all()
-
-    def _mind_the_stop(self) -> None:
-        if self._abort_at is not None and self._clock.monotonic() >= self._abort_at:
-            self._abort()
 
     def _is_asked_to_leave(self) -> bool:
         """Whether a stop came that nobody heard, because the loop is over: the first drains, the second leaves."""
@@ -437,10 +296,10 @@ class Coordinator:
             while True:
                 if isinstance(message := self.inbox.get_nowait(), StopAsked):
                     self._hear(message)
-        self._mind_the_stop()
-        return self._leave_at is not None
+        self._ending.mind_the_stop()
+        return self._ending.is_leaving
 
     def _is_over(self) -> bool:
-        if self._leave_at is not None and self._clock.monotonic() >= self._leave_at:
+        if self._ending.is_time_to_leave:
             return True
         return self.machine.is_drained and (self._fed or self.machine.stopping)

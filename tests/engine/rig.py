@@ -21,7 +21,8 @@ from backfill_cli.core.steering import Steered
 from backfill_cli.core.work import PythonWork
 from backfill_cli.engine.attempt import run_attempt
 from backfill_cli.engine.backends import Elsewhere
-from backfill_cli.engine.coordinator import Coordinator, Stopped
+from backfill_cli.engine.coordinator import Coordinator
+from backfill_cli.engine.ending import Stopped
 from backfill_cli.engine.logs import captured
 from backfill_cli.engine.messages import Started
 from backfill_cli.engine.polling import Poller

@@ -187,7 +187,7 @@ def test_an_invocation_names_the_run_the_try_and_the_log() -> None:
             raise error
 
     rig = Rig(make_dag(task(function, retry=RetryPolicy(1, delay_s=0))), executor=Spying())
-    rig.coordinator._logs = ""
+    rig.coordinator._invocations._logs = ""
     rig.run()
     run_id = "backfill__2024-01-01T00:00:00+00:00"
     assert [(one.run_id, one.try_number, one.spent, one.log_path) for one in seen] == [

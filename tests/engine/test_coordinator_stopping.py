@@ -17,8 +17,9 @@ from engine.rig import Rig, spin, task
 
 from backfill_cli.core.states import Outcome, RunState, TaskState
 from backfill_cli.core.work import ShellWork
-from backfill_cli.engine import coordinator as loop
-from backfill_cli.engine.coordinator import StopAsked, Stopped
+from backfill_cli.engine import ending
+from backfill_cli.engine.ending import Stopped
+from backfill_cli.engine.messages import StopAsked
 from backfill_cli.engine.stopping import handling
 
 FLIGHT = frozenset({(FIRST, "a", 1)})
@@ -103,7 +104,7 @@ def test_a_stop_drains_for_the_grace_time_and_then_end_what_runs(threads: Execut
 def test_where_no_grace_time_is_set_ctrl_c_waits_and_term_does_not(
     threads: Executor, monkeypatch: pytest.MonkeyPatch, number: int, outcome: Outcome
 ) -> None:
-    monkeypatch.setattr(loop, "GRACE_S", 0.05)
+    monkeypatch.setattr(ending, "GRACE_S", 0.05)
     started = Event()
 
     def lasting() -> None:
@@ -135,7 +136,7 @@ def test_within_the_grace_time_a_task_ends_by_itself(threads: Executor) -> None:
 
 
 def test_a_thread_that_does_not_return_is_left_and_counted(threads: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "ABORT_WAIT_S", 0.05)
+    monkeypatch.setattr(ending, "ABORT_WAIT_S", 0.05)
     started = Event()
 
     def deaf() -> None:
