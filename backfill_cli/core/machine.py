@@ -13,19 +13,20 @@ tasks, and of dates that wait for each other, may thus be longer than any stack.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from backfill_cli.core.changes import Changes, Key
 from backfill_cli.core.context import PreviousSuccess
-from backfill_cli.core.graph import NO_CALLBACKS, Dag, Task
+from backfill_cli.core.graph import NO_CALLBACKS, Dag
 from backfill_cli.core.invocations import AttemptReport
 from backfill_cli.core.listening import ProgressCounts
-from backfill_cli.core.planning import PARTIAL
+from backfill_cli.core.predecessors import Predecessors, ask_the_past, waiting_for
 from backfill_cli.core.progress import OpenRun, RunSpec
 from backfill_cli.core.rates import Pace
-from backfill_cli.core.records import Counts, RunType
+from backfill_cli.core.records import Counts
 from backfill_cli.core.restoring import restore
-from backfill_cli.core.rules import Past, PastRun, Upstream, Verdict, cut_off, decide, past_of, watched_by
+from backfill_cli.core.rules import Upstream, Verdict, cut_off, decide, watched_by
+from backfill_cli.core.settling import block, finish, time_out
 from backfill_cli.core.slots import Slots
 from backfill_cli.core.states import Event, Outcome, RunState, TaskState, advance
 from backfill_cli.core.steps import Flight, Limits, Step, Submission
@@ -35,7 +36,6 @@ from backfill_cli.core.timers import Timers
 from backfill_cli.core.tries import begin_try, end_try, stopped_try
 from backfill_cli.core.waiting import waiting_reasons, waits_of
 from backfill_cli.core.waits import Waits
-from backfill_cli.core.wording import why_blocked, why_failed
 from backfill_cli.core.work import EmptyWork
 
 __all__ = ["BackfillMachine", "Flight", "Limits", "Step", "Submission"]
@@ -77,7 +77,7 @@ class BackfillMachine:
         self.stopping = self.aborting = self.paused = False
         self.runs: dict[int, OpenRun] = {}
         self._backwards = backwards
-        self._latest: OpenRun | None = None
+        self._predecessors = Predecessors(dag)
         self._successes = Successes(backwards=backwards)
         self._timers = Timers(self.runs)
         self.slots = Slots(dag, limits, self.runs, throttle)
@@ -127,12 +127,8 @@ class BackfillMachine:
             spec: The date and what the store knows of it.
             now: Epoch microseconds.
         """
-        run = OpenRun(self.dag, spec, self._previous_of(spec))
-        if isinstance(run.previous, OpenRun):
-            run.previous.followers.append(run)
+        run = self._predecessors.open(spec)
         self.runs[run.logical_date] = run
-        if not (self.dag.catchup and run.run_type is RunType.MANUAL):  # semantics section 4, rule 3
-            self._latest = run
         self._changes.opened(run)
         if spec.instances:
             restore(run, spec, self.dag, self._changes)
@@ -181,7 +177,8 @@ class BackfillMachine:
         self.slots.throttle.on_time(now)
         for run, task_id in self._timers.due(now):
             if task_id is None:
-                self._time_out(run, now)
+                self._cancellations += time_out(run, self.dag, now, self.flights, self._changes)
+                self._to_settle.append(run)
             elif (one := run.instances[task_id]).state is TaskState.UP_FOR_RETRY:
                 one.state = advance(one.state, Event.RETRY_DUE)
                 one.retry_at = None
@@ -306,7 +303,7 @@ class BackfillMachine:
         for behind in self.dag.downstream[task_id]:
             self._to_consider.append((run, behind))
         for follower in run.followers:
-            self._recheck_past(follower, (task_id, *self.dag.tasks[task_id].upstream))
+            self._to_consider.extend(waiting_for(follower, (task_id, *self.dag.tasks[task_id].upstream)))
         self._to_settle.append(run)
 
     def _propagate(self, now: int) -> None:
@@ -336,7 +333,9 @@ class BackfillMachine:
                 one.reason = "an upstream failed"
                 self._move(run, task_id, Event.UPSTREAM_FAILED, now)
                 return
-        if task_id in self._depends_on_past and not self._past_allows(run, task):
+        if task_id in self._depends_on_past and not (past := ask_the_past(run, task, self.dag)).met:
+            if not past.waits:
+                self._to_settle.append(run)
             return
         run.active += 1
         one.is_ready = True
@@ -353,87 +352,28 @@ class BackfillMachine:
         run.active -= 1
         self._end_try(run, AttemptReport(run.logical_date, task_id, one.try_number, Outcome.SUCCESS, now, now), now)
 
-    def _past_allows(self, run: OpenRun, task: Task) -> bool:
-        past = self._past(run, task)
-        was_waiting = task.task_id in run.past_waiting
-        run.stuck.pop(task.task_id, None)
-        if past.waits and not was_waiting:
-            run.past_waiting.add(task.task_id)
-            run.active += 1
-        elif not past.waits and was_waiting:
-            run.past_waiting.discard(task.task_id)
-            run.active -= 1
-        if not past.met and not past.waits:
-            run.stuck[task.task_id] = past
-            self._to_settle.append(run)
-        return past.met
-
-    def _past(self, run: OpenRun, task: Task) -> Past:
-        behind = self.dag.downstream[task.task_id]
-        return past_of(task, behind, run.past(watched_by(task, behind)), ignore=run.ignore_past)
-
-    def _recheck_past(self, run: OpenRun, watched: Iterable[str]) -> None:
-        """The previous run has moved: ask again about those of the given tasks that wait for it."""
-        if run.past_waiting:
-            for task_id in watched:
-                if task_id in run.past_waiting:
-                    self._to_consider.append((run, task_id))
-
     def _settle(self, run: OpenRun, now: int) -> None:
         """Close a run that is finished, or that nothing in this backfill can move on."""
         if run.is_closed or run.active:
             return
         if not run.unfinished:
             self._mark_running(run, now)
-            outcome = run.fold(self.dag)
-            run.state = run.fold_whole(self.dag)
+            outcome = finish(run, self.dag, now)
             if outcome is RunState.SUCCESS:
                 self.completed += 1
             else:
                 self.failed += 1
-                run.reason = run.reason or why_failed(run)
             if run.state is RunState.SUCCESS:
                 success = PreviousSuccess(run.logical_date, run.data_interval_end, run.started_at)
                 self._successes.note(success, self.runs)
-            elif run.state is RunState.QUEUED:
-                run.reason = PARTIAL
             self._changes.outcome(run.logical_date, outcome)
-            run.ended_at = now if run.state.is_terminal else None
         else:
             self.blocked += 1
-            run.state = RunState.QUEUED
-            run.reason = why_blocked(run, self.dag)
+            block(run, self.dag)
         run.is_closed = True
         run.previous = None
         del self.runs[run.logical_date]
         self._changes.run(run)
         for follower in run.followers:
-            self._recheck_past(follower, self.dag.tasks)
+            self._to_consider.extend(waiting_for(follower, self.dag.tasks))
         run.followers = []
-
-    def _time_out(self, run: OpenRun, now: int) -> None:
-        """dagrun_timeout: the run fails, what is unfinished is skipped, what is running is asked to end."""
-        run.timed_out = True
-        run.reason = f"dagrun_timeout: not done after {self.dag.dagrun_timeout_s:g} s"
-        for task_id, one in run.instances.items():
-            if one.state.is_terminal:
-                continue
-            if (run.logical_date, task_id) in self.flights:
-                self._cancellations.append((run.logical_date, task_id))
-            one.reason, one.ended_at, one.retry_at = "dagrun_timeout", now, None
-            one.state = advance(one.state, Event.SKIPPED)
-            self._changes.instance(run.logical_date, task_id, one)
-        run.unfinished = run.active = 0
-        run.past_waiting.clear()
-        self._to_settle.append(run)
-
-    def _previous_of(self, spec: RunSpec) -> OpenRun | PastRun | None:
-        """The previous run: the one opened last, unless the store knows a later one."""
-        latest = self._latest
-        if not self.dag.waits_on_past:
-            return None
-        if latest is None or latest.logical_date >= spec.logical_date:
-            return spec.previous
-        if spec.previous is not None and spec.previous.logical_date > latest.logical_date:
-            return spec.previous
-        return latest
