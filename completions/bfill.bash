@@ -166,7 +166,7 @@ _bfill_values() {
         scenarios) _bfill_offer scenarios "" ;;
         shells) _bfill_offer shells "" "bash" "zsh" "fish" ;;
         spans) _bfill_offer spans "" "1d" "7d" "30d" "90d" "6h" ;;
-        states) _bfill_offer states "list" "queued" "running" "success" "failed" "scheduled" "skipped" "upstream_failed" "up_for_retry" "removed" "blocked" "interrupted" "cleared" "partial" "missing" "stale" ;;
+        states) _bfill_offer states "list" "queued" "running" "success" "failed" "scheduled" "skipped" "upstream_failed" "up_for_retry" "removed" "blocked" "interrupted" "cleared" "partial" "missing" "stale" "remaining" ;;
         tags) _bfill_offer tags "" ;;
         targets) _bfill_offer targets "" ;;
         tasks) _bfill_offer tasks "" ;;

@@ -11,10 +11,10 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from operator import itemgetter
-from typing import TYPE_CHECKING
+from operator import attrgetter, itemgetter
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from backfill_cli.app.status_page import MISSING, STALE, Page
+from backfill_cli.app.status_page import MISSING, REMAINING, STALE, Page
 from backfill_cli.core.planning import unfinished_because
 from backfill_cli.core.states import RunState
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from backfill_cli.core.records import EndedRuns, RunRow
 
 _BLOCK = 4_096
+
+T = TypeVar("T")
 
 Kind = tuple[RunState, str]
 """State and version of a terminal dag_run."""
@@ -38,7 +40,7 @@ class Tally:
 
     Attributes:
         counts: Dates by state; stale ones are no successes.
-        missing: Stretches of dates without a dag_run: first, last, how many.
+        missing: Stretches of dates without a dag_run that no living process comes to: first, last, how many.
         stale: Version → the dates that succeeded under it.
         shown: The page: logical dates, each with its state and whether it is stale.
         more: There are more dates of its kind behind the page.
@@ -57,22 +59,34 @@ class Tally:
         self.shown: list[tuple[int, str, bool]] = []
         self.more = False
 
-    def take(self, spans: Iterator[Span], ended: Iterator[EndedRuns], unfinished: Iterator[RunRow]) -> None:
-        """Count every interval. All three ascend; dag_runs on no interval are passed by."""
-        terminal, others = _Ended(ended), _Unfinished(unfinished)
+    def take(
+        self,
+        spans: Iterator[Span],
+        ended: Iterator[EndedRuns],
+        unfinished: Iterator[RunRow],
+        claimed: Iterator[int],
+    ) -> None:
+        """Count every interval. All four ascend; dag_runs on no interval are passed by.
+
+        Args:
+            claimed: The dates that living processes still have to finish.
+        """
+        terminal, others = _Ended(ended), _UpTo(unfinished, attrgetter("logical_date"))
+        awaited = _UpTo(claimed, int)
         starts = map(itemgetter(0), spans)
         while block := list(islice(starts, _BLOCK)):
             if self.first is None:
                 self.first = block[0]
             self.last = block[-1]
             dates, kinds = terminal.up_to(block[-1])
-            rows = others.up_to(block[-1])
+            rows, held = others.up_to(block[-1]), awaited.up_to(block[-1])
             if self._is_page_over(block) and not rows and dates == block:
                 self._take_ended(dates, kinds)
-            elif self._is_page_over(block) and not rows and not dates:
+            elif self._is_page_over(block) and not rows and not dates and not held:
                 self._take_missing(block[0], block[-1], len(block))
             else:
-                self._take_each(block, dict(zip(dates, kinds, strict=True)), {row.logical_date: row for row in rows})
+                by_date = {row.logical_date: row for row in rows}
+                self._take_each(block, dict(zip(dates, kinds, strict=True)), by_date, frozenset(held))
 
     def _is_page_over(self, block: list[int]) -> bool:
         """Whether no date of the block can be on the page."""
@@ -99,7 +113,9 @@ class Tally:
         self.missing.append((first, last, number))
         self._was_missing = True
 
-    def _take_each(self, block: Iterable[int], ended: dict[int, Kind], unfinished: dict[int, RunRow]) -> None:
+    def _take_each(
+        self, block: Iterable[int], ended: dict[int, Kind], unfinished: dict[int, RunRow], awaited: frozenset[int]
+    ) -> None:
         for date in block:
             kind = ended.get(date)
             stale = False
@@ -113,6 +129,9 @@ class Tally:
             elif (row := unfinished.get(date)) is not None:
                 is_held = row.owner is not None and self._is_live(row.owner)
                 state = row.state if is_held else unfinished_because(row)
+                self.counts[state] += 1
+            elif date in awaited:
+                state = REMAINING
                 self.counts[state] += 1
             else:
                 state = MISSING
@@ -152,17 +171,18 @@ class _Ended:
         return dates, kinds
 
 
-class _Unfinished:
-    """A stream of dag_runs, taken up to a date at a time."""
+class _UpTo(Generic[T]):
+    """A stream of what has a date, taken up to a date at a time."""
 
-    def __init__(self, rows: Iterator[RunRow]) -> None:
+    def __init__(self, rows: Iterator[T], date: Callable[[T], int]) -> None:
         self._rows = rows
+        self._date = date
         self._next = next(rows, None)
 
-    def up_to(self, last: int) -> list[RunRow]:
+    def up_to(self, last: int) -> list[T]:
         """Return what is left of it up to a date, included."""
         found = []
-        while self._next is not None and self._next.logical_date <= last:
+        while self._next is not None and self._date(self._next) <= last:
             found.append(self._next)
             self._next = next(self._rows, None)
         return found

@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING
 from backfill_cli.app.lookup import find_backfill
 from backfill_cli.app.outcomes import date_result, failure_groups
 from backfill_cli.app.reexecuting import reexecuted
-from backfill_cli.app.status_page import MISSING, STALE, Page, after_date, instances_on, slowest_tasks, task_views
+from backfill_cli.app.status_page import (
+    MISSING,
+    REMAINING,
+    STALE,
+    Page,
+    after_date,
+    instances_on,
+    slowest_tasks,
+    task_views,
+)
 from backfill_cli.app.targets import has_range
 from backfill_cli.core.planning import BLOCKED, CLEARED, INTERRUPTED, LEFT_FAILED, PARTIAL
 from backfill_cli.core.records import SCHEDULED, Action, BackfillRow
@@ -30,7 +39,7 @@ if TYPE_CHECKING:
     from backfill_cli.core.wave_tallies import WaveView
 
 LATEST = 20
-STATES = frozenset({*RunState, BLOCKED, INTERRUPTED, CLEARED, PARTIAL, MISSING, STALE, "skipped", "remaining"})
+STATES = frozenset({*RunState, BLOCKED, INTERRUPTED, CLEARED, PARTIAL, MISSING, STALE, "skipped", REMAINING})
 
 
 def status(
@@ -209,11 +218,7 @@ def _next_for(view: BackfillView, chunks: Sequence[WaveView] = ()) -> str:
     row = view.row
     if view.state == BackfillState.INTERRUPTED and any(one.state == "failed" for one in chunks):
         return f"bfill rerun-failed {row.backfill_id} && bfill run {row.backfill_id}"
-    if view.state in (BackfillState.PLANNED, BackfillState.INTERRUPTED):
-        return f"bfill run {row.backfill_id}"
-    if view.is_broken and row.state.is_terminal:
-        return f"bfill rerun-failed {row.backfill_id}"
-    return ""
+    return view.next_command
 
 
 def _views_of(reader: Reader, dag_id: str, shown: Sequence[DateResult], task_ids: Sequence[str]) -> list[RunView]:

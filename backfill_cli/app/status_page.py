@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 MISSING = "missing"
 STALE = "stale"
+REMAINING = "remaining"
+"""A living process has the date still before it: nobody else need run it."""
 
 
 @dataclass(frozen=True, slots=True)

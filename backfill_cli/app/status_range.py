@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from heapq import merge
 from typing import TYPE_CHECKING
 
 from backfill_cli.app.commands import selection_words
@@ -14,7 +15,16 @@ from backfill_cli.app.history import liveness
 from backfill_cli.app.outcomes import failure_groups
 from backfill_cli.app.range_tally import Tally
 from backfill_cli.app.reexecuting import reexecuted
-from backfill_cli.app.status_page import MISSING, STALE, Page, after_date, instances_on, slowest_tasks, task_views
+from backfill_cli.app.status_page import (
+    MISSING,
+    REMAINING,
+    STALE,
+    Page,
+    after_date,
+    instances_on,
+    slowest_tasks,
+    task_views,
+)
 from backfill_cli.app.status_waits import running, with_waits
 from backfill_cli.app.targets import find_selection, find_target, has_range
 from backfill_cli.core.instants import instant, run_id
@@ -31,6 +41,7 @@ if TYPE_CHECKING:
     from backfill_cli.core.options import BackfillOptions
     from backfill_cli.core.ports import Reader, Store
     from backfill_cli.core.ranges import Selection, When
+    from backfill_cli.core.records import BackfillRow
 
 _UNFINISHED = (RunState.QUEUED, RunState.RUNNING)
 
@@ -80,11 +91,13 @@ def _range_result(
     problems: list[Problem],
 ) -> StatusResult:
     first, last = selection.first, selection.last
+    live = reader.overlapping(dag.dag_id, first, last)
     tally = Tally(dag.version, liveness(reader), page)
     tally.take(
         iter(selection.spans(dag.schedule)),
         reader.ended_runs(dag.dag_id, first, last),
         reader.runs(dag.dag_id, first, last, states=_UNFINISHED),
+        merge(*(reader.claimed(row.backfill_id, first, last) for row in live)),
     )
     runs = [] if gaps else _range_views(reader, dag, tally.shown)
     results = [DateResult(instant(view.logical_date), view.run_id, view.state, None, None) for view in runs]
@@ -108,7 +121,7 @@ def _range_result(
         stale_because=_why_stale(reader, dag, tally.stale),
         problems=problems,
         gaps_only=gaps,
-        next_command=_next_for_range(options, tally.counts),
+        next_command=_next_for_range(options, tally.counts, live),
     )
 
 
@@ -121,7 +134,7 @@ def _range_views(reader: Reader, dag: Dag, shown: Sequence[tuple[int, str, bool]
     views = []
     for date, state, stale in shown:
         run = runs.get(date)
-        tasks = task_views(instances.get(date, ()), tuple(dag.tasks), fill=run is not None)
+        tasks = task_views(instances.get(date, ()), tuple(dag.tasks), fill=run is not None or state == REMAINING)
         run_type = run.run_type if run else RunType.BACKFILL
         views.append(RunView(date, run_id(run_type, date), state, run.reason if run else None, stale, tasks))
     return views
@@ -148,9 +161,12 @@ def _why_stale(reader: Reader, dag: Dag, dates: Mapping[str, list[int]]) -> dict
     return {reason: sorted(found) for reason, found in why.items()}
 
 
-def _next_for_range(options: BackfillOptions, counts: Mapping[str, int]) -> str:
+def _next_for_range(options: BackfillOptions, counts: Mapping[str, int], live: Sequence[BackfillRow]) -> str:
+    """Return what to type now. Where somebody works in the range, a command over all of it would be refused."""
     import shlex
 
+    if live:
+        return f"bfill status {live[0].backfill_id} --watch"
     words = shlex.join(selection_words(options))
     if counts.get("failed") or counts.get(BLOCKED):
         return f"bfill rerun-failed {words}"

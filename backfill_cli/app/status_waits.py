@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from backfill_cli.app.status_page import REMAINING
 from backfill_cli.core.records import BackfillRow
 from backfill_cli.core.standing import RunView, StatusResult, TaskView
 from backfill_cli.core.states import BackfillState, RunState, TaskState
@@ -51,7 +52,7 @@ def with_waits(reader: Reader, result: StatusResult, live: Iterable[BackfillRow]
 
 
 def _told(run: RunView, known: Mapping[tuple[int, str], str], now: int, turn: str | None) -> RunView:
-    if run.state not in (RunState.QUEUED, RunState.RUNNING, "remaining"):
+    if run.state not in (RunState.QUEUED, RunState.RUNNING, REMAINING):
         return run
     is_open = any(view.state != TaskState.SCHEDULED for view in run.tasks.values()) or any(
         (run.logical_date, task_id) in known for task_id in run.tasks

@@ -8,7 +8,9 @@ from backfill_cli.core.states import RunState, TaskState
 from backfill_cli.errors import UsageProblem
 
 STATES = tuple(
-    dict.fromkeys([*RunState, *TaskState, "blocked", "interrupted", "cleared", "partial", "missing", "stale"])
+    dict.fromkeys(
+        [*RunState, *TaskState, "blocked", "interrupted", "cleared", "partial", "missing", "stale", "remaining"]
+    )
 )
 
 

@@ -13,6 +13,7 @@ from backfill_cli.core.instants import iso, iso_us
 from backfill_cli.core.problems import Problem
 from backfill_cli.core.records import BackfillRow
 from backfill_cli.core.results import FailureGroup, Reexecuted
+from backfill_cli.core.states import BackfillState
 from backfill_cli.core.waits import Waits
 
 if TYPE_CHECKING:
@@ -98,6 +99,19 @@ class BackfillView:
     repaired_by: tuple[str, ...] = ()
     timezone: str | None = None
     is_broken: bool = False
+
+    @property
+    def next_command(self) -> str:
+        """What to type now: what lets it go on, or repairs it; empty while it runs, and when all is well."""
+        row = self.row
+        if self.state == BackfillState.PAUSED:
+            return f"bfill resume {row.backfill_id}"
+        if self.state in (BackfillState.PLANNED, BackfillState.INTERRUPTED):
+            return f"bfill run {row.backfill_id}"
+        if not (self.is_broken and row.state.is_terminal):
+            return ""
+        # A cancelled one may have dates that never ran, and those are nobody's failures.
+        return f"bfill {'run' if row.remaining else 'rerun-failed'} {row.backfill_id}"
 
     def data(self) -> dict[str, Any]:
         row = self.row

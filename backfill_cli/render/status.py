@@ -240,12 +240,8 @@ def _span(view: BackfillView) -> str:
 
 
 def _next(views: Sequence[BackfillView]) -> str:
-    for view in views:
-        if view.state in (BackfillState.INTERRUPTED, BackfillState.PLANNED):
-            return f"bfill run {quote(view.row.backfill_id)}"
-        if view.state == BackfillState.FAILED and view.is_broken:
-            return f"bfill rerun-failed {quote(view.row.backfill_id)}"
-    return ""
+    """The first command that is offered; what somebody cancelled is over, unless one asks for it by its id."""
+    return next((one.next_command for one in views if one.state != BackfillState.CANCELLED and one.next_command), "")
 
 
 def _bar(view: BackfillView, cells: int) -> Text:

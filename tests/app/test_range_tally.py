@@ -48,15 +48,21 @@ histories = st.lists(st.tuples(st.sampled_from(KINDS), st.sampled_from([1, 1, 2,
 )
 pages = st.builds(
     Page,
-    st.sampled_from([frozenset(), frozenset({"failed"}), frozenset({"missing", "blocked"}), frozenset({"stale"})]),
+    st.sampled_from(
+        [frozenset(), frozenset({"failed"}), frozenset({"missing", "blocked"}), frozenset({"stale", "remaining"})]
+    ),
     st.none() | st.integers(-5, 300),
     st.integers(1, 20),
 )
 
 
-@given(histories, st.sets(st.integers(0, 600)), pages, st.sampled_from([1, 3, 50]))
+@given(histories, st.sets(st.integers(0, 600)), pages, st.sampled_from([1, 3, 50]), st.sets(st.integers(0, 60)))
 def test_a_tally_is_what_looking_at_every_date_gives(
-    kinds: list[tuple[RunState, str, str | None, str | None] | None], strays: set[int], page: Page, together: int
+    kinds: list[tuple[RunState, str, str | None, str | None] | None],
+    strays: set[int],
+    page: Page,
+    together: int,
+    claimed: set[int],
 ) -> None:
     spans = [Span(number * STEP, number * STEP + STEP) for number in range(len(kinds))]
     rows = {span.start: run_of(span.start, kind) for span, kind in zip(spans, kinds, strict=True) if kind}
@@ -70,13 +76,14 @@ def test_a_tally_is_what_looking_at_every_date_gives(
         iter(spans),
         (EndedRuns([row.logical_date for row in one], [(row.state, row.version) for row in one]) for one in blocks),
         (row for row in stored if not row.state.is_terminal),
+        (number * STEP for number in sorted(claimed)),
     )
 
     states, stale = [], {}
     for span in spans:
         row = rows.get(span.start)
         if row is None:
-            states.append("missing")
+            states.append("remaining" if span.start // STEP in claimed else "missing")
         elif row.state.is_terminal or row.owner == "alive":
             states.append(str(row.state))
         else:

@@ -65,6 +65,7 @@ def test_nothing_begins_behind_the_answer_to_a_pause_and_what_runs_ends_by_itsel
     shown = naps.bfill("status", backfill_id).exits(0).out
     assert "paused by" in shown
     assert "maintenance" in shown
+    assert shown.splitlines()[-1] == f" next: bfill resume {backfill_id}"
     (listed,) = naps.bfill("status", "--json").exits(0).data["backfills"]
     assert (listed["state"], listed["pid"]) == ("paused", going.pid)
     resumed = naps.bfill("resume", backfill_id, "--json")
@@ -139,6 +140,9 @@ def test_a_cancelled_backfill_says_by_whom_and_leaves_the_rest(naps: Project, dr
     assert naps.rows("SELECT * FROM owners") == []
     assert naps.bfill("audit", "verify").code == 0
     naps.bfill("resume", backfill_id).says(7, "cancelled")
+    # Nothing has failed, so there is nothing to run again: what is left has never run.
+    assert naps.bfill("status", backfill_id).exits(0).out.splitlines()[-1] == f" next: bfill run {backfill_id}"
+    assert "next:" not in naps.bfill("status").exits(0).out
 
 
 def test_a_plan_and_an_interrupted_backfill_are_changed_without_a_process(naps: Project) -> None:

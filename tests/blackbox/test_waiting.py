@@ -70,7 +70,20 @@ def test_every_task_that_has_not_run_says_what_it_waits_for(project: Project, go
     assert "waiting   1 task for pool api: needs 2, 1 of 3 free" in screen
     by_range = project.bfill("status", "--dag", "calls", "--json").exits(0).data
     assert waits_for(by_range)["02", "call"] == "pool api: needs 2, 1 of 3 free"
+    assert_no_gap_is_what_a_process_comes_to(project, backfill["backfill_id"])
     assert project.rows("SELECT count(*) AS n FROM waits") == [{"n": 1}]
+
+
+def assert_no_gap_is_what_a_process_comes_to(project: Project, backfill_id: str) -> None:
+    """Whoever believed that it is missing would type a command that is refused: another process holds it."""
+    words = ("status", "--dag", "calls", "--start", "2024-01-01", "--end", "2024-01-04")
+    data = project.bfill(*words, "--json").exits(0).data
+    assert data["counts"] == {"running": 2, "remaining": 1, "missing": 1}
+    assert waits_for(data)["03", "call"] == "its date to begin: 2 run together"
+    assert [gap["start"][:10] for gap in data["gaps"]] == ["2024-01-04"]
+    assert project.bfill(*words).out.splitlines()[-1] == f" next: bfill status {backfill_id} --watch"
+    (left,) = project.bfill(*words, "--where", "remaining", "--json").exits(0).data["runs"]
+    assert left["logical_date"][:10] == "2024-01-03"
 
 
 def test_who_has_the_rest_is_named(project: Project, going: Going) -> None:
