@@ -47,6 +47,9 @@ def render(result: AuditResult, width: int) -> Iterator[Text]:
 # Where it came from and under which version: kept, and shown by --json; a line has room for what was done.
 _FOR_JSON = frozenset({"uid", "pid", "cwd", "argv", "dag_version", "sudo_user", "ci"})
 
+_SAID_AT_ZERO = frozenset({"slots", "slots_before"})
+"""A count of none is no news; a pool of none is what somebody asked for."""
+
 
 def _details(details: Mapping[str, Any]) -> str:
     """Plain values of the details, as a person asks for them."""
@@ -56,7 +59,7 @@ def _details(details: Mapping[str, Any]) -> str:
         if key not in _FOR_JSON
         and not key.endswith("digest")
         and isinstance(value, (int, float, str))
-        and value not in ("", 0)
+        and (value not in ("", 0) or key in _SAID_AT_ZERO)
     ]
     return ", ".join(shown[:6])
 

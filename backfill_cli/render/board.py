@@ -25,6 +25,8 @@ from backfill_cli.render.theme import BOLD, COMMAND, DIM, WARN, look
 from backfill_cli.render.words import count, duration, span
 
 _FAILURES = 3
+_REASONS = 2
+"""Reasons to wait that are told, those of most tasks; a number says how many more there are."""
 _TASK_WIDTH = 14
 _BAR = 36
 
@@ -200,8 +202,13 @@ class Board:
         return duration(max(0, (now - cell.since) // 1_000_000)) + tried
 
     def _waiting(self, now: int, width: int) -> list[Text]:
-        told = sorted(self.waiting.items(), key=lambda one: -one[1])
-        whys = [f"{count(number, 'task')} for {why}" for why, number in told if why != NEXT_TRY][:2]
+        told = sorted(
+            ((why, number) for why, number in self.waiting.items() if why != NEXT_TRY), key=lambda one: -one[1]
+        )
+        whys = [f"{count(number, 'task')} for {why}" for why, number in told[:_REASONS]]
+        if rest := [number for _, number in told[_REASONS:]]:
+            look_at = f"bfill status {quote(self.start.backfill_id)}"
+            whys.append(f"{count(sum(rest), 'task')} for {count(len(rest), 'other reason')}: {look_at}")
         # Not from what was told a moment ago: the cells know who waits for a try, and whose time has come.
         due = [cell.retry_at for cells in self.open.values() for cell in cells.values() if cell.retry_at is not None]
         later = [at for at in due if at > now]

@@ -16,10 +16,11 @@ from backfill_cli.core.records import Batch
 from backfill_cli.core.results import BackfillResult
 from backfill_cli.core.states import TaskState
 from backfill_cli.core.steering import Steered
+from backfill_cli.core.wording import NEXT_TRY
 from backfill_cli.render.dates import DateFormat
 from backfill_cli.render.pace import Pace
 from backfill_cli.render.safe import safe_text
-from backfill_cli.render.words import stamp
+from backfill_cli.render.words import count, stamp
 
 _EVERY_US = 10_000_000
 """Microseconds between two progress lines, unless a tenth of the dates was finished in between…"""
@@ -29,6 +30,10 @@ _AT_LEAST_US = 1_000_000
 
 _REMIND_US = 600_000_000
 """Microseconds after which what still holds tasks back is told once more."""
+
+_STALLED_US = 5_000_000
+"""Microseconds without any task running after which a log says what they all wait for: a full pool that moves is no
+news, one that does not is what a person looks for."""
 
 _END = re.compile(r", (?:in [\d.]+ s|until [\d: -]+)(?= \(|$)")
 """How `core/wording.py` says the end of what holds tasks back until some moment."""
@@ -49,11 +54,14 @@ class LineListener:
         self._last_tenth = 0
         self._last_done = -1
         self._held: dict[str, int] = {}
+        self._waiting: Mapping[str, int] = {}
+        self._idle_since: int | None = None
+        self._is_paused = False
 
     def on_start(self, start: RunStart) -> None:
         self._start = start
         self._dates = DateFormat(start.timezone, (start.first, start.last))
-        self._last_at = start.started_at
+        self._last_at = self._idle_since = start.started_at
         self._pace.start(start.started_at, start.total)
         self._say(
             start.started_at,
@@ -64,6 +72,10 @@ class LineListener:
         if self._start is None or self._file is None:
             return
         self._failures(batch, at)
+        if counts.running_tasks:
+            self._idle_since = None
+        elif self._idle_since is None:
+            self._idle_since = at
         done = counts.completed + counts.failed
         self._pace.note(at, done)
         tenth = 10 * done // max(1, counts.total)
@@ -74,16 +86,23 @@ class LineListener:
             left = self._pace.left(at)
             eta = f" eta {left[1]:.0f}s" if left else ""
             progress = f"progress {done}/{counts.total} failed {counts.failed}"
-            self._say(at, f"{progress} running {counts.running_tasks}{eta}")
+            self._say(at, f"{progress} running {counts.running_tasks}{eta}{self._most_wait()}")
 
     def on_waiting(self, waiting: Mapping[str, int], next_retry_at: int | None) -> None:
-        """Waiting is the board's business, but for what holds tasks back until some moment: each is told once."""
+        """Tell once what holds tasks back until some moment, and what keeps all of them from running."""
+        self._waiting = {reason: number for reason, number in waiting.items() if reason != NEXT_TRY}
         now = clock.now_us()
-        for reason, count in waiting.items():
+        idle_us = 0 if self._idle_since is None or self._is_paused else now - self._idle_since
+        for reason, number in self._waiting.items():
             stem = _END.sub("", reason)
-            if stem != reason and now - self._held.get(stem, 0) >= _REMIND_US:
+            if (idle_us >= _STALLED_US or stem != reason) and now - self._held.get(stem, 0) >= _REMIND_US:
                 self._held[stem] = now
-                self._say(now, f"waiting {count} {'task' if count == 1 else 'tasks'} for {reason}")
+                self._say(now, f"waiting {count(number, 'task')} for {reason}")
+
+    def _most_wait(self) -> str:
+        """Say what most tasks wait for: the end of a progress line."""
+        reason = max(self._waiting, key=self._waiting.__getitem__, default=None)
+        return "" if reason is None else f" waiting {count(self._waiting[reason], 'task')} for {reason}"
 
     def on_wave(self, report: WaveReport) -> None:
         """`chunk 3 of 9 begins …`, `chunk 3 of 9 ended ok 5 failed 2 …`: waves are few, each is a line."""
@@ -107,10 +126,12 @@ class LineListener:
 
     def on_stopping(self, signal: int | None, running: int, reason: str) -> None:
         again = "" if signal is None else ", signal again to stop at once"
-        why = f"signal {signal}" if signal is not None else f"because {reason}"
-        self._say(None, f"stopping {why} running {running}: nothing new starts{again}")
+        why = f"signal {signal}" if signal is not None else f"because {reason};"
+        self._say(clock.now_us(), f"stopping {why} running {running}: nothing new starts{again}")
 
     def on_steered(self, news: Steered) -> None:
+        self._is_paused = news.is_paused
+        self._idle_since = news.at
         why = f" because {news.reason}" if news.reason else ""
         self._say(news.at, f"{news.action} by {news.actor}: {news.text}{why}")
 
@@ -137,11 +158,11 @@ class LineListener:
         if len(failed) > _FAILURES_A_BATCH:
             self._say(at, f"failed {len(failed) - _FAILURES_A_BATCH} more at the same moment")
 
-    def _say(self, at: int | None, text: str) -> None:
+    def _say(self, at: int, text: str) -> None:
         if self._file is None:
             return
         try:
-            self._file.write(f"{stamp(at) if at is not None else '-'} {safe_text(text)}\n")
+            self._file.write(f"{stamp(at)} {safe_text(text)}\n")
             self._file.flush()
         except (OSError, ValueError):
             self._file = None

@@ -39,6 +39,9 @@ def test_a_pool_is_made_resized_described_and_deleted_and_all_of_it_is_on_record
     data = project.bfill("pools", "set", "api", "-1", "--json").exits(0).data
     assert (data["before"]["slots"], data["after"]["slots"], data["after"]["description"]) == (4, -1, "four lines")
     assert (data["changed"], data["after"]["free"]) == (True, None)
+    project.bfill("pools", "set", "web", "0").exits(0)
+    assert "slots 0" in project.bfill("audit", "--target", "web").exits(0).out, "none is what was asked for"
+    project.bfill("pools", "delete", "web").exits(0)
     with project.unchanged():
         assert not project.bfill("pools", "set", "api", "unlimited", "--json").exits(0).data["changed"]
     project.bfill("pools", "delete", "api").exits(0)

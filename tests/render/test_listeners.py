@@ -9,9 +9,11 @@ from dataclasses import replace
 
 import pytest
 
+from backfill_cli import clock
 from backfill_cli.core.listening import ProgressCounts
-from backfill_cli.core.records import Batch
+from backfill_cli.core.records import Batch, Control
 from backfill_cli.core.states import RunState, TaskState
+from backfill_cli.core.steering import Steered
 from backfill_cli.core.wording import NEXT_TRY
 from backfill_cli.render.board import Board
 from backfill_cli.render.lines import LineListener
@@ -81,6 +83,77 @@ def test_the_board_counts_down_to_the_next_try_and_forgets_it_when_its_time_has_
     assert waiting_lines(board, at) == ["2 tasks for the next try, the first in 2 s"]
     board.note(Batch(instances=[instance(DATES[20], "clean", TaskState.RUNNING, at)]), board.counts, at)
     assert waiting_lines(board, at) == ["1 task for the next try, in 5 s"]
+
+
+def test_the_board_counts_the_reasons_it_has_no_room_for():
+    board = board_in_the_middle()
+    board.waiting = {"pool a: needs 1, 0 of 2 free": 5, "pool b: needs 1, 0 of 1 free": 3, "pool c: held": 2, "d": 1}
+    told = [one.plain.strip() for one in board.lines(NOW_US + 195 * SECOND, 100, 24) if "waiting" in one.plain]
+    assert told == [
+        "waiting  5 tasks for pool a: needs 1, 0 of 2 free",
+        "waiting  3 tasks for pool b: needs 1, 0 of 1 free",
+        "waiting  3 tasks for 2 other reasons: bfill status bf-20240401-7k2m",
+    ]
+
+
+FULL = "pool warehouse: needs 1, 0 of 2 free"
+
+
+def log_of(monkeypatch, *steps):
+    """Lines of a run: each step is a time in seconds and what the listener is told then."""
+    log = io.StringIO()
+    listener = LineListener(log)
+    listener.on_start(start_of(DATES, NOW_US))
+    for at, tell in steps:
+        monkeypatch.setattr(clock, "now_us", lambda at=at: NOW_US + at * SECOND)
+        tell(listener, NOW_US + at * SECOND)
+    return [line.partition(" ")[2] for line in log.getvalue().splitlines()[1:]]
+
+
+def test_a_log_says_what_keeps_every_task_from_running_and_leaves_a_pool_that_moves_alone(monkeypatch):
+    """A pool that is full is what pools are for; one that stands still looks like a hang without a word."""
+
+    def moves(listener, at):
+        listener.on_batch(Batch(), ProgressCounts(31, 3, 0, 0, 4, 2), at)
+
+    def stands(listener, at):
+        listener.on_batch(Batch(), ProgressCounts(31, 3, 0, 0, 4, 0), at)
+
+    def full(listener, at):
+        listener.on_waiting({FULL: 4, NEXT_TRY: 9}, None)
+
+    assert log_of(monkeypatch, (1, moves), (2, full), (30, full)) == []
+    told = "waiting 4 tasks for pool warehouse: needs 1, 0 of 2 free"
+    assert log_of(monkeypatch, (1, moves), (2, stands), (6, full), (7, full), (8, full), (300, full)) == [told]
+    assert log_of(monkeypatch, (1, stands), (7, full), (608, full)) == [told, told], "and again after ten minutes"
+    progress = "progress 3/31 failed 0 running 2 eta 187s waiting 4 tasks for pool warehouse: needs 1, 0 of 2 free"
+    assert log_of(monkeypatch, (2, full), (20, moves)) == [progress]
+
+
+def test_a_paused_run_is_not_stalled(monkeypatch):
+    def steer(action, paused):
+        news = Steered(action, "ann", None, NOW_US, "so be it", paused, 4, 31)
+        return lambda listener, at: listener.on_steered(news._replace(at=at))
+
+    def full(listener, at):
+        listener.on_waiting({FULL: 1}, None)
+
+    pause, resume = steer(Control.PAUSE, True), steer(Control.RESUME, False)
+    said = log_of(monkeypatch, (1, pause), (60, full), (61, resume), (62, full), (67, full))
+    assert said == [
+        "pause by ann: so be it",
+        "resume by ann: so be it",
+        "waiting 1 task for pool warehouse: needs 1, 0 of 2 free",
+    ]
+
+
+def test_each_line_of_a_log_has_its_time(monkeypatch):
+    def stop(listener, _at):
+        listener.on_stopping(None, 2, "--fail-fast: 1 date failed")
+
+    assert log_of(monkeypatch, (5, stop)) == [
+        "stopping because --fail-fast: 1 date failed; running 2: nothing new starts"
+    ]
 
 
 def test_a_try_is_never_one_of_fewer():
@@ -156,11 +229,12 @@ def test_a_terminal_that_goes_away_does_not_stop_the_run(recwarn):
         listener.on_stopping(2, 3, "stopped by signal 2")
 
 
-def test_lines_are_one_fact_each_with_a_stamp_and_no_control_byte():
+def test_lines_are_one_fact_each_with_a_stamp_and_no_control_byte(monkeypatch):
+    monkeypatch.setattr(clock, "now_us", lambda: NOW_US)
     file = io.StringIO()
     listener = LineListener(file)
-    clock = iter(range(NOW_US, NOW_US + 10_000 * SECOND, SECOND))
-    play(listener, DATES, fails=frozenset(DATES[10:12]), now=lambda: next(clock))
+    ticks = iter(range(NOW_US, NOW_US + 10_000 * SECOND, SECOND))
+    play(listener, DATES, fails=frozenset(DATES[10:12]), now=lambda: next(ticks))
     listener.finished(run_failed(), NOW_US + 552 * SECOND)
     text = file.getvalue()
     lines = text.splitlines()
