@@ -1,10 +1,12 @@
 """How many dates at once, found out while they run: additive increase, multiplicative decrease.
 
-Owns the number between a least and a most, and what moves it. A round is as many tries that ended well, all begun under
-the present number, as there are dates at once. After a round it goes up by one; until the first sign of too much it
-doubles, and then goes back. A later sign takes a quarter off: a try that failed or was refused (HTTP 429), latency
-above its target, a probe that says no. Tries that began before the last change say nothing about the number since, so
-that ten that were refused together are one sign.
+Owns the number between a least and a most, and what moves it. A round is as many tries that ended well as there are
+dates at once. After a round it goes up by one; until the first sign of too much it doubles, and then goes back. A later
+sign takes a quarter off: a try that failed or was refused (HTTP 429), latency above its target, a probe that says no.
+
+One burst is one sign, as TCP decreases once a round trip. A decrease has taken effect when no more dates are at work
+than it says; tries that were submitted before say nothing about the number since. So ten that were refused together are
+one sign, however late a busy machine lets each of them begin, and however soon they are tried again.
 
 The idea: where refusals begin is the capacity of the system behind the tasks. Steps of one beyond it are small, a
 quarter is room enough for it to recover, and the number settles between three quarters of the capacity and one above.
@@ -32,6 +34,9 @@ _COMFORT = 0.9
 _TOO_MUCH = {Outcome.DEFERRED: "a try was refused", Outcome.RETRY: "a try failed", Outcome.FAILED: "a try failed"}
 _SHOWN = 80
 
+_BEFORE = -1
+"""The epoch of tries that are submitted while a decrease has not taken effect."""
+
 
 class Adaptive:
     """The number of dates at once of one run.
@@ -49,20 +54,29 @@ class Adaptive:
         self.news: list[PaceChange] = []
         self._target_s = target_latency_s
         self._doubles = True
-        self._since = 0
+        self._epoch = 0
         self._round: list[float] = []
 
     def bound(self, most: int) -> None:
         """Go no higher than this from now on; a least that is above it comes down with it."""
         self.most, self.least, self.parallel = most, min(self.least, most), min(self.parallel, most)
 
-    def on_end(self, report: AttemptReport, open_runs: int) -> None:
+    def on_submit(self, at_work: int) -> int:
+        """Return which number a try that is submitted now will say something about, its epoch.
+
+        Args:
+            at_work: Dates that may have a try under way, that of this one included.
+        """
+        return self._epoch if at_work <= self.parallel else _BEFORE
+
+    def on_end(self, report: AttemptReport, epoch: int, open_runs: int) -> None:
         """Take how a try has ended.
 
         Args:
+            epoch: What `on_submit` has said of it.
             open_runs: Dates that are open: a number that is not used up is not tried, and does not grow.
         """
-        if report.started_at < self._since:
+        if epoch < self._epoch:
             return
         if report.outcome in _TOO_MUCH:
             told = report.reason or _TOO_MUCH[report.outcome]
@@ -89,7 +103,7 @@ class Adaptive:
         kept = _UNDOUBLED if self._doubles else _KEPT
         self._doubles = False
         self._round.clear()
-        self._since = now + 1
+        self._epoch += 1
         self._change(max(self.least, min(self.parallel - 1, int(self.parallel * kept))), now, why)
 
     def _change(self, parallel: int, now: int, why: str) -> None:

@@ -105,7 +105,9 @@ class Slots:
         return at_once * max(needs, default=0)
 
     def begin(self, run: OpenRun, ready: Ready, try_number: int) -> None:
-        self.flights[ready.logical_date, ready.task_id] = Flight(try_number, ready.pool, ready.slots)
+        adaptive = self.throttle.adaptive
+        epoch = 0 if adaptive is None else adaptive.on_submit(min(len(self._runs), len(self.flights) + 1))
+        self.flights[ready.logical_date, ready.task_id] = Flight(try_number, ready.pool, ready.slots, epoch)
         run.in_flight += 1
 
     def judge(self, report: AttemptReport) -> AttemptReport:
@@ -129,7 +131,7 @@ class Slots:
         del self.flights[key]
         self.pools.give_back(report.task_id, flight.pool, flight.slots)
         if self.throttle.watches_ends:
-            self.throttle.ended(flight.pool, report, len(self._runs))
+            self.throttle.ended(flight, report, len(self._runs))
         run = self._runs.get(report.logical_date)
         if run is not None:
             run.in_flight -= 1

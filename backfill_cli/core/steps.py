@@ -43,8 +43,13 @@ class Step(NamedTuple):
 
 
 class Flight(NamedTuple):
-    """A try that was submitted and holds slots until its report is in."""
+    """A try that was submitted and holds slots until its report is in.
+
+    Args:
+        epoch: Which number of dates at once it was submitted under (`core/adaptive.py`).
+    """
 
     try_number: int
     pool: str
     slots: int
+    epoch: int = 0

@@ -21,6 +21,7 @@ from backfill_cli.core.listening import PaceChange
 from backfill_cli.core.pool_rules import PoolRules
 from backfill_cli.core.problems import Problem
 from backfill_cli.core.rates import MICROSECONDS, Pace
+from backfill_cli.core.steps import Flight
 
 
 class Throttle:
@@ -101,12 +102,12 @@ class Throttle:
         lacks = {pace: pace.lacks(wanted.get(scope, 0), now) for scope, pace in self._paces.items()}
         return {pace: count for pace, count in lacks.items() if count}
 
-    def ended(self, pool: str, report: AttemptReport, open_runs: int) -> None:
-        """Note how a try of a pool has ended, also one that nobody waits for any more, and how many dates are open."""
+    def ended(self, flight: Flight, report: AttemptReport, open_runs: int) -> None:
+        """Note how a try has ended, also one that nobody waits for any more, and how many dates are open."""
         if self.adaptive is not None:
-            self.adaptive.on_end(report, open_runs)
-        if pool in self.breakers:
-            self.breakers[pool].on_end(report, report.ended_at)
+            self.adaptive.on_end(report, flight.epoch, open_runs)
+        if flight.pool in self.breakers:
+            self.breakers[flight.pool].on_end(report, report.ended_at)
 
     def news(self) -> list[PaceChange]:
         """Return what has changed by itself since this was asked last, in the order it did."""

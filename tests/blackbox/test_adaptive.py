@@ -66,8 +66,7 @@ def test_it_settles_near_what_the_server_bears(calls: Project, server: Throttled
     server.most, server.takes_s = most, 0.1
     server.refusal = {"Retry-After": "0"}
     calls.bfill(*run("--parallel-min", "1", "--events", "events.ndjson")).exits(0)
-    # From below it is also the machine that decides: busy with something else it keeps fewer tries going at once.
-    assert 0.35 * most <= settled(calls) <= 1.25 * most
+    assert 0.65 * most <= settled(calls) <= 1.25 * most
     refused, served = len(server.times(429)), len(server.times(200))
     assert served == DATES
     assert refused < DATES / 4

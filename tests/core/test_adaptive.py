@@ -18,9 +18,17 @@ from backfill_cli.core.throttle import Throttle
 SECOND = 1_000_000
 
 
-def end(adaptive: Adaptive, outcome: Outcome, at_s: float, took_s: float = 0.1, busy: int = 1_000) -> None:
+def end(
+    adaptive: Adaptive,
+    outcome: Outcome,
+    at_s: float,
+    took_s: float = 0.1,
+    busy: int = 1_000,
+    epoch: int | None = None,
+) -> None:
     at = int(at_s * SECOND)
-    adaptive.on_end(AttemptReport(0, "call", 1, outcome, at - int(took_s * SECOND), at, "HTTP 429"), busy)
+    report = AttemptReport(0, "call", 1, outcome, at - int(took_s * SECOND), at, "HTTP 429")
+    adaptive.on_end(report, adaptive.on_submit(1) if epoch is None else epoch, busy)
 
 
 def well(adaptive: Adaptive, rounds: int, at_s: float, took_s: float = 0.1) -> None:
@@ -44,11 +52,24 @@ def test_it_doubles_until_the_first_sign_and_then_grows_by_one_a_round() -> None
 def test_tries_that_ran_side_by_side_are_one_sign(outcome: Outcome) -> None:
     adaptive = Adaptive(1, 64)
     well(adaptive, 5, 1)
-    for _ in range(20):
-        end(adaptive, outcome, 2, took_s=0.5)
+    together = [adaptive.on_submit(at_work) for at_work in range(1, 21)]
+    for epoch in together:
+        end(adaptive, outcome, 2, epoch=epoch)
     assert adaptive.parallel == 16
-    end(adaptive, outcome, 2.7, took_s=0.5)
-    assert adaptive.parallel == 12, "this one began after the last change"
+    end(adaptive, outcome, 2.7)
+    assert adaptive.parallel == 12, "this one was submitted after the last change"
+
+
+def test_what_is_submitted_before_a_decrease_has_taken_effect_is_no_further_sign() -> None:
+    adaptive = Adaptive(1, 64)
+    well(adaptive, 4, 1)
+    end(adaptive, Outcome.DEFERRED, 2)
+    assert adaptive.parallel == 8
+    again = adaptive.on_submit(16)
+    end(adaptive, Outcome.DEFERRED, 3, epoch=again)
+    assert adaptive.parallel == 8, "sixteen dates were still at work"
+    end(adaptive, Outcome.DEFERRED, 4, epoch=adaptive.on_submit(8))
+    assert adaptive.parallel == 6
 
 
 @pytest.mark.parametrize("outcome", [Outcome.SKIPPED, Outcome.LOST])
@@ -102,20 +123,19 @@ class Simulated:
 
     def __init__(self, capacity: int, adaptive: Adaptive, random: Random) -> None:
         self.seen: list[int] = []
-        flying: list[tuple[float, int, bool]] = []
+        flying: list[tuple[float, int, bool, int]] = []
         now, number, served = 1.0, 0, 0
         while len(self.seen) < 4_000:
             while len(flying) < adaptive.parallel:
                 fits = served < capacity
                 served += fits
                 took = random.uniform(0.5, 1.5) if fits else 0.01
-                heappush(flying, (now + took, number, fits))
+                heappush(flying, (now + took, number, fits, adaptive.on_submit(len(flying) + 1)))
                 number += 1
-            began_before = now
-            now, _, fits = heappop(flying)
+            now, _, fits, epoch = heappop(flying)
             served -= fits
             outcome = Outcome.SUCCESS if fits else Outcome.DEFERRED
-            end(adaptive, outcome, now, took_s=max(0.01, now - began_before) if not fits else 0.5, busy=len(flying) + 1)
+            end(adaptive, outcome, now, busy=len(flying) + 1, epoch=epoch)
             assert adaptive.least <= adaptive.parallel <= adaptive.most
             self.seen.append(adaptive.parallel)
 
@@ -149,3 +169,55 @@ def test_a_machine_opens_no_more_dates_and_starts_no_more_tasks_than_that() -> N
     play.turn()
     assert len(play.flying) == 2
     assert play.machine.waiting(play.now) == {"fewer dates at once: 2 of 1 to 4 (it was deferred)": 2}
+
+
+def playing(most: int) -> Play:
+    """Eight dates of two tasks side by side, both in flight on each of `most` dates at once."""
+    throttle = Throttle()
+    throttle.adaptive = Adaptive(1, most)
+    throttle.adaptive.parallel = most
+    dag = make_dag(make_task("call"), make_task("other"))
+    play = Play(dag, [day(number) for number in range(1, 9)], limits=make_limits(most), throttle=throttle)
+    play.turn()
+    assert len(play.flying) == 2 * most
+    return play
+
+
+def parallel(play: Play) -> int:
+    assert play.machine.slots.throttle.adaptive is not None
+    return play.machine.slots.throttle.adaptive.parallel
+
+
+def test_a_burst_is_one_sign_when_a_busy_machine_begins_its_tries_one_after_the_other() -> None:
+    """Submitted together, but each began after the one before it had been refused: worker threads wait for a core."""
+    play = playing(8)
+    for number in range(1, 9):
+        play.now += SECOND
+        play.report(day(number), "call", DEFER, delay_s=60.0)
+    assert parallel(play) == 4
+
+
+def test_a_refused_try_that_is_tried_again_at_once_is_no_further_sign_while_too_many_dates_are_open() -> None:
+    play = playing(8)
+    for number in range(1, 9):
+        play.end("other", date=day(number))
+    play.end("call", DEFER, date=day(1), delay_s=0.0)
+    assert parallel(play) == 4
+    play.now += SECOND
+    play.turn()
+    for again in range(3):
+        assert (day(1), "call") in play.flying, "its retry began while eight dates were open"
+        play.now += SECOND
+        play.end("call", DEFER, date=day(1), delay_s=0.0)
+        assert parallel(play) == 4, again
+        play.now += SECOND
+        play.turn()
+    for number in range(2, 6):
+        play.end("call", date=day(number))
+    assert len(play.machine.runs) == 4
+    play.end("call", DEFER, date=day(1), delay_s=0.0)  # this one began before they had ended
+    assert parallel(play) == 4
+    play.now += SECOND
+    play.turn()
+    play.end("call", DEFER, date=day(1), delay_s=0.0)
+    assert parallel(play) == 3
