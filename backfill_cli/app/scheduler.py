@@ -1,24 +1,31 @@
 """`bfill scheduler --once`: one pass over the DAGs; what is due at a moment is created and run to its end.
 
-Owns the order of DAGs and what each comes to. What is due of one, and how it runs, is `app/shifts.py`.
+Owns the look at every DAG, and what each comes to. What is due of one, and how it runs, is `app/shifts.py`; DAGs that
+run side by side have a process each (`app/crew.py`).
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from signal import Signals
+from typing import TYPE_CHECKING, NamedTuple
 
 from backfill_cli.app.context import AppContext
+from backfill_cli.app.crew import Crew, Gone, Line, Member, Refused
 from backfill_cli.app.pools import slots_of
-from backfill_cli.app.shifts import NothingDue, Stretch, may_be_due, why_nothing, work_shift
+from backfill_cli.app.shifts import NothingDue, Outlook, Stretch, may_be_due, outlook_of, work_shift
 from backfill_cli.app.targets import find_target
+from backfill_cli.app.warming import RUNNING, warm
 from backfill_cli.app.warnings import refuse_impossible
 from backfill_cli.core.listening import Listener
 from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.results import BackfillResult
-from backfill_cli.core.scheduling import ScheduleOptions, ScheduleResult, Standing
-from backfill_cli.errors import BfillError, UsageProblem
+from backfill_cli.core.scheduling import ScheduleOptions, ScheduleResult, Standing, Watcher
+from backfill_cli.errors import BackendError, BfillError, UsageProblem
+from backfill_cli.interrupts import remember
 
 if TYPE_CHECKING:
     from backfill_cli.core.graph import Dag
@@ -26,30 +33,79 @@ if TYPE_CHECKING:
     from backfill_cli.loader.resolve import Resolved
 
 
-def schedule_once(ctx: AppContext, options: ScheduleOptions, listeners: Sequence[Listener] = ()) -> ScheduleResult:
-    """Run what is due of every DAG, one DAG after the other, to its end or to a stop.
+class Said(NamedTuple):
+    """What a listener of a shift has to tell, on its way to the scheduler's process."""
+
+    whom: str
+    text: str
+
+
+class _Due(NamedTuple):
+    """A DAG with something to do.
+
+    Args:
+        place: In the result.
+        folder: Where its tasks import from.
+    """
+
+    place: int
+    target: Resolved
+    stretch: Stretch
+    folder: Path | None
+
+
+def schedule_once(
+    ctx: AppContext,
+    options: ScheduleOptions,
+    listeners: Sequence[Listener] = (),
+    watcher: Watcher | None = None,
+) -> ScheduleResult:
+    """Run what is due of every DAG to its end, or to a stop; several DAGs side by side where processes can be made.
 
     A DAG that cannot be loaded or run never holds another one back: its error stands in the result.
+
+    Args:
+        listeners: Hear every shift, in this process; with them one DAG runs after the other.
+        watcher: Hears shifts wherever they run.
     """
-    found: list[Standing] = []
-    stopped_by: int | None = None
+    from backfill_cli.loader.imports import folder_in_use
+
+    found: list[Standing | None] = []
+    due: list[_Due] = []
     for name in options.dags or _all(ctx, found):
         try:
-            with ctx.store(write=False) as store:
-                target = find_target(ctx, BackfillOptions(dag_id=name), store)
-                refuse_impossible(target.dag, slots_of(ctx.settings, store))
-            standing = _pass(ctx, target, options, listeners)
+            target = find_sound(ctx, name)
+            stretch = _stretch(ctx, options, target.dag.timezone)
+            outlook = _look(ctx, target.dag, stretch)
         except BfillError as error:
-            found.append(Standing(name, error=error.message, hint=error.hint, error_code=error.exit_code))
+            found.append(broken(name, error.message, error.hint, error.exit_code))
             continue
-        found.append(standing)
-        stopped_by = next((one.stopped_by for one in standing.results if one.stopped_by is not None), None)
-        if stopped_by is not None:
-            break
-    return ScheduleResult(found, stopped_by)
+        if outlook is None:
+            due.append(_Due(len(found), target, stretch, folder_in_use()))
+            found.append(None)
+        else:
+            found.append(_standing(target.dag, outlook))
+    if len(due) > 1 and not listeners and watcher is not None and Crew.is_possible():
+        stopped_by = _side_by_side(ctx, due, options, watcher, found)
+    else:
+        stopped_by = _one_by_one(ctx, due, options, listeners, watcher, found)
+    return ScheduleResult([one for one in found if one is not None], stopped_by)
 
 
-def _all(ctx: AppContext, found: list[Standing]) -> list[str]:
+def find_sound(ctx: AppContext, name: str) -> Resolved:
+    """Return the DAG of a name. Raises BfillError also when nobody could run it."""
+    with ctx.store(write=False) as store:
+        target = find_target(ctx, BackfillOptions(dag_id=name), store)
+        refuse_impossible(target.dag, slots_of(ctx.settings, store))
+    return target
+
+
+def broken(name: str, message: str, hint: str, exit_code: int) -> Standing:
+    """Return how a DAG stands that could not be looked at or run."""
+    return Standing(name, error=message, hint=hint, error_code=exit_code)
+
+
+def _all(ctx: AppContext, found: list[Standing | None]) -> list[str]:
     """Return what names each DAG of the dags folders; what does not load is found with its error."""
     from backfill_cli.loader.folders import list_dags
 
@@ -58,9 +114,7 @@ def _all(ctx: AppContext, found: list[Standing]) -> list[str]:
     names = []
     for one in listed:
         if isinstance(one.dag, BfillError):
-            error = one.dag
-            name = one.dag_id or str(one.path)
-            found.append(Standing(name, error=error.message, hint=error.hint, error_code=error.exit_code))
+            found.append(broken(one.dag_id or str(one.path), one.dag.message, one.dag.hint, one.dag.exit_code))
         elif one.dag_id is not None and places[one.dag_id] > 1:
             if one.dag_id not in names:
                 names.append(one.dag_id)  # resolved by its id, which is refused: their histories would be one
@@ -69,26 +123,102 @@ def _all(ctx: AppContext, found: list[Standing]) -> list[str]:
     return names
 
 
-def _pass(ctx: AppContext, target: Resolved, options: ScheduleOptions, listeners: Sequence[Listener]) -> Standing:
-    dag = target.dag
-    stretch = _stretch(ctx, options, dag.timezone)
-    results: list[BackfillResult] = []
-    while _may_be_due(ctx, dag, stretch):
+# running
+
+
+def _one_by_one(
+    ctx: AppContext,
+    due: Iterable[_Due],
+    options: ScheduleOptions,
+    listeners: Sequence[Listener],
+    watcher: Watcher | None,
+    found: list[Standing | None],
+) -> int | None:
+    """Run one DAG after the other in this process; returns the signal that stopped it."""
+    for one in due:
+        dag_id = one.target.dag.dag_id
+        more = () if watcher is None else watcher.listeners(dag_id, watcher.heard)
         try:
-            result = work_shift(ctx, target, stretch, options, listeners)
+            standing = _pass(ctx, one, options, (*listeners, *more))
+        except BfillError as error:
+            standing = broken(dag_id, error.message, error.hint, error.exit_code)
+        found[one.place] = standing
+        if standing.stopped_by is not None:
+            return standing.stopped_by
+    return None
+
+
+def _side_by_side(
+    ctx: AppContext, due: Iterable[_Due], options: ScheduleOptions, watcher: Watcher, found: list[Standing | None]
+) -> int | None:
+    """Run each DAG in a process of its own, so many at once; returns the signal that stopped them."""
+
+    def work(one: _Due, line: Line) -> None:
+        line.mind_parent()
+        listeners = watcher.listeners(one.target.dag.dag_id, lambda whom, text: line.send(Said(whom, text)))
+        line.send(_pass(ctx, one, options, listeners))
+
+    warm(RUNNING)
+    waiting, stops = deque(due), list[int]()
+    places: dict[Member, int] = {}
+    with Crew(stops.append) as crew:
+        while len(crew) or (waiting and not stops):
+            while waiting and not stops and len(crew) < options.parallel:
+                one = waiting.popleft()
+                places[crew.start(one.target.dag.dag_id, partial(work, one))] = one.place
+            for member, said in crew.hear(None):
+                match said:
+                    case Said():
+                        watcher.heard(*said)
+                    case Standing():
+                        found[places[member]] = said
+                    case Refused():
+                        found[places[member]] = broken(member.name, *said)
+                    case Gone(status) if found[places[member]] is None and not stops:
+                        found[places[member]] = broken(member.name, *vanished(status))
+    if not stops:
+        return None
+    remember(stops[0])
+    return stops[0]
+
+
+def vanished(status: int) -> tuple[str, str, int]:
+    """Return what to say of a shift whose process ended without a word: message, hint and exit code."""
+    how = f"was ended by {Signals(-status).name}" if status < 0 else f"left with exit status {status}"
+    return f"the process that ran it {how}", "the next pass goes on with it", BackendError.exit_code
+
+
+def _pass(ctx: AppContext, due: _Due, options: ScheduleOptions, listeners: Sequence[Listener]) -> Standing:
+    from backfill_cli.loader.imports import use_folder
+
+    if due.folder is not None:
+        use_folder(due.folder)  # other files have been loaded since
+    dag, stretch = due.target.dag, due.stretch
+    results: list[BackfillResult] = []
+    while (outlook := _look(ctx, dag, stretch)) is None:
+        try:
+            result = work_shift(ctx, due.target, stretch, options, listeners)
         except NothingDue:
             break
         results.append(result)
         if result.stopped_by is not None or result.blocked or result.remaining:
             break
-    with ctx.store(write=False) as store:
-        why, next_at = store.read(lambda reader: why_nothing(reader, dag, stretch))
-    return Standing(dag.dag_id, why, dag.timezone, next_at, tuple(results))
+    return _standing(dag, outlook or _outlook(ctx, dag, stretch), results)
 
 
-def _may_be_due(ctx: AppContext, dag: Dag, stretch: Stretch) -> bool:
+def _look(ctx: AppContext, dag: Dag, stretch: Stretch) -> Outlook | None:
+    """Return why nothing is due; None when something may be."""
     with ctx.store(write=False) as store:
-        return store.read(lambda reader: may_be_due(reader, dag, stretch))
+        return store.read(lambda reader: None if may_be_due(reader, dag, stretch) else outlook_of(reader, dag, stretch))
+
+
+def _outlook(ctx: AppContext, dag: Dag, stretch: Stretch) -> Outlook:
+    with ctx.store(write=False) as store:
+        return store.read(lambda reader: outlook_of(reader, dag, stretch))
+
+
+def _standing(dag: Dag, outlook: Outlook, results: Sequence[BackfillResult] = ()) -> Standing:
+    return Standing(dag.dag_id, outlook.why, dag.timezone, outlook.next_at, tuple(results))
 
 
 def _stretch(ctx: AppContext, options: ScheduleOptions, timezone: str) -> Stretch:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from backfill_cli.core.records import BackfillRow
     from backfill_cli.core.reports import AuditReport
     from backfill_cli.core.results import BackfillPreview, BackfillResult, PlanResult, ResetResult
-    from backfill_cli.core.scheduling import ScheduleOptions, ScheduleResult
+    from backfill_cli.core.scheduling import ScheduleOptions, ScheduleResult, Watcher
     from backfill_cli.core.standing import StatusResult
     from backfill_cli.core.steering import SteeringResult
     from backfill_cli.core.upkeep import BackupResult, CheckResult, PruneResult
@@ -267,12 +267,20 @@ class BackfillService:
         return delete_pool(self._ctx, name, yes=yes, confirm=confirm, reason=reason)
 
     def schedule(
-        self, options: ScheduleOptions, *, listener: Listener | None = None, signals: bool = False
+        self,
+        options: ScheduleOptions,
+        *,
+        listener: Listener | None = None,
+        signals: bool = False,
+        watcher: Watcher | None = None,
     ) -> ScheduleResult:
-        """Create and run what is due of the DAGs, once; `listener` and `signals` as for `run`."""
+        """Create and run what is due of the DAGs, once; `listener` and `signals` as for `run`.
+
+        With a `watcher` in place of a listener, and where bfill is the whole process, DAGs run side by side.
+        """
         from backfill_cli.app.scheduler import schedule_once
 
-        return schedule_once(self._context(signals), options, _listeners(listener))
+        return schedule_once(self._context(signals), options, _listeners(listener), watcher)
 
     def pause_dag(self, target: str, *, paused: bool, reason: str | None = None) -> PauseResult:
         """Let the scheduler create nothing for a DAG, or again what is due."""

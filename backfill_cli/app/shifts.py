@@ -85,25 +85,42 @@ def work_shift(
     return run_as_owner(ctx, job, partial(_claim, ctx, prepared, stretch), listeners, NO_HALT, None)
 
 
-def why_nothing(reader: Reader, dag: Dag, stretch: Stretch) -> tuple[str, int | None]:
-    """Return why nothing (more) is due, in words, and when the next interval is; epoch seconds."""
+class Outlook(NamedTuple):
+    """What comes of a DAG behind a look.
+
+    Args:
+        why: Why nothing more is due, in words.
+        next_at: When the next interval is complete, epoch seconds; None when nobody knows of one.
+        is_paused: Somebody has to unpause it first.
+        is_over: No interval will ever follow.
+    """
+
+    why: str
+    next_at: int | None = None
+    is_paused: bool = False
+    is_over: bool = False
+
+
+def outlook_of(reader: Reader, dag: Dag, stretch: Stretch) -> Outlook:
+    """Return why nothing (more) is due, and when the next interval is."""
     following = next_span(dag.schedule, dag_start=dag.start_date, dag_end=dag.end_date, now=stretch.until)
     next_at = None if following is None else following.end
     known = reader.dag(dag.dag_id)
     if known is not None and known.paused_at is not None:
-        return "paused", None
+        return Outlook("paused", is_paused=True)
     if dag.schedule.kind == "none":
-        return "schedule None: it runs when dates are given", None
+        return Outlook("schedule None: it runs when dates are given", is_over=True)
     last = reader.last_scheduled(dag.dag_id)
     if dag.catchup and dag.start_date is None and last is None:
-        return "catchup=True without a start_date: nowhere to begin", None
+        return Outlook("catchup=True without a start_date: nowhere to begin", is_over=True)
     if dag.start_date is not None and dag.start_date > stretch.until:
-        return f"start_date {iso(dag.start_date)} is still to come", next_at
+        return Outlook(f"start_date {iso(dag.start_date)} is still to come", next_at, is_over=next_at is None)
     if following is None:
-        return "over: no interval will follow", None
+        return Outlook("over: no interval will follow", is_over=True)
     if last is None and next(_owed(reader, dag, stretch), None) is None:
-        return "no interval is complete yet", next_at
-    return "catchup=False: only the latest complete interval" if not dag.catchup else "all that is due has run", next_at
+        return Outlook("no interval is complete yet", next_at)
+    why = "all that is due has run" if dag.catchup else "catchup=False: only the latest complete interval"
+    return Outlook(why, next_at)
 
 
 def may_be_due(reader: Reader, dag: Dag, stretch: Stretch) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -59,9 +58,13 @@ def scheduler(
             rich_help_panel="How to run",
         ),
     ] = None,
+    parallel: Annotated[
+        int | None,
+        typer.Option("--parallel", metavar="N", help="DAGs run side by side (16).", rich_help_panel="How to run"),
+    ] = None,
     workers: Annotated[
         int | None,
-        typer.Option("--workers", metavar="N", help="Tasks at once (32 threads).", rich_help_panel="How to run"),
+        typer.Option("--workers", metavar="N", help="Tasks at once, a DAG (32).", rich_help_panel="How to run"),
     ] = None,
     executor: Annotated[
         str | None,
@@ -77,10 +80,9 @@ def scheduler(
     shared: Shared,
 ) -> int:
     """One pass, told line by line."""
-    from backfill_cli.cli import streams
     from backfill_cli.cli.service import service_for
-    from backfill_cli.core.scheduling import ScheduleOptions
-    from backfill_cli.render.lines import LineListener
+    from backfill_cli.cli.watching import Lines
+    from backfill_cli.core.scheduling import SIDE_BY_SIDE, ScheduleOptions
 
     if not once and now is None:
         raise UsageProblem(
@@ -94,11 +96,11 @@ def scheduler(
         tuple(dag or ()),
         when("--now", now),
         when("--until", until),
+        at_least_one("--parallel", parallel) or SIDE_BY_SIDE,
         at_least_one("--workers", workers),
         executor,
         orphans,
         shared.reason,
     )
-    listener = None if shared.quiet else LineListener(streams.progress(sys.stderr))
-    result = service_for(shared, workers=workers).schedule(options, listener=listener, signals=True)
+    result = service_for(shared, workers=workers).schedule(options, watcher=Lines(quiet=shared.quiet), signals=True)
     return Output("scheduler", shared).result(result)

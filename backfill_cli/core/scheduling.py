@@ -5,14 +5,20 @@ Owns the shapes. Which intervals are due is `core/catchup.py`; creating and runn
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from backfill_cli.core.instants import iso
 from backfill_cli.core.problems import Problem
 from backfill_cli.core.results import BackfillResult
+
+if TYPE_CHECKING:
+    from backfill_cli.core.listening import Listener
+
+SIDE_BY_SIDE = 16
+"""Shifts that run at once, unless something else is said: each is a process, which mostly waits for its tasks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +30,34 @@ class ScheduleOptions:
         now: The moment that decides what is due; None is this machine's clock. A date is its midnight and a naive
             datetime wall time, in the DAG's zone.
         until: With it a stretch of time is played, without waiting: what comes due from `now` to here, both included.
+        parallel: Shifts that run at once, each of a DAG.
         workers, executor, orphans, reason: As for a backfill.
     """
 
     dags: tuple[str, ...] = ()
     now: date | datetime | None = None
     until: date | datetime | None = None
+    parallel: int = SIDE_BY_SIDE
     workers: int | None = None
     executor: str | None = None
     orphans: str = "end"
     reason: str | None = None
+
+
+Say = Callable[[str, str], None]
+"""Takes what a listener of one shift has to tell: whom it is for, and the text."""
+
+
+class Watcher(Protocol):
+    """Who is told what a scheduler does. Shifts run in processes of their own, so listening is in two halves."""
+
+    def listeners(self, dag_id: str, say: Say) -> Sequence[Listener]:
+        """Return who listens to a shift, in the process that runs it; what they have to tell goes through `say`."""
+        ...
+
+    def heard(self, whom: str, text: str) -> None:
+        """Take what a listener said, in the scheduler's own process."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +79,11 @@ class Standing:
     error: str | None = None
     hint: str = ""
     error_code: int = 0
+
+    @property
+    def stopped_by(self) -> int | None:
+        """The signal that stopped what ran of it."""
+        return next((one.stopped_by for one in self.results if one.stopped_by is not None), None)
 
     @property
     def exit_code(self) -> int:

@@ -133,6 +133,11 @@ _folders = _Folders()
 use_folder = _folders.use
 
 
+def folder_in_use() -> Path | None:
+    """Return the folder that imports look in now: to be used again for the tasks of what was just loaded."""
+    return None if _folders.current is None else Path(_folders.current)
+
+
 def _take_modules_below(folder: str) -> dict[str, ModuleType]:
     below = folder + os.sep
     taken: dict[str, ModuleType] = {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import IO
+from typing import Protocol
 
 from backfill_cli import clock
 from backfill_cli.core.listening import PaceChange, ProgressCounts, RunStart, WaveReport
@@ -42,11 +42,23 @@ _FAILURES_A_BATCH = 20
 """Failures written one by one from one batch; when hundreds fail at once the rest is a number."""
 
 
-class LineListener:
-    """Writes what happens as lines: start, progress, failures at once, stopping."""
+class Sink(Protocol):
+    """Where lines go: a stream, or somebody who passes them on."""
 
-    def __init__(self, file: IO[str]) -> None:
-        self._file: IO[str] | None = file
+    def write(self, text: str, /) -> object: ...
+    def flush(self) -> None: ...
+
+
+class LineListener:
+    """Writes what happens as lines: start, progress, failures at once, stopping.
+
+    Args:
+        of: Stands behind the moment of each line that says itself of no DAG: where several run side by side.
+    """
+
+    def __init__(self, file: Sink, *, of: str = "") -> None:
+        self._file: Sink | None = file
+        self._of = f"{of} " if of else ""
         self._start: RunStart | None = None
         self._dates = DateFormat("UTC", ())
         self._pace = Pace()
@@ -63,10 +75,8 @@ class LineListener:
         self._dates = DateFormat(start.timezone, (start.first, start.last))
         self._last_at = self._idle_since = start.started_at
         self._pace.start(start.started_at, start.total)
-        self._say(
-            start.started_at,
-            f"backfill {start.backfill_id} {start.dag_id} {start.total} dates parallel {start.parallel}",
-        )
+        told = f"backfill {start.backfill_id} {start.dag_id} {start.total} dates parallel {start.parallel}"
+        self._write(start.started_at, told)
 
     def on_batch(self, batch: Batch, counts: ProgressCounts, at: int) -> None:
         if self._start is None or self._file is None:
@@ -159,6 +169,9 @@ class LineListener:
             self._say(at, f"failed {len(failed) - _FAILURES_A_BATCH} more at the same moment")
 
     def _say(self, at: int, text: str) -> None:
+        self._write(at, self._of + text)
+
+    def _write(self, at: int, text: str) -> None:
         if self._file is None:
             return
         try:
