@@ -94,10 +94,10 @@ def conflict(
     since = f" since {datetime.fromtimestamp(owner.started_at / 1e6, UTC):%Y-%m-%d %H:%M} UTC" if owner else ""
     show = clock_of(str(other.request.get("timezone", "UTC"))).show
     asked = show(first) if first == last else f"{show(first)} … {show(last)}"
-    stop = f", or stop it: kill -INT {owner.pid}" if owner else ""
     return DatesHeld(
         f"{other.dag_id} {asked} is being run by {who} ({other.backfill_id}){since}",
-        hint=f"wait for it (bfill status {other.backfill_id}){stop}",
+        hint=f"wait for it (bfill status {other.backfill_id}; run has --on-conflict wait),"
+        f" or end it: bfill cancel {other.backfill_id}",
         other=other,
         dates=dates,
     )

@@ -17,6 +17,8 @@ with DAG("naps", schedule="@daily", start_date=datetime(2024, 1, 1), max_active_
     @task
     def nap(ds: str):
         time.sleep(0.4)
+        while os.path.exists("hold"):
+            time.sleep(0.02)
         broken("nap", ds)
     nap()
 """
@@ -43,9 +45,12 @@ def begin(project: Project, first: int, last: int, *more: str) -> tuple[Going, s
 
 
 def waiting(project: Project, *asked: str) -> Going:
-    """Start a command that has to wait, and return it once it says so."""
+    """Start a command that has to wait, and return it once it says so: no date ends before that."""
+    hold = project.folder / "hold"
+    hold.touch()
     going = project.start(*asked, "--on-conflict", "wait")
     until(lambda: going.says("waiting: "))
+    hold.unlink()
     return going
 
 
