@@ -26,7 +26,7 @@ from backfill_cli.core.problems import Problem
 from backfill_cli.core.ranges import Selection
 from backfill_cli.core.records import BackfillRow
 from backfill_cli.core.results import BackfillResult, PlanResult
-from backfill_cli.core.states import BackfillState
+from backfill_cli.core.states import BackfillState, RunState
 from backfill_cli.errors import NotFoundError, UsageProblem
 
 
@@ -42,6 +42,8 @@ class NothingFailed(NotFoundError):
         )
         self.dag_id = dag_id
 
+
+_UNREPAIRED = (RunState.FAILED, RunState.QUEUED, RunState.RUNNING)
 
 ENDED_BADLY = (BackfillState.FAILED, BackfillState.INTERRUPTED, BackfillState.CANCELLED)
 
@@ -90,16 +92,14 @@ def _prepare(ctx: AppContext, options: BackfillOptions, store: Store, parent_id:
         )
     if has_range(options):
         prepared = prepare(ctx, options, store)
-        parent_id = parent_id or _latest_with_failures(store, prepared.dag.dag_id, must=False)
-        return replace(prepared, parent_id=parent_id)
+        return replace(prepared, parent_id=parent_id or store.read(lambda reader: _who_failed(reader, prepared)))
     check_options(options)
     if options.backfill_id is not None:
         parent = find_backfill(store, options.backfill_id)
         target = find_stored_target(ctx, parent, strict=options.strict_templates)
     else:
         found = find_target(ctx, options, store) if has_selection(options) else None
-        parent_id = parent_id or _latest_with_failures(store, found.dag.dag_id if found else None, must=True)
-        assert parent_id is not None
+        parent_id = parent_id or _latest_with_failures(store, found.dag.dag_id if found else None)
         parent = find_backfill(store, parent_id)
         target = found or find_stored_target(ctx, parent, strict=options.strict_templates)
     options = replace(options, tasks=options.tasks or tuple(parent.request["tasks"]))
@@ -111,20 +111,36 @@ def _prepare(ctx: AppContext, options: BackfillOptions, store: Store, parent_id:
     return shaped(ctx, Prepared(options, target, selection, policy, parent.backfill_id), store)
 
 
-def _latest_with_failures(store: Store, dag_id: str | None, *, must: bool) -> str | None:
-    """The latest backfill that still has a failed or blocked date behind it.
-
-    A repair that was stopped stands for what it repairs: the same command goes on with it (`app/jobs.py`).
-    """
+def _latest_with_failures(store: Store, dag_id: str | None) -> str:
+    """The latest backfill that still has a failed or blocked date behind it. Raises NothingFailed."""
     rows = store.read(lambda reader: reader.backfills(dag_id=dag_id, states=ENDED_BADLY, limit=1_000))
     for row in rows:
-        if row.state is BackfillState.INTERRUPTED and row.request["rerun_failed"] and row.parent_id:
-            return row.parent_id
-        if row.failed or row.blocked:
-            return row.backfill_id
-    if not must:
-        return None
+        repaired = _repaired_by(row)
+        if repaired is not None or row.failed or row.blocked:
+            return repaired or row.backfill_id
     raise NothingFailed(dag_id or "", store.location)
+
+
+def _repaired_by(row: BackfillRow) -> str | None:
+    """What a repair that was stopped repairs; it stands for that, and is gone on with (`app/jobs.py`)."""
+    is_stopped = row.state is BackfillState.INTERRUPTED and row.request["rerun_failed"]
+    return row.parent_id if is_stopped else None
+
+
+def _who_failed(reader: Reader, prepared: Prepared) -> str | None:
+    """The backfill in which dates of a selection failed, or were blocked; the latest of several, None of none."""
+    selection, dag_id = prepared.selection, prepared.dag.dag_id
+    wanted = None if selection.dates is None else frozenset(selection.dates)
+    found = {
+        run.backfill_id
+        for run in reader.runs(dag_id, selection.first, selection.last, states=_UNREPAIRED)
+        if run.backfill_id is not None
+        and (wanted is None or run.logical_date in wanted)
+        and decide_action(run, prepared.policy) is not None
+    }
+    rows = [row for one in found if (row := reader.backfill(one)) is not None]
+    latest = max(rows, key=lambda row: row.created_at, default=None)
+    return None if latest is None else _repaired_by(latest) or latest.backfill_id
 
 
 def _failures_of(reader: Reader, parent: BackfillRow, policy: Policy) -> Selection:

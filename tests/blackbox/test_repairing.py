@@ -62,6 +62,18 @@ def test_rerun_failed_takes_an_id_a_selection_or_the_latest_with_failures(projec
     assert project.bfill("status", first, "--json").data["backfill"]["failed"] == 2
 
 
+def test_the_parent_of_named_dates_is_the_backfill_they_failed_in(project: Project, sales: Path) -> None:
+    project.breaks("load", "2024-01-02", "2024-01-08")
+    first = project.bfill("run", *WEEK, "--json").exits(1).data["backfill_id"]
+    later = project.bfill("run", "--dag", "sales", "--dates", "2024-01-08", "--json").exits(1).data["backfill_id"]
+    project.mends("load", "2024-01-02", "2024-01-08")
+    words = ("rerun-failed", "--dag", "sales", "--dates")
+    assert project.bfill(*words, "2024-01-02", "--json").exits(0).data["parent_id"] == first
+    assert project.bfill("status", first, "--json").data["backfill"]["repaired_by"]
+    assert project.bfill(*words, "2024-01-02,2024-01-08", "--json").exits(0).data["parent_id"] == later
+    assert project.bfill(*words, "2024-01-02", "--json").exits(0).data["parent_id"] is None, "nothing is left of it"
+
+
 def test_a_backfill_that_left_a_failure_alone_is_failed_in_the_store_too(project: Project, sales: Path) -> None:
     """Contract section 6: exit 1 also if a command left that date alone; what is stored must not say success."""
     project.breaks("load", "2024-01-02")
