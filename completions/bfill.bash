@@ -64,7 +64,7 @@ _bfill_argument() {
         "pause") echo "backfills" ;;
         "resume") echo "backfills" ;;
         "cancel") echo "backfills" ;;
-        "set") echo "backfills" ;;
+        "set") echo "set-words" ;;
         "status") echo "backfills" ;;
         "logs") echo "log-words" ;;
         "explain") echo "date-words" ;;
@@ -164,6 +164,7 @@ _bfill_values() {
         presets) _bfill_offer presets "" "@hourly" "@daily" "@weekly" "@monthly" "@quarterly" "@yearly" ;;
         reprocess) _bfill_offer reprocess "list" "failed" "success" "completed" "stale" "all" ;;
         scenarios) _bfill_offer scenarios "" ;;
+        set-words) _bfill_offer set-words "" ;;
         shells) _bfill_offer shells "" "bash" "zsh" "fish" ;;
         spans) _bfill_offer spans "" "1d" "7d" "30d" "90d" "6h" ;;
         states) _bfill_offer states "list" "queued" "running" "success" "failed" "scheduled" "skipped" "upstream_failed" "up_for_retry" "removed" "blocked" "interrupted" "cleared" "partial" "missing" "stale" "remaining" ;;

@@ -312,7 +312,7 @@ complete -c bfill -n '__bfill_at "cancel"' -l no-color -d 'No colour (NO_COLOR).
 complete -c bfill -n '__bfill_at "cancel"' -l help -d 'Show this message and exit.'
 
 # bfill set
-complete -c bfill -n '__bfill_at "set"' -k -a '(__bfill_ask backfills)'
+complete -c bfill -n '__bfill_at "set"' -k -a '(__bfill_ask set-words)'
 complete -c bfill -n '__bfill_at "set"' -l store -r -F -d 'Where state lives (BFILL_STORE).'
 complete -c bfill -n '__bfill_at "set"' -l conf -x -d 'Values for dag_run.conf; may be repeated, later ones win. A KEY=VALUE is text.'
 complete -c bfill -n '__bfill_at "set"' -l reason -x -d 'Why, for the audit chain.'

@@ -28,6 +28,19 @@ _SAFE = re.compile(r"\+?[A-Za-z0-9][A-Za-z0-9_.:/+@%=,-]*")
 """What completion offers: a name with a blank or a `$` in it would have to be quoted in three shells' ways."""
 
 
+_GOING = ("running", "paused")
+_WAITING = ("planned", "interrupted")
+_MAKES_SENSE: Mapping[str, tuple[str, ...]] = {
+    "pause": ("running",),
+    "resume": ("paused", "interrupted"),
+    "cancel": (*_GOING, *_WAITING),
+    "set": (*_GOING, *_WAITING),
+    "run": (*_WAITING, "cancelled"),
+    "rerun-failed": ("failed", "interrupted", "cancelled"),
+}
+"""Command → the states of the backfills it does something with; the others take any."""
+
+
 class Candidate(NamedTuple):
     """A word that may stand here, and a note that says what it is."""
 
@@ -105,10 +118,20 @@ class Completer:
         yield from self.backfills()
 
     def backfills(self) -> Iterator[Candidate]:
-        """Ids, newest first."""
+        """Ids of what the command on the line does something with, newest first."""
+        fits = _MAKES_SENSE.get(self._line.words[0]) if self._line.words else None
         for one in self._store.backfills():
+            if fits is not None and one.state not in fits:
+                continue
             bounds = [_day(at, one.timezone) for at in (one.first, one.last) if at is not None]
             yield Candidate(one.backfill_id, " ".join([one.dag_id, one.state, " … ".join(dict.fromkeys(bounds))]))
+
+    def set_words(self) -> Iterator[Candidate]:
+        """`set ID parallel=N`: whichever comes next."""
+        if self._line.backfill_id is None:
+            yield from self.backfills()
+        elif not any(word.startswith("parallel=") for word in self._line.words):
+            yield from (Candidate(f"parallel={number}", "dates open together") for number in (1, 2, 4, 8, 16))
 
     def tasks(self) -> Iterator[Candidate]:
         """Task ids of the DAG on the line: as it last ran, else as its file seems to say; `+load` as well as `load`."""
@@ -207,6 +230,7 @@ def _nothing(_completer: Completer) -> Iterable[Candidate]:
 DYNAMIC: Mapping[str, Callable[[Completer], Iterable[Candidate]]] = {
     "dags": Completer.dags,
     "backfills": Completer.backfills,
+    "set-words": Completer.set_words,
     "tasks": Completer.tasks,
     "dates": Completer.dates,
     "date-list": Completer.dates,

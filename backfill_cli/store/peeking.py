@@ -59,7 +59,7 @@ class Peek:
 
     def _lives(self, state: str, owner: str, host: str) -> bool:
         """Whether a state that somebody has to keep up is kept up; other states keep themselves."""
-        if state != "running" or self._path is None:
+        if state not in ("running", "paused") or self._path is None:
             return True
         if not owner or not host:
             return False

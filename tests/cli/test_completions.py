@@ -10,10 +10,12 @@ import pty
 import select
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import date, datetime
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from backfill_cli import BackfillOptions, BackfillService
 from backfill_cli.app.completing import DYNAMIC, Completer, Line
 from backfill_cli.cli.completions import FILES, script
 from backfill_cli.cli.completions.table import FLAGS, commands, values
+from backfill_cli.store.peeking import Peek, SeenBackfill
 
 ROOT = Path(__file__).parents[2]
 
@@ -149,6 +152,45 @@ def test_logs_take_an_id_then_a_date_then_a_task(ask):
     assert ask("log-words", "", "logs") == [backfill_id]
     assert ask("log-words", "", "logs", backfill_id)[0] == "2024-03-02", "the failed date comes first"
     assert ask("log-words", "", "logs", "--dag", "daily_sales", "2024-03-02") == ["extract", "load"]
+
+
+@pytest.mark.parametrize(
+    ("command", "states"),
+    [
+        ("pause", {"running"}),
+        ("resume", {"paused", "interrupted"}),
+        ("cancel", {"running", "paused", "planned", "interrupted"}),
+        ("set", {"running", "paused", "planned", "interrupted"}),
+        ("run", {"planned", "interrupted", "cancelled"}),
+        ("rerun-failed", {"failed", "interrupted", "cancelled"}),
+        ("status", {"running", "paused", "planned", "interrupted", "cancelled", "failed", "success"}),
+    ],
+)
+def test_a_command_is_offered_the_backfills_it_does_something_with(project, monkeypatch, command, states):
+    every = ("running", "paused", "planned", "interrupted", "cancelled", "failed", "success")
+    seen = [SeenBackfill(f"bf-20240101-{state}", "d", state, None, None, "UTC") for state in every]
+    monkeypatch.setattr(Peek, "backfills", lambda _: seen)
+    completer = Completer(Line([command], ""), cwd=project, environ={}, now=datetime(2024, 5, 17))
+    kind = "set-words" if command == "set" else "backfills"
+    assert {one.word.rpartition("-")[2] for one in completer.candidates(kind)} == states
+
+
+def test_set_takes_an_id_then_a_number(ask):
+    [backfill_id] = ask("backfills")
+    assert ask("set-words", "", "set", backfill_id)[:2] == ["parallel=1", "parallel=2"]
+    assert ask("set-words", "parallel=1", "set", backfill_id) == ["parallel=1", "parallel=16"]
+    assert ask("set-words", "", "set", backfill_id, "parallel=2") == []
+
+
+def test_a_paused_backfill_whose_process_died_is_interrupted(project, ask, tmp_path):
+    """Nobody would answer a resume; it is run on."""
+    copy = tmp_path / "copy"
+    shutil.copytree(project, copy)
+    with closing(sqlite3.connect(copy / ".bfill" / "bfill.db")) as store, store:
+        store.execute("UPDATE backfills SET state = 'paused', owner = NULL")
+    completer = Completer(Line(["resume"], ""), cwd=copy, environ={}, now=datetime(2024, 5, 17))
+    [one] = completer.candidates("backfills")
+    assert one.note.split()[1] == "interrupted"
 
 
 def test_explain_takes_an_id_then_a_date_that_has_run_or_any_other(ask):
@@ -310,7 +352,7 @@ def test_tab_finishes_the_word_in_a_real_shell(shell, project, environ):
         for typed, words in LINES:
             assert f"<{words}>" in terminal.type(typed + "\n", until=">\r\n"), typed
         [backfill_id] = Completer(Line([], ""), cwd=project, environ={}, now=datetime.now()).candidates("backfills")
-        assert f"<[run][{backfill_id.word}]>" in terminal.type("bfill run bf-\t\n", until=">\r\n")
+        assert f"<[status][{backfill_id.word}]>" in terminal.type("bfill status bf-\t\n", until=">\r\n")
     finally:
         terminal.close()
 
@@ -334,7 +376,9 @@ def test_tab_finds_the_words_in_fish(project, environ):
         if begun != wanted and "sca" not in wanted:
             assert wanted in offered(typed.rstrip("\t")), typed
     assert offered("bfill run --dag ") == ["daily_sales", "stock"]
-    assert offered("bfill run bf-") == [one for one in offered("bfill rerun-failed bf-") if one.startswith("bf-")] != []
+    assert (
+        offered("bfill status bf-") == [one for one in offered("bfill rerun-failed bf-") if one.startswith("bf-")] != []
+    )
 
 
 @needs("bash")
