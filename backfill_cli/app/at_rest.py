@@ -51,7 +51,8 @@ def steer_at_rest(
                 code="dates-held",
             )
         if action is Control.CANCEL:
-            answer = f"cancelled; {stored.remaining:,} dates are left as they are"
+            left = stored.remaining
+            answer = f"cancelled; {'1 date is left as it is' if left == 1 else f'{left:,} dates are left as they are'}"
             why = f"cancelled by {by_whom(actor, reason)}"
             changes: dict[str, Any] = {"state": BackfillState.CANCELLED, "ended_at": now, "reason": why}
         else:

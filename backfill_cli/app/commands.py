@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 from datetime import date, datetime
 
+from backfill_cli.core.durations import typed
 from backfill_cli.core.options import BackfillOptions
 
 
@@ -16,8 +17,6 @@ def command_line(command: str, options: BackfillOptions) -> str:
     words = ["bfill", command, *selection_words(options)]
     if options.max_parallel_runs != 1 and command in ("run", "plan", "rerun-failed"):
         words += ["--parallel", str(options.max_parallel_runs)]
-    if options.max_runs is not None:
-        words += ["--max-runs", str(options.max_runs)]
     for one in options.tasks:
         words += ["--task", one]
     if options.reprocess:
@@ -45,7 +44,34 @@ def command_line(command: str, options: BackfillOptions) -> str:
         from backfill_cli.app.actor import mask_conf
 
         words += ["--conf", json.dumps(mask_conf(options.conf))]
-    return shlex.join(words)
+    for hours in options.between:
+        words += ["--between", hours]
+    return shlex.join([*words, *once_words(options)])
+
+
+def run_command(backfill_id: str, options: BackfillOptions) -> str:
+    """Return `bfill run ID` for a stored plan, with what was said that no plan keeps."""
+    return shlex.join(["bfill", "run", backfill_id, *once_words(options)])
+
+
+def once_words(options: BackfillOptions) -> list[str]:
+    """Return the flags that hold for one command and are stored nowhere, as far as they were given."""
+    deadline, lasting, latency = _word(options.deadline), options.max_duration, options.target_latency
+    pairs = (
+        ("--max-runs", options.max_runs),
+        ("--workers", options.workers),
+        ("--executor", options.executor),
+        ("--orphans", options.orphans if options.orphans != "end" else None),
+        ("--on-conflict", options.on_conflict if options.on_conflict != "fail" else None),
+        ("--max-failures", options.max_failures),
+        ("--max-duration", None if lasting is None else typed(lasting.total_seconds())),
+        ("--deadline", deadline),
+        ("--parallel-min", options.min_parallel_runs),
+        ("--target-latency", None if latency is None else f"{latency.total_seconds():g}s"),
+        ("--probe", options.probe),
+    )
+    words = [word for flag, value in pairs if value is not None for word in (flag, str(value))]
+    return [*words, "--fail-fast"] if options.fail_fast else words
 
 
 def selection_words(options: BackfillOptions) -> list[str]:

@@ -28,6 +28,14 @@ CHOICES = ("fail", "wait", "skip", "cancel-other")
 LOOK_EVERY_S = 0.5
 
 
+def check_choice(choice: str) -> None:
+    """Raise UsageProblem for a word that is none of `CHOICES`."""
+    if choice not in CHOICES:
+        raise UsageProblem(
+            f"--on-conflict '{choice}' is not known", hint=f"use one of: {', '.join(CHOICES)}", code="bad-value"
+        )
+
+
 def past_conflicts(
     ctx: AppContext, options: BackfillOptions, attempt: Callable[[], T], confirm: Confirm | None = None
 ) -> T:
@@ -44,10 +52,7 @@ def past_conflicts(
         RefusedError: Nobody confirmed that another backfill is cancelled.
     """
     choice = options.on_conflict
-    if choice not in CHOICES:
-        raise UsageProblem(
-            f"--on-conflict '{choice}' is not known", hint=f"use one of: {', '.join(CHOICES)}", code="bad-value"
-        )
+    check_choice(choice)
     while True:
         try:
             return attempt()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from backfill_cli.app.claiming import refuse_moved, what_moved
-from backfill_cli.app.commands import command_line
+from backfill_cli.app.commands import command_line, run_command
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.lookup import find_backfill, is_alive
 from backfill_cli.app.overlaps import conflict
@@ -24,6 +24,7 @@ from backfill_cli.core.ports import Store
 from backfill_cli.core.records import SCHEDULED, BackfillRow
 from backfill_cli.core.results import PlanResult
 from backfill_cli.core.states import GOING, BackfillState
+from backfill_cli.core.zones import clock_of
 from backfill_cli.errors import UsageProblem
 
 if TYPE_CHECKING:
@@ -96,11 +97,15 @@ def job_of(ctx: AppContext, prepared: Prepared, plan: PlanResult, store: Store) 
 
 def preview_stored(ctx: AppContext, options: BackfillOptions) -> PlanResult:
     """Return what `run ID`, or `run` alone, would do. Reads only."""
+    from backfill_cli.app.manner import manner_of
+
     with ctx.store(write=False) as store:
         job = find_job(ctx, options, store, None)
         plan = _with_all_waves(job, store)
+    manner_of(ctx, job)
     found = job.row.backfill_id if job.row else options.backfill_id
-    return replace(plan, dry_run=True, backfill_id=found, next_command=f"bfill run {found}")
+    assert found is not None
+    return replace(plan, dry_run=True, backfill_id=found, next_command=run_command(found, options))
 
 
 def _with_all_waves(job: Job, store: Store) -> PlanResult:
@@ -125,7 +130,7 @@ def _stored_job(ctx: AppContext, options: BackfillOptions, row: BackfillRow, sto
         raise store.read(lambda reader: conflict(reader, row, row.first or 0, row.last or 0))
     asked = options_of(row, options)
     prepared = prepare_stored(ctx, row, asked, store)
-    plan = preview(ctx, prepared, store, dry_run=False)
+    plan = replace(preview(ctx, prepared, store, dry_run=False), asked=_asked(row, prepared))
     if row.state is BackfillState.PLANNED and (
         options.on_conflict == "fail" or row.version != plan.dag.version or what_moved(plan, row) is None
     ):
@@ -136,6 +141,14 @@ def _stored_job(ctx: AppContext, options: BackfillOptions, row: BackfillRow, sto
     if is_anew or row.state.is_terminal:  # the same command once more: what is left to do is a backfill of its own
         return Job(prepared.target, asked, prepared, plan)
     return Job(prepared.target, asked, prepared, plan, row)
+
+
+def _asked(row: BackfillRow, prepared: Prepared) -> str:
+    """Return the range of a stored backfill in words; what was typed then is not kept."""
+    selection, show = prepared.selection, clock_of(prepared.dag.timezone).show
+    if selection.dates is not None:
+        return f"the dates of {row.backfill_id}"
+    return f"{show(selection.first)} … {show(selection.last)}, as stored in {row.backfill_id}"
 
 
 def _refuse_changes(options: BackfillOptions, row: BackfillRow) -> None:

@@ -13,7 +13,7 @@ from datetime import date
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from backfill_cli.app.commands import asked_range, command_line
+from backfill_cli.app.commands import asked_range, command_line, run_command
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.history import history, liveness
 from backfill_cli.app.overlaps import held_by_others
@@ -246,6 +246,8 @@ def preview(ctx: AppContext, prepared: Prepared, store: Store, *, dry_run: bool)
         dry_run=dry_run,
         next_command=command_line(command_of(options), options),
         waves=waves,
+        parallel_min=options.min_parallel_runs,
+        between=options.between,
     )
 
 
@@ -328,13 +330,17 @@ def plan(ctx: AppContext, options: BackfillOptions) -> PlanResult:
 
     Planning the same selection again replaces the stored plan. A plan with nothing to run is not stored.
     """
+    from backfill_cli.app.claiming import store_plan
+    from backfill_cli.app.jobs import Job
+    from backfill_cli.app.manner import manner_of
+
     with ctx.store(write=False) as store:
         prepared = prepare(ctx, options, store)
         result = preview(ctx, prepared, store, dry_run=options.dry_run)
+    manner_of(ctx, Job(prepared.target, options, prepared, result))
     if options.dry_run or not result.to_run:
         return result
-    from backfill_cli.app.claiming import store_plan
-
     with ctx.store(write=True) as store:
         backfill_id, head = store_plan(ctx, prepared, result, store)
-    return replace(result, backfill_id=backfill_id, audit_head=head, next_command=f"bfill run {backfill_id}")
+    next_command = run_command(backfill_id, options)
+    return replace(result, backfill_id=backfill_id, audit_head=head, next_command=next_command)

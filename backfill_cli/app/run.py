@@ -23,9 +23,9 @@ from backfill_cli.app.conflicts import Confirm, past_conflicts
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.desk import Desk
 from backfill_cli.app.feed import StoreFeed
-from backfill_cli.app.halts import halt_of
 from backfill_cli.app.ids import new_owner_id
 from backfill_cli.app.jobs import Choose, Job, find_job
+from backfill_cli.app.manner import manner_of, refuse
 from backfill_cli.app.orphans import Orphans, end_stragglers
 from backfill_cli.app.overlaps import DatesHeld
 from backfill_cli.app.pools import slots_of
@@ -34,7 +34,7 @@ from backfill_cli.app.secrets import learn_references
 from backfill_cli.app.sharing import Sharing
 from backfill_cli.app.targets import has_selection
 from backfill_cli.core.halting import Halt
-from backfill_cli.core.hours import Hours, hours_of
+from backfill_cli.core.hours import Hours
 from backfill_cli.core.listening import Listener, RunStart
 from backfill_cli.core.machine import BackfillMachine, Limits
 from backfill_cli.core.options import BackfillOptions
@@ -44,7 +44,6 @@ from backfill_cli.core.records import BackfillRow, Claim, Counts
 from backfill_cli.core.results import BackfillResult
 from backfill_cli.core.states import BackfillState
 from backfill_cli.core.throttle import Throttle, throttle_of
-from backfill_cli.errors import RefusedError
 from backfill_cli.interrupts import stop_if_asked
 
 if TYPE_CHECKING:
@@ -83,18 +82,14 @@ def run(
 
 def carry_out(ctx: AppContext, job: Job, listeners: Sequence[Listener]) -> BackfillResult:
     """Claim the job's dates, run them, close the backfill, and return how it ended."""
-    _refuse(job)
-    check_job(job)
-    kept = () if job.row is None else tuple(job.row.request["between"])
-    hours = hours_of(job.options.between or kept, job.target.dag.timezone)
-    adaptive_of(job.options, job.prepared.parallel)  # refused before anything is taken
-    halt = halt_of(job.options, dates=job.plan.to_run, timezone=job.target.dag.timezone, now_us=ctx.clock.now_us())
+    refuse(job)
+    manner = manner_of(ctx, job)
     if job.row is None and not job.plan.total:
         dag = job.target.dag
         return nothing_to_do(
             ctx, dag.dag_id, job.plan.warnings, parent_id=job.prepared.parent_id, timezone=dag.timezone
         )
-    return run_as_owner(ctx, job, partial(_claim, ctx, job), listeners, halt, hours)
+    return run_as_owner(ctx, job, partial(_claim, ctx, job), listeners, manner.halt, manner.hours)
 
 
 def run_as_owner(
@@ -250,23 +245,6 @@ def _backends(ctx: AppContext, job: Job, workers: int, bench: Bench) -> Backends
     )
 
 
-def check_job(job: Job) -> None:
-    """Refuse an executor that does not exist, and a DAG that no other process could load."""
-    from backfill_cli.engine.backends import check_backend
-    from backfill_cli.errors import DefinitionError
-
-    default = job.options.executor or "thread"
-    for task in job.target.dag.tasks.values():
-        name = task.executor or default
-        check_backend(name)
-        if name != "thread" and not job.target.ref.target:
-            raise DefinitionError(
-                f"DAG '{job.target.dag.dag_id}' exists only in this process, so executor '{name}' cannot load it",
-                hint="write it into a file, or use --executor thread",
-                code="dag-in-process",
-            )
-
-
 def _tell_start(listeners: Sequence[Listener], job: Job, row: BackfillRow) -> None:
     dag = job.prepared.part
     start = RunStart(
@@ -283,18 +261,6 @@ def _tell_start(listeners: Sequence[Listener], job: Job, row: BackfillRow) -> No
     )
     for listener in listeners:
         listener.on_start(start)
-
-
-def _refuse(job: Job) -> None:
-    """Refuse what the plan only warns about.
-
-    Dates that are not to be reprocessed already have another conf (semantics section 8); or there are more dates than
-    one command runs. What was begun goes on whatever its size.
-    """
-    codes = ("conf-differs", "over-max-runs") if job.row is None else ("conf-differs",)
-    for problem in job.plan.warnings:
-        if problem.code in codes:
-            raise RefusedError(problem.message, hint=problem.hint, code=problem.code)
 
 
 def nothing_to_do(

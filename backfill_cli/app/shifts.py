@@ -17,10 +17,11 @@ from backfill_cli.app.claiming import Me, register, request_of, take
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.ids import new_backfill_id
 from backfill_cli.app.jobs import Job
+from backfill_cli.app.manner import check_executor
 from backfill_cli.app.orphans import Orphans
 from backfill_cli.app.plan import Prepared
 from backfill_cli.app.recovering import write_recovered
-from backfill_cli.app.run import check_job, run_as_owner
+from backfill_cli.app.run import run_as_owner
 from backfill_cli.app.trail import record
 from backfill_cli.core.catchup import due_spans, next_span
 from backfill_cli.core.halting import NO_HALT
@@ -81,7 +82,7 @@ def work_shift(
     )
     prepared = Prepared(asked, target, Selection(0, 0), Policy(dag.version))
     job = Job(target, asked, prepared, _no_plan(dag))
-    check_job(job)
+    check_executor(job.options, job.target)
     return run_as_owner(ctx, job, partial(_claim, ctx, prepared, stretch), listeners, NO_HALT, None)
 
 

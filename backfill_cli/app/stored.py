@@ -35,6 +35,7 @@ def options_of(row: BackfillRow, given: BackfillOptions) -> BackfillOptions:
         run_backwards=bool(request["run_backwards"]),
         ignore_first_depends_on_past=bool(request["ignore_first_depends_on_past"]),
         strict_templates=bool(request["strict_templates"]) or given.strict_templates,
+        between=given.between or tuple(request["between"]),
         conf=given.conf if given.conf is not None else request["conf"],
     )
 

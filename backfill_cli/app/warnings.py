@@ -227,7 +227,8 @@ def _too_many(settings: Settings, options: BackfillOptions, summary: PlanSummary
         yield Problem(
             "over-max-runs",
             f"{summary.to_run:,} dates are more than the {limit:,} that one command runs",
-            f"add --max-runs {summary.to_run}, or take fewer: --limit {limit}",
+            f"add --max-runs {summary.to_run}, or "
+            + ("plan fewer of them" if options.backfill_id else f"take fewer: --limit {limit}"),
         )
 
 

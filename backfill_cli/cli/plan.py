@@ -10,6 +10,7 @@ from backfill_cli.cli.bundles import spread
 from backfill_cli.cli.help import Command
 from backfill_cli.cli.options import Redoing, Running, Selection, Shared, backfill_options
 from backfill_cli.cli.output import Output
+from backfill_cli.cli.pacing import Pacing
 from backfill_cli.cli.shaping import Shaping
 
 NOTHING_TO_DO, SOMETHING_TO_DO = 0, 10
@@ -35,6 +36,7 @@ def plan(
     selection: Selection,
     running: Running,
     shaping: Shaping,
+    pacing: Pacing,
     redoing: Redoing,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Store nothing.", rich_help_panel="How to run")] = False,
     detailed_exitcode: Annotated[
@@ -47,7 +49,8 @@ def plan(
     """Ask for the plan and show it."""
     from backfill_cli.cli.service import service_for
 
-    options = backfill_options(shared, selection, running, redoing, dry_run=dry_run, **shaping.options())
+    more = {"dry_run": dry_run, **shaping.options(), **pacing.options()}
+    options = backfill_options(shared, selection, running, redoing, **more)
     result = service_for(shared, workers=options.workers).plan(options)
     code = (SOMETHING_TO_DO if result.to_run else NOTHING_TO_DO) if detailed_exitcode else None
     return Output("plan", shared).result(result, exit_code=code)

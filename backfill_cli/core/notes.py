@@ -24,7 +24,7 @@ def clock_change_notes(first: int, last: int, zone: ZoneInfo | str) -> list[Prob
         for each in islice(days, _NAMED)
     ]
     if more := sum(1 for _ in days):
-        notes.append(Problem("dst-change", f"{more} more days without 24 hours in {name}"))
+        notes.append(Problem("dst-change", f"{more} more {'day' if more == 1 else 'days'} without 24 hours in {name}"))
     return notes
 
 

@@ -97,6 +97,8 @@ class PlanResult:
         next_command: The whole command that would run this plan, quoted for a shell.
         audit_head: `seq:hash` after the plan was stored; None when it was not.
         waves: Its chunks, or its pilot and what follows; None when all dates go in one piece.
+        parallel_min: How many dates at once at least, where the run finds out the number itself.
+        between: The hours in which tasks start, as they were said; empty is any.
     """
 
     dag: Dag
@@ -117,6 +119,8 @@ class PlanResult:
     backfill_id: str | None = None
     audit_head: str | None = None
     waves: Outline | None = None
+    parallel_min: int | None = None
+    between: tuple[str, ...] = ()
 
     @property
     def total(self) -> int:
@@ -141,6 +145,8 @@ class PlanResult:
             "backfill_id": self.backfill_id,
             "dry_run": self.dry_run,
             "parallel": self.parallel,
+            "parallel_min": self.parallel_min,
+            "between": list(self.between),
             "total": self.total,
             "counts": {str(action): self.counts[action] for action in Action},
             "runs": PlanRuns(self.rows),

@@ -28,6 +28,8 @@ def render(plan: PlanResult, width: int) -> Iterator[Text]:
     yield line((" range     ", DIM), f"{plan.asked}: {count(plan.total, 'date')}")
     if plan.total:
         yield line((" order     ", DIM), _order(plan))
+        if plan.between:
+            yield line((" hours     ", DIM), f"tasks start {'; '.join(plan.between)}, in {plan.dag.timezone}")
         if plan.waves is not None and plan.to_run:
             yield from outline(plan.waves, dates, width)
         if plan.to_run:
@@ -42,7 +44,9 @@ def render(plan: PlanResult, width: int) -> Iterator[Text]:
     yield line(" ", (_sum(plan), BOLD))
     if plan.audit_head:
         yield line((" audit head ", DIM), short_head(plan.audit_head))
-    yield from closing(plan.next_command if plan.to_run else "")
+    # Over the limit that command is refused; the warning says with what it is not.
+    is_refused = any(one.code == "over-max-runs" for one in plan.warnings)
+    yield from closing(plan.next_command if plan.to_run and not is_refused else "")
 
 
 def _header(plan: PlanResult) -> Text:
@@ -68,7 +72,10 @@ def _order(plan: PlanResult) -> str:
         return f"{first}, one at a time"
     limit = plan.dag.max_active_runs
     allowed = f" (the DAG allows {limit})" if limit >= plan.parallel else f" (asked for {plan.parallel})"
-    return f"{first}, {min(plan.parallel, limit)} at a time{allowed}"
+    most = min(plan.parallel, limit)
+    if plan.parallel_min is None:
+        return f"{first}, {most} at a time{allowed}"
+    return f"{first}, {min(plan.parallel_min, most)} to {most} at a time, as many as the systems bear{allowed}"
 
 
 def _estimate(plan: PlanResult) -> str:

@@ -245,3 +245,16 @@ def test_each_command_has_help_with_examples(helped: Project, command: str) -> N
     ran = helped.bfill(command, "--help").exits(0)
     assert f"bfill {command}" in ran.out
     assert command in helped.bfill("--help").exits(0).out
+
+
+def test_a_stored_plan_is_no_way_past_the_size_guard_and_what_was_begun_goes_on(project: Project, sales: Path) -> None:
+    project.write("bfill.toml", "max_runs = 2\n")
+    words = ("--dag", "sales", "--start", "2024-01-01", "--end", "2024-01-04")
+    shown = project.bfill("plan", *words).exits(0)
+    assert "4 dates are more than the 2 that one command runs" in shown.out
+    assert "next:" not in shown.out, "the command would be refused; the warning says with what it is not"
+    for refused in (project.bfill("run"), project.bfill("run", *words)):
+        refused.says(7, "more than the 2", "--max-runs 4")
+    begun = project.bfill("run", "--max-runs", "4", "--pilot", "1", "--json").exits(0).data
+    assert begun["remaining"] == 3
+    assert project.bfill("run", begun["backfill_id"], "--json").exits(0).data["completed"] == 4

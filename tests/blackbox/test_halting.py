@@ -86,13 +86,20 @@ def test_a_deadline_on_the_clock_ends_a_run(project: Project) -> None:
     ("words", "says"),
     [
         (("--fail-fast", "--max-failures", "2"), "exclude each other"),
-        (("--max-failures", "0"), "neither a number nor a percentage"),
+        (("--max-failures", "0"), "neither a number from 1 on nor a percentage"),
         (("--max-duration", "soon"), "is no duration"),
         (("--deadline", "2020-01-01"), "has passed"),
+        (("--on-conflict", "ask"), "--on-conflict 'ask' is not known"),
+        (("--orphans", "ask"), "--orphans 'ask' is not known"),
+        (("--parallel-min", "4"), "--parallel-min 4 is not between 1 and --parallel 1"),
+        (("--probe", "true"), "goes with --parallel-min"),
+        (("--between", "at night"), "is no window of hours"),
     ],
 )
-def test_a_limit_that_is_none_is_refused_before_anything_is_stored(
+def test_a_limit_that_is_none_is_refused_before_anything_is_stored_by_plans_and_dry_runs_as_well(
     project: Project, sales: Any, words: tuple[str, ...], says: str
 ) -> None:
     with project.unchanged():
         project.bfill("run", *WEEK, *words).says(2, says)
+        project.bfill("run", *WEEK, *words, "--dry-run").says(2, says)
+        project.bfill("plan", *WEEK, *words).says(2, says)

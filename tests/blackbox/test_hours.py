@@ -83,5 +83,15 @@ def test_the_hours_stay_with_the_backfill_unless_others_are_named(naps: Project)
     assert naps.bfill("run", "--between", "00:00-24:00", "--json").exits(0).data["completed"] == 2
 
 
+def test_a_plan_shows_its_hours_and_is_run_in_them(naps: Project) -> None:
+    hours = window(in_seconds(3_600), in_seconds(7_200))
+    words = ("plan", *DATES[1:-1], "2", "--between", hours)
+    assert f" hours     tasks start {hours}, in {ZONE}" in naps.bfill(*words).exits(0).out
+    data = naps.bfill("run", "--dry-run", "--json").exits(0).data
+    assert data["between"] == [hours]
+    ran = naps.bfill("run", "--max-duration", "1s", "--json").exits(1)
+    assert (ran.data["completed"], hours in ran.err) == (0, True)
+
+
 def test_what_is_no_window_is_refused(naps: Project) -> None:
     naps.bfill(*DATES, "--between", "at night").says(2, "--between 'at night'", "22:00-06:00")

@@ -47,5 +47,5 @@ def test_a_percentage_is_of_the_dates_to_do_rounded_up(text: str | int, dates: i
 
 @pytest.mark.parametrize("text", ["0", "-1", "0%", "101%", "1.5", "many", "", "%", "5 %", "٣"])
 def test_what_is_no_number_of_failures_is_refused(text: str) -> None:
-    with pytest.raises(UsageProblem, match="neither a number nor a percentage"):
+    with pytest.raises(UsageProblem, match="neither a number from 1 on nor a percentage"):
         failures_allowed(text, 10)
