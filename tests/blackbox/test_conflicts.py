@@ -6,6 +6,8 @@ import os
 import signal
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 import pytest
@@ -44,13 +46,20 @@ def begin(project: Project, first: int, last: int, *more: str) -> tuple[Going, s
     return going, found
 
 
-def waiting(project: Project, *asked: str) -> Going:
-    """Start a command that has to wait, and return it once it says so: no date ends before that."""
+@contextmanager
+def held(project: Project) -> Iterator[None]:
+    """Let no date end inside the block, however slow the machine is."""
     hold = project.folder / "hold"
     hold.touch()
-    going = project.start(*asked, "--on-conflict", "wait")
-    until(lambda: going.says("waiting: "))
+    yield
     hold.unlink()
+
+
+def waiting(project: Project, *asked: str) -> Going:
+    """Start a command that has to wait, and return it once it says so."""
+    with held(project):
+        going = project.start(*asked, "--on-conflict", "wait")
+        until(lambda: going.says("waiting: "))
     return going
 
 
@@ -209,7 +218,8 @@ def test_an_interrupted_backfill_goes_on_without_the_dates_another_has_taken(nap
 
 def test_skip_of_the_running_backfill_itself_leaves_all_of_it(naps: Project) -> None:
     first, first_id = begin(naps, 1, 3)
-    ran = naps.bfill("run", first_id, "--on-conflict", "skip", "--json").exits(0)
+    with held(naps):
+        ran = naps.bfill("run", first_id, "--on-conflict", "skip", "--json").exits(0)
     assert left_out(ran)[3] == f"being run by {first_id}"
     assert (ran.data["completed"], ran.data["skipped"]) == (0, 3)
     first.wait().exits(0)
@@ -231,10 +241,11 @@ def test_two_repairs_at_once_repair_each_failure_once(naps: Project) -> None:
 
 def test_a_dry_run_shows_what_would_be_left_out_and_an_unknown_word_is_refused(naps: Project) -> None:
     first, first_id = begin(naps, 1, 4)
-    shown = naps.bfill(*words(3, 5, "--on-conflict", "skip", "--dry-run")).exits(0)
-    assert shown.data["counts"]["skip"] == 2
-    assert first_id in shown.out
-    naps.bfill(*words(3, 5, "--on-conflict", "fail")).exits(5)
+    with held(naps):
+        shown = naps.bfill(*words(3, 5, "--on-conflict", "skip", "--dry-run")).exits(0)
+        assert shown.data["counts"]["skip"] == 2
+        assert first_id in shown.out
+        naps.bfill(*words(3, 5, "--on-conflict", "fail")).exits(5)
     naps.bfill("run", "--dag", "naps", "--on-conflict", "pray").says(2, "'pray'", "wait")
     first.wait().exits(0)
 
@@ -242,10 +253,13 @@ def test_a_dry_run_shows_what_would_be_left_out_and_an_unknown_word_is_refused(n
 def test_the_other_is_cancelled_with_yes_only_ends_what_it_runs_and_no_try_is_cut_off(naps: Project) -> None:
     first, first_id = begin(naps, 1, 9)
     asked = words(4, 10, "--on-conflict", "cancel-other", "--reason", "urgent")
-    refused = naps.bfill(*asked).exits(7)
-    assert (refused.json["error"]["code"], first_id in refused.out) == ("needs-yes", True)
-    assert [row["state"] for row in naps.rows("SELECT state FROM backfills")] == ["running"]
-    ran = naps.bfill(*asked, "--yes").exits(0)
+    with held(naps):
+        refused = naps.bfill(*asked).exits(7)
+        assert (refused.json["error"]["code"], first_id in refused.out) == ("needs-yes", True)
+        assert [row["state"] for row in naps.rows("SELECT state FROM backfills")] == ["running"]
+        other = naps.start(*asked, "--yes")
+        until(lambda: naps.rows("SELECT 1 FROM audit_events WHERE action = 'cancel'"))
+    ran = other.wait().exits(0)
     data = first.wait().exits(1).data
     assert (data["state"], "urgent" in data["reason"]) == ("cancelled", True)
     assert ran.data["completed"] + ran.data["skipped"] == 7
@@ -263,8 +277,9 @@ def test_a_scheduled_run_is_never_cancelled_for_a_backfill(naps: Project) -> Non
     naps.write("dags/naps.py", NAPS.replace("max_active_runs", "catchup=True, max_active_runs").replace("=16", "=1"))
     going = naps.start("scheduler", "--once", "--now", "2024-01-07T00:00", "--json")
     until(lambda: naps.store.exists() and naps.rows("SELECT 1 FROM attempts"))
-    refused = naps.bfill(*words(5, 8, "--on-conflict", "cancel-other", "--yes")).exits(5)
-    assert "a scheduled run is not cancelled" in refused.json["error"]["message"]
+    with held(naps):
+        refused = naps.bfill(*words(5, 8, "--on-conflict", "cancel-other", "--yes")).exits(5)
+        assert "a scheduled run is not cancelled" in refused.json["error"]["message"]
     ran = naps.bfill(*words(5, 8, "--on-conflict", "skip")).exits(0)
     assert all(reason.startswith("being run by sc-") for reason in left_out(ran).values())
     going.wait().exits(0)

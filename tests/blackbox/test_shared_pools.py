@@ -114,7 +114,17 @@ def test_tasks_that_need_the_whole_pool_take_turns(project: Project) -> None:
 def test_a_full_pool_holds_only_its_own_tasks_across_processes(project: Project) -> None:
     project.bfill("pools", "set", "narrow", "1").exits(0)
     project.bfill("pools", "set", "wide", "8").exits(0)
-    daily(project, "slow", pool="narrow", seconds=1.5)
+    project.write(
+        "dags/slow.py",
+        """\
+        with DAG("slow", schedule="@daily", start_date=datetime(2024, 1, 1)):
+            @task(pool="narrow")
+            def call():
+                while not os.path.exists("over"):
+                    time.sleep(0.02)
+            call()
+        """,
+    )
     project.write(
         "dags/both.py",
         """\
@@ -130,7 +140,10 @@ def test_a_full_pool_holds_only_its_own_tasks_across_processes(project: Project)
     )
     slow = start(project, "slow", 1)
     until(lambda: project.instances("slow").get("call") == "running")
-    start(project, "both", 4).wait().exits(0)
+    both = start(project, "both", 4)
+    until(lambda: len(project.attempts("both", "free")) == 4)
+    (project.folder / "over").touch()
+    both.wait().exits(0)
     slow.wait().exits(0)
     (blocker,) = spans(project, "slow")
     free, held = ([one["started_at"] for one in project.attempts("both", task)] for task in ("free", "held"))
