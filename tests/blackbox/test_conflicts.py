@@ -19,7 +19,7 @@ with DAG("naps", schedule="@daily", start_date=datetime(2024, 1, 1), max_active_
     @task
     def nap(ds: str):
         time.sleep(0.4)
-        while os.path.exists("hold"):
+        while os.path.exists(f"hold/{ds}"):
             time.sleep(0.02)
         broken("nap", ds)
     nap()
@@ -47,12 +47,12 @@ def begin(project: Project, first: int, last: int, *more: str) -> tuple[Going, s
 
 
 @contextmanager
-def held(project: Project) -> Iterator[None]:
-    """Let no date end inside the block, however slow the machine is."""
-    hold = project.folder / "hold"
-    hold.touch()
+def held(project: Project, *days: int) -> Iterator[None]:
+    """Let none of these days end inside the block, however slow the machine is; without any, none at all."""
+    holds = [project.write(f"hold/2024-01-{day:02}", "") for day in days or range(1, 11)]
     yield
-    hold.unlink()
+    for one in holds:
+        one.unlink()
 
 
 def waiting(project: Project, *asked: str) -> Going:
@@ -179,11 +179,12 @@ def test_a_stored_plan_that_waited_runs_what_is_left_of_it(naps: Project) -> Non
 
 def test_skipped_dates_are_left_to_the_other_by_name_and_the_rest_runs_beside_it(naps: Project) -> None:
     first, first_id = begin(naps, 1, 7)
-    ran = naps.bfill(*words(5, 8, "--on-conflict", "skip")).exits(0)
+    with held(naps, 5):
+        ran = naps.bfill(*words(5, 8, "--on-conflict", "skip")).exits(0)
+        nothing = naps.bfill(*words(6, 7, "--on-conflict", "skip")).exits(0)
     assert left_out(ran) == dict.fromkeys((5, 6, 7), f"being run by {first_id}")
     assert (ran.data["completed"], ran.data["skipped"], ran.data["state"]) == (1, 3, "success")
     assert ran.problems["left-to-another"].startswith(f"3 dates are being run by {first_id}")
-    nothing = naps.bfill(*words(6, 7, "--on-conflict", "skip")).exits(0)
     assert (nothing.data["completed"], nothing.data["skipped"]) == (0, 2)
     first.wait().exits(0)
     assert began(naps)[8] < ended(naps)[5]
@@ -206,7 +207,8 @@ def test_an_interrupted_backfill_goes_on_without_the_dates_another_has_taken(nap
     stopped.signal(signal.SIGINT)
     stopped.wait().exits(130)
     other, other_id = begin(naps, 5, 7)
-    ran = naps.bfill("run", stopped_id, "--on-conflict", "skip", "--json").exits(0)
+    with held(naps, 6):
+        ran = naps.bfill("run", stopped_id, "--on-conflict", "skip", "--json").exits(0)
     other.wait().exits(0)
     assert ran.data["backfill_id"] == stopped_id
     left = left_out(ran)
@@ -279,8 +281,9 @@ def test_a_scheduled_run_is_never_cancelled_for_a_backfill(naps: Project) -> Non
     until(lambda: naps.store.exists() and naps.rows("SELECT 1 FROM attempts"))
     with held(naps):
         refused = naps.bfill(*words(5, 8, "--on-conflict", "cancel-other", "--yes")).exits(5)
-        assert "a scheduled run is not cancelled" in refused.json["error"]["message"]
-    ran = naps.bfill(*words(5, 8, "--on-conflict", "skip")).exits(0)
+    assert "a scheduled run is not cancelled" in refused.json["error"]["message"]
+    with held(naps, 5):
+        ran = naps.bfill(*words(5, 8, "--on-conflict", "skip")).exits(0)
     assert all(reason.startswith("being run by sc-") for reason in left_out(ran).values())
     going.wait().exits(0)
     assert set(tries(naps).values()) == {1}
