@@ -13,7 +13,7 @@ from backfill_cli.cli.streams import is_terminal
 from backfill_cli.errors import UsageProblem
 
 if TYPE_CHECKING:
-    from backfill_cli.cli.options import Shared
+    from backfill_cli.cli.shared import Shared
     from backfill_cli.core.records import BackfillRow
 
 

@@ -8,8 +8,9 @@ import typer
 
 from backfill_cli.cli.bundles import spread
 from backfill_cli.cli.help import Command, Group
-from backfill_cli.cli.options import Looking, at_least_one
+from backfill_cli.cli.options import at_least_one
 from backfill_cli.cli.output import Output
+from backfill_cli.cli.shared import Looking
 
 if TYPE_CHECKING:
     from backfill_cli.core.when import When

@@ -9,8 +9,8 @@ import typer
 
 from backfill_cli.cli.bundles import spread
 from backfill_cli.cli.help import Command
-from backfill_cli.cli.options import Looking
 from backfill_cli.cli.output import Output
+from backfill_cli.cli.shared import Looking
 
 _EXAMPLES = """
 bfill completion bash > ~/.local/share/bash-completion/completions/bfill

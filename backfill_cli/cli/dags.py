@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from backfill_cli.cli.bundles import spread
-from backfill_cli.cli.help import Command, Group
-from backfill_cli.cli.options import Looking, Shared
+from backfill_cli.cli.groups import group
+from backfill_cli.cli.help import Command
 from backfill_cli.cli.output import Output
+from backfill_cli.cli.shared import Looking, Shared
 
 _EXAMPLES = """
 bfill dags list
@@ -17,17 +18,7 @@ bfill dags show daily_sales
 bfill dags validate dags/sales.py
 """
 
-app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-
-
-@app.callback(
-    invoke_without_command=True, epilog=_EXAMPLES, help="The DAG files: which there are, what one says, are they sound."
-)
-def dags(context: typer.Context) -> int:
-    """Show the help when nothing was asked for."""
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
-    return 0
+app = group("The DAG files: which there are, what one says, are they sound.", _EXAMPLES)
 
 
 @app.command(

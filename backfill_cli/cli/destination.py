@@ -12,8 +12,8 @@ from backfill_cli.cli.outfile import private_file, refuse_store, refuse_target
 from backfill_cli.errors import UsageProblem
 
 if TYPE_CHECKING:
-    from backfill_cli.cli.options import Shared
     from backfill_cli.cli.output import Output
+    from backfill_cli.cli.shared import Shared
     from backfill_cli.core.reports import AuditReport
 
 _FLAG = "--out"

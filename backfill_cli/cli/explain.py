@@ -8,8 +8,10 @@ import typer
 
 from backfill_cli.cli.bundles import spread
 from backfill_cli.cli.help import Command
-from backfill_cli.cli.options import Looking, Range, backfill_options
+from backfill_cli.cli.options import backfill_options
 from backfill_cli.cli.output import Output
+from backfill_cli.cli.selecting import Range
+from backfill_cli.cli.shared import Looking
 
 _EXAMPLES = """
 bfill explain --dag daily_sales 2024-03-11              # why is it (not) done, and what does it wait for

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
-    from backfill_cli.cli.options import Shared
+    from backfill_cli.cli.shared import Shared
     from backfill_cli.core.listening import Listener, PaceChange, ProgressCounts, RunStart, WaveReport
     from backfill_cli.core.records import Batch
     from backfill_cli.core.results import BackfillResult

@@ -8,8 +8,10 @@ import typer
 
 from backfill_cli.cli.bundles import spread
 from backfill_cli.cli.help import Command
-from backfill_cli.cli.options import Looking, Range, at_least_one, backfill_options
+from backfill_cli.cli.options import at_least_one, backfill_options
 from backfill_cli.cli.output import Output
+from backfill_cli.cli.selecting import Range
+from backfill_cli.cli.shared import Looking
 
 _EXAMPLES = """
 bfill logs bf-20240401-7k2m 2024-03-11 load

@@ -13,7 +13,7 @@ from backfill_cli.cli import streams
 from backfill_cli.interrupts import Finishing
 
 if TYPE_CHECKING:
-    from backfill_cli.cli.options import Shared
+    from backfill_cli.cli.shared import Shared
     from backfill_cli.core.problems import Problem
 
 

@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from backfill_cli.cli.bundles import spread
-from backfill_cli.cli.help import Command, Group
-from backfill_cli.cli.options import Looking
+from backfill_cli.cli.groups import group
+from backfill_cli.cli.help import Command
 from backfill_cli.cli.output import Output
+from backfill_cli.cli.shared import Looking
 from backfill_cli.cli.store import Keeping
 
 _SET_EXAMPLES = """
@@ -22,19 +23,9 @@ _EXAMPLES = f"""
 bfill pools list{_SET_EXAMPLES}bfill pools delete warehouse
 """
 
-app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-
-
-@app.callback(
-    invoke_without_command=True,
-    epilog=_EXAMPLES,
-    help="Limits on what runs at once, for all processes of a store: how large, who has the slots, what waits.",
+app = group(
+    "Limits on what runs at once, for all processes of a store: how large, who has the slots, what waits.", _EXAMPLES
 )
-def pools(context: typer.Context) -> int:
-    """Show the help when nothing was asked for."""
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
-    return 0
 
 
 @app.command(

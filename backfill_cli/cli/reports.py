@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from backfill_cli.cli.options import Shared
+    from backfill_cli.cli.shared import Shared
     from backfill_cli.core.listening import Listener
     from backfill_cli.core.results import BackfillResult
     from backfill_cli.loader.settings import Settings

@@ -8,8 +8,11 @@ import typer
 
 from backfill_cli.cli.bundles import spread
 from backfill_cli.cli.help import Command
-from backfill_cli.cli.options import OrphansChoice, Selection, Shared, backfill_options
+from backfill_cli.cli.options import backfill_options
 from backfill_cli.cli.output import Output
+from backfill_cli.cli.running import OrphansChoice
+from backfill_cli.cli.selecting import Selection
+from backfill_cli.cli.shared import Shared
 
 _EXAMPLES = """
 bfill reset --dag daily_sales --start 2024-03-11 --end 2024-03-12

@@ -8,11 +8,14 @@ import typer
 
 from backfill_cli.cli.bundles import spread
 from backfill_cli.cli.help import Command
-from backfill_cli.cli.options import Redoing, Running, Selection, Shared, backfill_options
+from backfill_cli.cli.options import backfill_options
 from backfill_cli.cli.output import Output
 from backfill_cli.cli.pacing import Pacing
 from backfill_cli.cli.reports import Reporting, refuse_with_dry_run
+from backfill_cli.cli.running import Redoing, Running
+from backfill_cli.cli.selecting import Selection
 from backfill_cli.cli.shaping import Shaping
+from backfill_cli.cli.shared import Shared
 
 _EXAMPLES = """
 bfill run --dag daily_sales --start 2024-03-01 --end 2024-03-31 --parallel 4

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backfill_cli.cli.bundles import spread
-from backfill_cli.cli.help import Command, Group
-from backfill_cli.cli.options import Looking
+from backfill_cli.cli.groups import group
+from backfill_cli.cli.help import Command
 from backfill_cli.cli.output import Output
+from backfill_cli.cli.shared import Looking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,19 +28,7 @@ bfill plan --dag 17.3.1 --start 2024-03-01 --end 2024-03-07 --dry-run
 
 _TAG = typer.Option("--tag", metavar="TAG", help="Only those with this tag.")
 
-app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-
-
-@app.callback(
-    invoke_without_command=True,
-    epilog=_EXAMPLES,
-    help="Lessons that play on this machine: each is a DAG, a demonstration and a proof.",
-)
-def scenario(context: typer.Context) -> int:
-    """Show the help when nothing was asked for."""
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
-    return 0
+app = group("Lessons that play on this machine: each is a DAG, a demonstration and a proof.", _EXAMPLES)
 
 
 @app.command(

@@ -8,8 +8,10 @@ import typer
 
 from backfill_cli.cli.bundles import spread
 from backfill_cli.cli.help import Command
-from backfill_cli.cli.options import OrphansChoice, Shared, at_least_one, when
+from backfill_cli.cli.options import at_least_one, when
 from backfill_cli.cli.output import Output
+from backfill_cli.cli.running import OrphansChoice
+from backfill_cli.cli.shared import Shared
 from backfill_cli.errors import UsageProblem
 
 _EXAMPLES = """

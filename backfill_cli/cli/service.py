@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from backfill_cli.app.service import BackfillService
-    from backfill_cli.cli.options import Shared
+    from backfill_cli.cli.shared import Shared
 
 
 def service_for(shared: Shared, *, workers: int | None = None) -> BackfillService:

@@ -8,8 +8,8 @@ import typer
 
 from backfill_cli.cli.bundles import spread
 from backfill_cli.cli.help import Command
-from backfill_cli.cli.options import Shared
 from backfill_cli.cli.output import Output
+from backfill_cli.cli.shared import Shared
 
 if TYPE_CHECKING:
     from backfill_cli.core.steering import SteeringResult
@@ -76,7 +76,8 @@ def resume_backfill(backfill_id: _ID, *, shared: Shared) -> int:
 def _run(backfill_id: str, shared: Shared) -> int:
     """Do what `run ID` does."""
     from backfill_cli.cli.listening import Watching
-    from backfill_cli.cli.options import Range, backfill_options
+    from backfill_cli.cli.options import backfill_options
+    from backfill_cli.cli.selecting import Range
     from backfill_cli.cli.service import service_for
 
     with Watching(shared) as watching:

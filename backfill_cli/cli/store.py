@@ -12,9 +12,10 @@ import typer
 
 from backfill_cli.cli import streams
 from backfill_cli.cli.bundles import spread
-from backfill_cli.cli.help import Command, Group
-from backfill_cli.cli.options import Looking, Shared
+from backfill_cli.cli.groups import group
+from backfill_cli.cli.help import Command
 from backfill_cli.cli.output import Output
+from backfill_cli.cli.shared import Looking, Shared
 
 _PRUNE_EXAMPLES = """
 bfill store prune --older-than 90d --dry-run
@@ -35,19 +36,7 @@ class Keeping(Shared):
     conf: Annotated[list[str] | None, typer.Option("--conf", hidden=True)] = None
 
 
-app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-
-
-@app.callback(
-    invoke_without_command=True,
-    epilog=_EXAMPLES,
-    help="The file where state lives: is it sound, a copy of it, and what of it may go.",
-)
-def store(context: typer.Context) -> int:
-    """Show the help when nothing was asked for."""
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
-    return 0
+app = group("The file where state lives: is it sound, a copy of it, and what of it may go.", _EXAMPLES)
 
 
 @app.command(

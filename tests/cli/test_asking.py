@@ -9,7 +9,7 @@ import pytest
 from render.samples import backfill_row
 
 from backfill_cli.cli import asking
-from backfill_cli.cli.options import Shared
+from backfill_cli.cli.shared import Shared
 from backfill_cli.errors import UsageProblem
 
 

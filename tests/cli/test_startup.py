@@ -142,6 +142,7 @@ def test_status_pins_its_own_modules(project):
         *["clock", "errors", "app", "app.context", "app.lookup", "app.outcomes", "app.secrets", "app.service"],
         "app.reexecuting",
         *["app.status", "app.status_page", "app.targets", "cli.bundles", "cli.conf", "cli.options", "cli.output"],
+        *["cli.selecting", "cli.shared"],
         *["cli.service", "cli.status", "cli.words", "core", "core.instants", "core.intervals", "core.masking"],
         *["core.options", "core.planning", "core.problems", "core.records", "core.results", "core.standing"],
         *["core.states", "loader", "loader.places", "loader.settings", "render", "render.as_json", "store"],

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from backfill_cli.cli.completions import FILES
-from backfill_cli.cli.options import REPROCESS
+from backfill_cli.cli.running import REPROCESS
 from backfill_cli.cli.words import STATES
 
 
