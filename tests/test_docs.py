@@ -142,6 +142,7 @@ PAGES = {
     "conflicts.md": [0, 0, 0, 0, 0],
     "explaining.md": [0, 1, 0, 0, 0, 0, 3],
     "live-control.md": [0, 0, 0, 0, 2, 0, 7],
+    "merged-intervals.md": [0, 0, 1, 0, 0, 0, 0, 0],
     "pools.md": [3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
     "scheduler.md": [0] * 8,
     "shape.md": [0, 0, 1, 0, 0, 0, 0, 0, 0, 0],

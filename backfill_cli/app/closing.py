@@ -51,7 +51,7 @@ def close_backfill(
     Raises:
         ConflictError: Somebody else has it by now (`claim-lost`); nothing was written.
     """
-    interrupted = len(machine.runs)
+    interrupted = sum(run.dates for run in machine.runs.values())
     why = stopped.reason if stopped else "the run ended"
 
     def work(writer: Writer) -> tuple[BackfillRow, str]:

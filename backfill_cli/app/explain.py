@@ -6,11 +6,13 @@ the date is asked of `core/ranges.py`, what a run would do with it of `core/plan
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
 from shlex import join
 from typing import TYPE_CHECKING
 
+from backfill_cli.app.batches import Batches, gone
 from backfill_cli.app.commands import selection_words
 from backfill_cli.app.explain_range import date_meant, selection_rules, typed
 from backfill_cli.app.history import liveness
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from backfill_cli.core.intervals import Span
     from backfill_cli.core.ports import Reader
     from backfill_cli.core.ranges import When
-    from backfill_cli.core.records import AttemptRow, BackfillRow, RunRow
+    from backfill_cli.core.records import AttemptRow, BackfillRow, InstanceRow, RunRow
     from backfill_cli.loader.resolve import Resolved
     from backfill_cli.loader.settings import Settings
 
@@ -79,11 +81,12 @@ class _Look:
         self._row = row
         self._is_live = liveness(reader)
         self._at = lru_cache(maxsize=None)(self.facts)
+        self._batches = Batches(reader, dag.dag_id)
 
     def facts(self, logical_date: int) -> DateFacts:
         reader, dag = self._reader, self._dag
         run = reader.run(dag.dag_id, logical_date)
-        instances = {one.task_id: one for one in reader.instances(dag.dag_id, logical_date, logical_date)}
+        instances = {one.task_id: one for one in self._instances(run, logical_date)}
         before = run_before(reader, dag, logical_date) if dag.waits_on_past else None
         previous = None if before is None else past_run(reader, dag, before, is_open=self._held(before))
         is_live, ignores = self._held(run), self._ignores_past(run, logical_date)
@@ -93,6 +96,13 @@ class _Look:
     def _free(self) -> dict[str, tuple[int, int]]:
         pools = views(self._settings, self._reader).values()
         return {pool.name: (pool.free, pool.slots) for pool in pools if pool.free is not None}
+
+    def _instances(self, run: RunRow | None, logical_date: int) -> Iterable[InstanceRow]:
+        """Return the task instances of a date: of a batch those of its first date, which are everybody's."""
+        place = self._batches.place_of(logical_date, None if run is None else run.batch)
+        if place is not None:
+            return self._reader.instances(self._dag.dag_id, place, place)
+        return () if run is None else gone(run, self._dag)
 
     def _held(self, run: RunRow | None) -> bool:
         return run is not None and run.owner is not None and self._is_live(run.owner)
@@ -143,6 +153,7 @@ class _Look:
             self._previous(facts),
             tasks,
             options.dag_id or dag.dag_id,
+            batch=() if run is None else tuple(one.logical_date for one in self._batches.whole(run)),
         )
         return replace(result, next_command=self._next(options, result))
 
@@ -181,7 +192,9 @@ class _Look:
     def _tasks(self, facts: DateFacts, shown: frozenset[str]) -> list[TaskExplained]:
         """The tasks of the DAG in its order, then those that are in it no longer."""
         last: dict[str, AttemptRow] = {}
-        for one in self._reader.attempts(self._dag.dag_id, facts.logical_date, facts.logical_date):
+        batch = None if facts.run is None else facts.run.batch
+        place = self._batches.place_of(facts.logical_date, batch) or facts.logical_date
+        for one in self._reader.attempts(self._dag.dag_id, place, place):
             last[one.task_id] = one
         dag = self._dag
         found = []

@@ -74,7 +74,7 @@ class StoreFeed:
         if not rows:
             self._is_done = True
             return []
-        page = _Page(reader, self._dag, rows)
+        page = PageOfRuns(reader, self._dag, rows)
         return [self._spec(page, row) for row in rows]
 
     def _next_rows(self, reader: Reader) -> list[PlanRow]:
@@ -97,7 +97,13 @@ class StoreFeed:
                 return rows
         return []
 
-    def _spec(self, page: _Page, row: PlanRow) -> RunSpec:
+    def _spec(self, page: PageOfRuns, row: PlanRow, *, is_same: bool | None = None) -> RunSpec:
+        """Return a date with what is stored of it.
+
+        Args:
+            is_same: Whether what is stored of its tasks was done for the dates that run now; None asks its dag_run, for
+                a date alone. Else all of them run again.
+        """
         stored = page.runs.get(row.logical_date)
         instances: tuple[InstanceRow, ...] = ()
         xcoms: Mapping[str, Mapping[str, str]] = {}
@@ -105,6 +111,8 @@ class StoreFeed:
             instances = tuple(page.reader.instances(self._dag.dag_id, row.logical_date, row.logical_date))
             xcoms = page.reader.xcoms(self._dag.dag_id, row.logical_date)
         conf, conf_text = self._conf_for(stored, row.action)
+        is_same = is_same if is_same is not None else stored is None or stored.batch is None
+        clears = self._clears(stored, instances, row.action) if is_same else frozenset(one.task_id for one in instances)
         return RunSpec(
             row.logical_date,
             row.data_interval_end,
@@ -112,7 +120,7 @@ class StoreFeed:
             stored,
             instances,
             xcoms,
-            self._clears(stored, instances, row.action),
+            clears,
             page.previous_run(row.logical_date),
             page.previous_success(row.logical_date),
             row.logical_date == self._ignored,
@@ -140,7 +148,7 @@ class StoreFeed:
         )
 
 
-class _Page:
+class PageOfRuns:
     """A page of dates with the dag_runs around them, read from one snapshot."""
 
     def __init__(self, reader: Reader, dag: Dag, rows: Sequence[PlanRow]) -> None:
@@ -159,7 +167,7 @@ class _Page:
     def previous_success(self, logical_date: int) -> PreviousSuccess | None:
         place = bisect_left(self._successes, logical_date)
         run = self.runs[self._successes[place - 1]] if place else self._success_before
-        return None if run is None else PreviousSuccess(run.logical_date, run.data_interval_end, run.started_at)
+        return None if run is None else PreviousSuccess(run.leader, run.data_interval_end, run.started_at)
 
     def previous_run(self, logical_date: int) -> PastRun | None:
         """The latest earlier dag_run in the store; one this page will open itself the machine knows better."""

@@ -7,6 +7,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from backfill_cli.app.batches import Batches
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.lookup import find_backfill
 from backfill_cli.app.targets import find_target
@@ -65,15 +66,22 @@ def _entries(
     reader: Reader, dag_id: str, first: int, last: int, task_id: str | None, try_number: int | None, folder: str
 ) -> list[LogEntry]:
     runs = {run.logical_date: run for run in reader.runs(dag_id, first, last)}
-    found = [
-        _entry(dag_id, folder, runs.get(one.logical_date), one)
-        for one in reader.attempts(dag_id, first, last, task_id=task_id)
-    ]
-    found += [
-        _entry(dag_id, folder, runs.get(one.logical_date), one)
-        for one in reader.instances(dag_id, first, last)
-        if one.state in IN_FLIGHT and (task_id is None or one.task_id == task_id)
-    ]
+    batches = Batches(reader, dag_id)
+    # What a date ran in a batch stands with the first date of it.
+    places = {batches.place_of(date, run.batch) for date, run in runs.items()}
+    before = sorted(one for one in places if one is not None and one not in runs)
+    found: list[LogEntry] = []
+    for low, high in [*((one, one) for one in before), (first, last)]:
+        runs |= {run.logical_date: run for run in reader.runs(dag_id, low, high)}
+        found += [
+            _entry(dag_id, folder, runs.get(one.logical_date), one)
+            for one in reader.attempts(dag_id, low, high, task_id=task_id)
+        ]
+        found += [
+            _entry(dag_id, folder, runs.get(one.logical_date), one)
+            for one in reader.instances(dag_id, low, high)
+            if one.state in IN_FLIGHT and (task_id is None or one.task_id == task_id)
+        ]
     return [one for one in found if try_number is None or one.try_number == try_number]
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from backfill_cli.core.instants import instant, run_id
 from backfill_cli.core.planning import is_blocked, is_left_to_another
-from backfill_cli.core.records import Action, BackfillDateRow, BackfillRow, RunType
+from backfill_cli.core.records import Action, BackfillDateRow, BackfillRow, RunType, leader_of
 from backfill_cli.core.results import DateResult, FailureGroup
 from backfill_cli.core.states import BackfillState, RunState, TaskState
 
@@ -46,7 +46,8 @@ def date_result(one: BackfillDateRow, row: BackfillRow, *, is_live: bool = False
     duration = round((one.run_ended_at - one.run_started_at) / 1_000_000, 3) if done else None  # type: ignore[operator]
     reason = one.reason if one.action is Action.SKIP else one.run_reason
     name = run_id(RunType.BACKFILL, one.logical_date)
-    return DateResult(instant(one.logical_date), name, state, duration, reason, one.action is Action.SKIP)
+    batch = None if one.batch is None else leader_of(one.logical_date, one.batch)
+    return DateResult(instant(one.logical_date), name, state, duration, reason, one.action is Action.SKIP, batch)
 
 
 def is_left_failed(one: BackfillDateRow) -> bool:
@@ -89,17 +90,25 @@ def failure_groups(
     """
     if first is None or last is None:
         return ()
-    dates = {int(one.logical_date.timestamp()) for one in results}
-    failed = reader.instances(dag_id, first, last, states=[TaskState.FAILED])
-    rows = [one for one in failed if one.logical_date in dates]
-    if not rows:
+    # Of a batch all dates failed, and the first of them, which may lie before these, has the task instances.
+    low = min((one.batch for one in results if one.batch is not None), default=first)
+    failed = list(reader.instances(dag_id, min(first, low), last, states=[TaskState.FAILED]))
+    if not failed:
         return ()
+    places = {one.logical_date for one in failed}
+    dates: dict[int, list[int]] = defaultdict(list)
+    for result in results:
+        date = int(result.logical_date.timestamp())
+        place = date if result.batch is None or result.state == RunState.SUCCESS else result.batch
+        if place in places:
+            dates[place].append(date)
     from backfill_cli.core.signatures import signature  # its pattern takes longer to make than most answers of `status`
 
     groups: dict[tuple[str, str], _Alike] = defaultdict(_Alike)
-    for one in rows:
+    for one in failed:
         reason = one.reason or "no reason given"
-        groups[one.task_id, signature(reason)].add(one.logical_date, reason)
+        for date in dates[one.logical_date]:
+            groups[one.task_id, signature(reason)].add(date, reason)
     return tuple(
         FailureGroup(task_id, found.reasons[0], tuple(found.dates), found.count, found.texts())
         for (task_id, _), found in sorted(groups.items(), key=lambda item: -item[1].count)

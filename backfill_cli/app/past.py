@@ -12,6 +12,7 @@ from datetime import date, datetime, time
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
+from backfill_cli.app.batches import Batches, gone
 from backfill_cli.app.commands import command_line
 from backfill_cli.core.clearing import cleared_by, tasks_to_run
 from backfill_cli.core.following import Follower, PastWatch, counts_as_past
@@ -54,7 +55,9 @@ def past_run(reader: Reader, dag: Dag, run: RunRow, *, is_open: bool = False) ->
     Args:
         is_open: A living process works on it: what is not done there may yet be done.
     """
-    states = {one.task_id: one.state for one in reader.instances(dag.dag_id, run.logical_date, run.logical_date)}
+    place = Batches(reader, dag.dag_id).place_of(run.logical_date, run.batch)
+    instances = gone(run, dag) if place is None else reader.instances(dag.dag_id, place, place)
+    states = {one.task_id: one.state for one in instances}
     absent = [task_id for task_id in dag.tasks if task_id not in states]
     ever = frozenset(one for one in absent if reader.ever_ran(dag.dag_id, one, run.logical_date))
     return PastRun(run.logical_date, states, is_open, run.state.is_terminal, ever)

@@ -51,6 +51,7 @@ from backfill_cli.errors import InputError, UsageProblem
 
 if TYPE_CHECKING:
     from backfill_cli.core.graph import Dag
+    from backfill_cli.core.merging import MergeTally
     from backfill_cli.core.outlines import Outline
     from backfill_cli.core.ports import Store
     from backfill_cli.core.shapes import Shape
@@ -218,6 +219,7 @@ def preview(ctx: AppContext, prepared: Prepared, store: Store, *, dry_run: bool)
         first, last = last, first
     durations = store.read(lambda reader: reader.durations(dag.dag_id))
     waves = _outline(ctx, prepared, summary.to_run)
+    batches, merging = _batches(prepared, store, summary.to_run)
     return PlanResult(
         dag=dag,
         first=first,
@@ -230,15 +232,16 @@ def preview(ctx: AppContext, prepared: Prepared, store: Store, *, dry_run: bool)
         rows=_rows_again(ctx, prepared),
         estimate=estimate(
             dag,
-            summary.to_run,
+            summary.to_run if batches is None else batches.runs,
             parallel=prepared.parallel,
             durations=durations,
             pools=slots_of(ctx.settings, store),
-            lanes=None if waves is None else waves.lanes,
+            lanes=batches.lanes if batches is not None else None if waves is None else waves.lanes,
             rates={name: one.rate_limit for name, one in ctx.settings.pool_rules.items() if one.rate_limit is not None},
         ),
         warnings=[
             *_problems(ctx, prepared, summary, watch, store),
+            *merging,
             *would_block(prepared, summary.first, followed, store),
         ],
         parallel=options.max_parallel_runs,
@@ -248,7 +251,18 @@ def preview(ctx: AppContext, prepared: Prepared, store: Store, *, dry_run: bool)
         waves=waves,
         parallel_min=options.min_parallel_runs,
         between=options.between,
+        batches=batches,
     )
+
+
+def _batches(prepared: Prepared, store: Store, to_run: int) -> tuple[MergeTally | None, list[Problem]]:
+    """Return what the batches of a plan come to, for a DAG that merges dates, and what is to be said of them."""
+    if prepared.dag.batch_intervals is None:
+        return None, []
+    from backfill_cli.app.merged_plan import merge_warnings, tally_of
+
+    batches = tally_of(prepared, store, to_run)
+    return batches, [] if batches is None else list(merge_warnings(prepared, batches))
 
 
 def _outline(ctx: AppContext, prepared: Prepared, to_run: int) -> Outline | None:

@@ -6,16 +6,18 @@ works on are refused.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from backfill_cli.app.attesting import attest_runs
+from backfill_cli.app.batches import Batches
 from backfill_cli.app.commands import command_line
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.history import liveness
 from backfill_cli.app.lookup import find_backfill
 from backfill_cli.app.orphans import Orphans
 from backfill_cli.app.overlaps import conflict
+from backfill_cli.app.past import typed_date
 from backfill_cli.app.recovering import write_recovered
 from backfill_cli.app.reset_notes import reset_notes
 from backfill_cli.app.stored import selection_of
@@ -40,11 +42,12 @@ Confirm = Callable[[str], bool]
 
 @dataclass(slots=True)
 class _Clearing:
-    """What a reset would clear."""
+    """What a reset would clear; `also` are the dates that nobody named and that ran together with one that is."""
 
     runs: list[RunRow] = field(default_factory=list)
     instances: list[InstanceRow] = field(default_factory=list)
     xcoms: int = 0
+    also: list[RunRow] = field(default_factory=list)
 
 
 def reset(
@@ -83,8 +86,8 @@ def reset(
             )
         )
         head = head_text(store.read(lambda reader: reader.audit_head()))
-    problems = (*selection.notes, *notes)
-    if not found.instances:
+    problems = (*selection.notes, *notes, *_whole_batches(dag, found))
+    if not found.runs:
         nothing = Problem("nothing-to-clear", "no task instance of this selection has anything to clear")
         return ResetResult(dag.dag_id, [], 0, 0, head, (*problems, nothing), timezone=dag.timezone)
     if not options.yes:
@@ -123,7 +126,7 @@ def reset(
         cleared.xcoms,
         head,
         (*problems, *orphans.problems),
-        f"bfill run {options.backfill_id}" if options.backfill_id else command_line("run", options),
+        _next(dag, options, cleared),
         timezone=dag.timezone,
     )
 
@@ -167,20 +170,45 @@ def _find(
     """Find what is to be cleared. Raises ConflictError when a living process works on any of it."""
     is_live = liveness(reader)
     found = _Clearing()
-    wanted = {span.start for span in selection.spans(dag.schedule)}
-    runs = {run.logical_date: run for run in reader.runs(dag.dag_id, selection.first, selection.last)}
+    named = {span.start for span in selection.spans(dag.schedule)}
+    some = (run for run in reader.runs(dag.dag_id, selection.first, selection.last) if run.logical_date in named)
+    runs, together, alone = Batches(reader, dag.dag_id).completed(some)
+    dates = sorted(runs)
     touched: set[int] = set()
-    for one in reader.instances(dag.dag_id, selection.first, selection.last):
+    for one in reader.instances(dag.dag_id, dates[0], dates[-1]) if dates else ():
         run = runs.get(one.logical_date)
-        if run is None or one.logical_date not in wanted:
+        if run is None or run.leader != one.logical_date:
             continue
         if run.owner is not None and is_live(run.owner):
             raise _held(reader, dag.dag_id, run)
         if one.task_id in chosen and (not states or one.state in states) and _can_clear(one.state):
             found.instances.append(one)
-            touched.add(one.logical_date)
-    found.runs = [run for date, run in sorted(runs.items()) if date in touched]
+            touched.update(together.get(one.logical_date, (one.logical_date,)))
+    if not states and chosen >= dag.tasks.keys():
+        touched |= alone
+    found.runs = [runs[date]._replace(batch=None) if date in alone else runs[date] for date in sorted(touched)]
+    found.also = [run for run in found.runs if run.logical_date not in named]
     return found
+
+
+def _next(dag: Dag, options: BackfillOptions, cleared: _Clearing) -> str:
+    """The command that runs what was cleared, the rest of a batch with it."""
+    if cleared.also:
+        first, last = (typed_date(run, dag) for run in (cleared.runs[0], cleared.runs[-1]))
+        asked = replace(options, backfill_id=None, dag_id=options.dag_id or dag.dag_id, dates=(), last=None, limit=None)
+        return command_line("run", replace(asked, start_date=first, end_date=last))
+    return f"bfill run {options.backfill_id}" if options.backfill_id else command_line("run", options)
+
+
+def _whole_batches(dag: Dag, found: _Clearing) -> Iterator[Problem]:
+    if found.also:
+        show = clock_of(dag.timezone).show
+        dates, first = _count(len(found.also), "date"), show(found.also[0].logical_date)
+        yield Problem(
+            "whole-batch",
+            f"{dates} nobody named, the first {first}, ran in one batch with some that were, and are cleared with them",
+            "to run a date of a batch alone, leave it as it is: bfill run --dates DATE --reprocess all",
+        )
 
 
 def _can_clear(state: TaskState) -> bool:
@@ -221,6 +249,8 @@ def _held(reader: Reader, dag_id: str, run: RunRow) -> ConflictError:
 def _ask(dag: Dag, found: _Clearing, confirm: Confirm | None) -> None:
     instances, dates = _count(len(found.instances), "task instance"), _count(len(found.runs), "date")
     what = f"{instances} of {dates} of {dag.dag_id} ({_ends(dag, found.runs)})"
+    if found.also:
+        what += f", {len(found.also):,} of which ran in one batch with those that were named"
     if confirm is None:
         raise RefusedError(f"this would clear {what}", hint="add --yes to do it", code="needs-yes")
     if not confirm(f"Clear {what}?"):

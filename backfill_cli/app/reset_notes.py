@@ -113,7 +113,7 @@ def _wider(reader: Reader, options: BackfillOptions, dag: Dag, runs: Sequence[Ru
 
 def _last_try(reader: Reader, dag: Dag, task_id: str, run: RunRow) -> int | None:
     """When the latest try of a task of a date began, epoch microseconds; None when it has not run."""
-    for one in reader.instances(dag.dag_id, run.logical_date, run.logical_date):
+    for one in reader.instances(dag.dag_id, run.leader, run.leader):
         if one.task_id == task_id and one.state in _RAN:
             return one.started_at
     return None

@@ -165,13 +165,14 @@ def _run_claimed(
     lineage = Lineage(me.owner, store.heirloom(me.owner))
     bench = replace(make_bench(ctx.settings, ctx.environ, lambda _ref: job.target.dag), lineage=lineage)
     backends = _backends(ctx, job, workers, bench)
-    waves = _waves(ctx, job, row, me, store, listeners)
+    source = _source(job, row, store)
+    waves = _waves(ctx, job, row, me, store, listeners, source)
     claim = Claim(me.owner, row.backfill_id, dag.dag_id, dag.version)
     coordinator = Coordinator(
         machine,
         store=store,
         claim=claim,
-        feed=waves or StoreFeed(store, dag, row),
+        feed=waves or source,
         backend_of=backends,
         bench=bench,
         dag_ref=job.target.ref,
@@ -212,8 +213,23 @@ def _run_claimed(
     return with_waves(result, store, closed, waves, parallel=job.prepared.parallel)
 
 
+def _source(job: Job, row: BackfillRow, store: Store) -> StoreFeed:
+    """Return the dates of a backfill, merged where its DAG says so."""
+    if job.prepared.dag.batch_intervals is None:
+        return StoreFeed(store, job.prepared.part, row)
+    from backfill_cli.app.merged_feed import feed_of
+
+    return feed_of(store, job.prepared.part, row, job.prepared.shape)
+
+
 def _waves(
-    ctx: AppContext, job: Job, row: BackfillRow, me: Me, store: Store, listeners: Sequence[Listener]
+    ctx: AppContext,
+    job: Job,
+    row: BackfillRow,
+    me: Me,
+    store: Store,
+    listeners: Sequence[Listener],
+    source: StoreFeed,
 ) -> WaveFeed | None:
     """Return the feed of a backfill that runs in waves; None for one that runs in one piece."""
     shape = job.prepared.shape
@@ -223,7 +239,7 @@ def _waves(
 
     return WaveFeed(
         store,
-        job.prepared.part,
+        source,
         row,
         shape,
         owner=me.owner,

@@ -225,11 +225,12 @@ def _views_of(reader: Reader, dag_id: str, shown: Sequence[DateResult], task_ids
     if not shown:
         return []
     dates = [int(one.logical_date.timestamp()) for one in shown]
-    instances = instances_on(reader, dag_id, dates)
+    instances, places = instances_on(reader, dag_id, list(zip(dates, (one.batch for one in shown), strict=True)))
     found = []
     for date, one in zip(dates, shown, strict=True):
-        tasks = task_views(instances.get(date, ()), task_ids, fill=one.state not in (MISSING,))
-        found.append(RunView(date, one.run_id, one.state, one.reason, False, tasks))
+        fill = one.state not in (MISSING,) and places[date] is not None
+        tasks = task_views(instances.get(date, ()), task_ids, fill=fill)
+        found.append(RunView(date, one.run_id, one.state, one.reason, False, tasks, one.batch))
     return found
 
 

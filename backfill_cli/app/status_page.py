@@ -13,6 +13,7 @@ from itertools import islice
 from statistics import median
 from typing import TYPE_CHECKING
 
+from backfill_cli.app.batches import Batches
 from backfill_cli.core.records import InstanceRow
 from backfill_cli.core.standing import RunView, SlowTask, TaskView
 from backfill_cli.core.states import Outcome, TaskState
@@ -48,13 +49,22 @@ def after_date(after: When | None, zone: str) -> int | None:
     return first_second(after, clock_of(zone))
 
 
-def instances_on(reader: Reader, dag_id: str, dates: Sequence[int]) -> Mapping[int, list[InstanceRow]]:
-    wanted = frozenset(dates)
-    found: dict[int, list[InstanceRow]] = defaultdict(list)
-    for one in reader.instances(dag_id, min(dates), max(dates)):
-        if one.logical_date in wanted:
-            found[one.logical_date].append(one)
-    return found
+def instances_on(
+    reader: Reader, dag_id: str, dates: Sequence[tuple[int, int | None]]
+) -> tuple[Mapping[int, list[InstanceRow]], Mapping[int, int | None]]:
+    """Return the task instances of dates, and under which date those of each stand.
+
+    Args:
+        dates: Each with the `batch` of its dag_run.
+    """
+    places = Batches(reader, dag_id).places(dates)
+    wanted = frozenset(one for one in places.values() if one is not None)
+    at: dict[int, list[InstanceRow]] = defaultdict(list)
+    if wanted:
+        for one in reader.instances(dag_id, min(wanted), max(wanted)):
+            if one.logical_date in wanted:
+                at[one.logical_date].append(one)
+    return {date: at[place] for date, place in places.items() if place in at}, places
 
 
 def task_views(rows: Iterable[InstanceRow], task_ids: Sequence[str], *, fill: bool) -> dict[str, TaskView]:

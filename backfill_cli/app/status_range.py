@@ -100,7 +100,9 @@ def _range_result(
         merge(*(reader.claimed(row.backfill_id, first, last) for row in live)),
     )
     runs = [] if gaps else _range_views(reader, dag, tally.shown)
-    results = [DateResult(instant(view.logical_date), view.run_id, view.state, None, None) for view in runs]
+    results = [
+        DateResult(instant(view.logical_date), view.run_id, view.state, None, None, batch=view.batch) for view in runs
+    ]
     return StatusResult(
         dag.dag_id,
         first=tally.first,
@@ -129,14 +131,18 @@ def _range_views(reader: Reader, dag: Dag, shown: Sequence[tuple[int, str, bool]
     if not shown:
         return []
     first, last = shown[0][0], shown[-1][0]
-    instances = instances_on(reader, dag.dag_id, [date for date, _, _ in shown])
     runs = {run.logical_date: run for run in reader.runs(dag.dag_id, first, last)}
+    batches = [(date, runs[date].batch if date in runs else None) for date, _, _ in shown]
+    instances, places = instances_on(reader, dag.dag_id, batches)
     views = []
     for date, state, stale in shown:
         run = runs.get(date)
-        tasks = task_views(instances.get(date, ()), tuple(dag.tasks), fill=run is not None or state == REMAINING)
+        fill = state == REMAINING or (run is not None and places[date] is not None)
+        tasks = task_views(instances.get(date, ()), tuple(dag.tasks), fill=fill)
         run_type = run.run_type if run else RunType.BACKFILL
-        views.append(RunView(date, run_id(run_type, date), state, run.reason if run else None, stale, tasks))
+        batch = None if run is None or run.batch is None else run.leader
+        reason = run.reason if run else None
+        views.append(RunView(date, run_id(run_type, date), state, reason, stale, tasks, batch))
     return views
 
 

@@ -21,7 +21,6 @@ from backfill_cli.core.wave_tallies import Tally, why_not_on
 from backfill_cli.core.waves import Wave
 
 if TYPE_CHECKING:
-    from backfill_cli.core.graph import Dag
     from backfill_cli.core.steering import Steered
 
 
@@ -29,6 +28,7 @@ class WaveFeed:
     """The dates of a backfill in waves. It listens as well: a wave has ended when its last date is committed.
 
     Args:
+        source: The dates of the backfill, merged or not.
         shape: What the waves are.
         owner: Who runs the backfill; the size that `--chunk auto` chooses is stored in its name.
         again: A pilot that is done was asked for once more: it stops behind it once more.
@@ -37,7 +37,7 @@ class WaveFeed:
     def __init__(
         self,
         store: Store,
-        dag: Dag,
+        source: StoreFeed,
         row: BackfillRow,
         shape: Shape,
         *,
@@ -49,7 +49,7 @@ class WaveFeed:
     ) -> None:
         self.stopped = ""
         self.is_as_asked = False
-        self._source = StoreFeed(store, dag, row)
+        self._source = source
         self._store = store
         self._row = row
         self._owner = owner

@@ -6,7 +6,7 @@ of an attempt that meet in one turn become one write, and an XCom that a newer t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from backfill_cli.core.invocations import AttemptReport
 from backfill_cli.core.progress import Instance, OpenRun
@@ -74,14 +74,17 @@ class Changes:
         self._xcoms.pop((logical_date, task_id), None)
         self._cleared[logical_date, task_id] = None
 
-    def outcome(self, logical_date: int, state: RunState) -> None:
-        self._outcomes.append(OutcomeRow(logical_date, state))
+    def outcome(self, run: OpenRun, state: RunState) -> None:
+        """A dag_run ended, or all those of a batch: the backfill has finished their dates."""
+        self._outcomes.append(OutcomeRow(run.logical_date, state))
+        for member in run.members:
+            self._outcomes.append(OutcomeRow(member.logical_date, state))
 
     def take(self, completed: int, failed: int) -> Batch:
         """Return the rows, and forget them. The counts are those of the whole backfill so far."""
         batch = Batch(
-            opened=[self._run_row(run) for run in self._opened.values()],
-            runs=[self._run_row(run) for run in self._runs.values()],
+            opened=self._run_rows(self._opened.values()),
+            runs=self._run_rows(self._runs.values()),
             instances=[self._instance_row(key, one) for key, one in self._instances.items()],
             attempts=self._attempts,
             xcoms=[XComRow(*key, name, value) for key, values in self._xcoms.items() for name, value in values.items()],
@@ -92,8 +95,14 @@ class Changes:
         self._begin()
         return batch
 
-    def _run_row(self, run: OpenRun) -> RunRow:
-        return run.row(self._version, self._backfill_id, None if run.is_closed else self._owner, run.ended_at)
+    def _run_rows(self, runs: Iterable[OpenRun]) -> list[RunRow]:
+        rows = []
+        for run in runs:
+            row = run.row(self._version, self._backfill_id, None if run.is_closed else self._owner, run.ended_at)
+            rows.append(row)
+            if run.members:
+                rows += run.member_rows(row)
+        return rows
 
     @staticmethod
     def _instance_row(key: Key, one: Instance) -> InstanceRow:

@@ -56,6 +56,8 @@ class RunFacts:
         variables: By name, as text; `connections` by name, as URLs. References already resolved.
         xcoms: task_id → key → JSON text of this dag_run, tasks in the DAG's order.
         dag_start: The DAG's start_date, epoch seconds.
+        logical_dates: Of a batch all its dates, ascending, of which `logical_date` is the first and in whose last
+            interval `data_interval_end` lies; empty for a date alone.
     """
 
     dag_id: str
@@ -75,6 +77,12 @@ class RunFacts:
     connections: Mapping[str, str] = field(default_factory=dict)
     xcoms: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     dag_start: int | None = None
+    logical_dates: tuple[int, ...] = ()
+
+    @property
+    def last_date(self) -> int:
+        """The last date it works on."""
+        return self.logical_dates[-1] if self.logical_dates else self.logical_date
 
 
 class Context(Mapping[str, Any]):

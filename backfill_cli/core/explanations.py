@@ -146,6 +146,7 @@ class ExplainResult:
         previous: The dag_run before it; None when the DAG does not look at the past, or there is none.
         target: What `--dag` finds the DAG by.
         next_command: The most useful thing to type now; empty when all is well.
+        batch: The dates that run together with it, itself included; fewer than two where it runs alone.
     """
 
     dag_id: str
@@ -170,6 +171,7 @@ class ExplainResult:
     next_command: str = ""
     problems: Sequence[Problem] = ()
     exit_code: int = 0
+    batch: Sequence[int] = ()
 
     @property
     def selected(self) -> bool:
@@ -203,6 +205,7 @@ class ExplainResult:
                 "ended_at": iso_us(run.ended_at),
                 "pid": self.held_by[0] if self.held_by else None,
                 "host": self.held_by[1] if self.held_by else None,
+                "batch": [iso(one) for one in self.batch] if len(self.batch) > 1 else [],
             },
             "backfill": None if self.backfill is None else self.backfill.data(),
             "previous": None if self.previous is None else self.previous.data(),

@@ -135,6 +135,8 @@ class Dag:
     max_active_runs: int = 16
     max_active_tasks: int = 16
     dagrun_timeout_s: float | None = None
+    batch_intervals: str | None = None
+    """How dates may be merged, as `core/merging.py` reads it; None: each runs by itself."""
     params: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     description: str = ""

@@ -31,6 +31,7 @@ class Invocation:
         spent: Tries since the last clear that used up the retry budget: with the task's retries it tells the last try.
         xcoms: task_id → key → JSON text of this dag_run, as far as committed.
         log_path: Where this try's log goes; the file is made at the first byte.
+        logical_dates: Of a batch all its dates, ascending; empty for a date alone.
     """
 
     dag: DagRef
@@ -46,6 +47,7 @@ class Invocation:
     xcoms: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     previous_success: PreviousSuccess | None = None
     log_path: str = ""
+    logical_dates: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

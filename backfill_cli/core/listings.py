@@ -149,6 +149,7 @@ class DagResult:
             "max_active_runs": dag.max_active_runs,
             "max_active_tasks": dag.max_active_tasks,
             "dagrun_timeout_s": dag.dagrun_timeout_s,
+            "batch_intervals": dag.batch_intervals,
             "last_complete": _interval(self.last_complete),
             "next_interval": _interval(self.next_interval),
             "counts": dict(self.counts),

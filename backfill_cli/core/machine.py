@@ -24,7 +24,7 @@ from backfill_cli.core.predecessors import Predecessors, ask_the_past, waiting_f
 from backfill_cli.core.progress import OpenRun, RunSpec
 from backfill_cli.core.rates import Pace
 from backfill_cli.core.records import Counts
-from backfill_cli.core.restoring import restore
+from backfill_cli.core.restoring import absorb, restore
 from backfill_cli.core.rules import Upstream, Verdict, cut_off, decide, watched_by
 from backfill_cli.core.settling import block, finish, time_out
 from backfill_cli.core.slots import Slots
@@ -130,6 +130,8 @@ class BackfillMachine:
         run = self._predecessors.open(spec)
         self.runs[run.logical_date] = run
         self._changes.opened(run)
+        if spec.members:
+            absorb(run, self._changes)
         if spec.instances:
             restore(run, spec, self.dag, self._changes)
             for task_id, one in run.instances.items():
@@ -360,15 +362,15 @@ class BackfillMachine:
             self._mark_running(run, now)
             outcome = finish(run, self.dag, now)
             if outcome is RunState.SUCCESS:
-                self.completed += 1
+                self.completed += run.dates
             else:
-                self.failed += 1
+                self.failed += run.dates
             if run.state is RunState.SUCCESS:
                 success = PreviousSuccess(run.logical_date, run.data_interval_end, run.started_at)
                 self._successes.note(success, self.runs)
-            self._changes.outcome(run.logical_date, outcome)
+            self._changes.outcome(run, outcome)
         else:
-            self.blocked += 1
+            self.blocked += run.dates
             block(run, self.dag)
         run.is_closed = True
         run.previous = None

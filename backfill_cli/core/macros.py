@@ -121,7 +121,7 @@ def _previous(facts: RunFacts) -> int | None:
 def _next(facts: RunFacts) -> int | None:
     if facts.run_type == "manual":
         return facts.logical_date
-    span = facts.schedule.next(facts.logical_date) if facts.schedule else None
+    span = facts.schedule.next(facts.last_date) if facts.schedule else None
     return span.start if span else None
 
 
@@ -268,6 +268,7 @@ MACROS: Mapping[str, Callable[[RunFacts], Any]] = MappingProxyType(
             f.previous_success.data_interval_end if f.previous_success else None
         ),
         "prev_start_date_success": _success_started,
+        "logical_dates": lambda f: [instant(one) for one in f.logical_dates or (f.logical_date,)],
         "run_id": lambda f: f.run_id,
         "try_number": lambda f: f.try_number,
         "conf": lambda f: views.fresh_json(f.conf),

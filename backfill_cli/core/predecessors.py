@@ -37,7 +37,7 @@ class Predecessors:
             return None
         if latest is None or latest.logical_date >= spec.logical_date:
             return spec.previous
-        if spec.previous is not None and spec.previous.logical_date > latest.logical_date:
+        if spec.previous is not None and spec.previous.logical_date > latest.last:
             return spec.previous
         return latest
 

@@ -6,9 +6,9 @@ the past, what is in flight. They turn into rows (`core/records.py`) when a turn
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from backfill_cli.core.context import PreviousSuccess
 from backfill_cli.core.graph import Dag
@@ -18,9 +18,22 @@ from backfill_cli.core.rules import Past, PastRun, Upstream
 from backfill_cli.core.states import FAILURES, RunState, TaskState
 
 
+class Member(NamedTuple):
+    """A date of a batch behind its first one: it has a dag_run of its own, and no task instances.
+
+    Args:
+        instances: Those it has of an earlier run of its own, which count no longer.
+    """
+
+    logical_date: int
+    data_interval_end: int
+    run_type: RunType = RunType.BACKFILL
+    instances: tuple[InstanceRow, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class RunSpec:
-    """A date to open, with what the store knows of it.
+    """A date to open, with what the store knows of it; or the first date of a batch.
 
     Args:
         stored: Its dag_run, or None.
@@ -29,6 +42,7 @@ class RunSpec:
         previous: The previous dag_run, when the DAG waits on the past; None without one.
         ignore_past: The backfill's first run, with `--ignore-first-depends-on-past`.
         conf: For `dag_run.conf`; `conf_text` is the same as JSON.
+        members: The other dates of its batch, ascending, each beginning where the one before ends.
     """
 
     logical_date: int
@@ -43,6 +57,7 @@ class RunSpec:
     ignore_past: bool = False
     conf: Mapping[str, Any] = field(default_factory=dict)
     conf_text: str = "{}"
+    members: tuple[Member, ...] = ()
 
 
 @dataclass(slots=True)
@@ -103,8 +118,9 @@ class Instance:
 
 
 class OpenRun:
-    """One dag_run in the window.
+    """One dag_run in the window, or one batch of them.
 
+    Of a batch the data interval is the whole one, from the start of its first date to the end of its last.
     `active` counts its task instances that will move without help from outside: ready, in flight, waiting for a retry,
     or waiting for an open previous run. With none of them and something unfinished, the run is blocked.
     """
@@ -121,7 +137,9 @@ class OpenRun:
         "instances",
         "is_closed",
         "logical_date",
+        "members",
         "outside",
+        "own_end",
         "parked",
         "past_waiting",
         "previous",
@@ -139,7 +157,9 @@ class OpenRun:
     def __init__(self, dag: Dag, spec: RunSpec, previous: OpenRun | PastRun | None) -> None:
         stored = spec.stored
         self.logical_date = spec.logical_date
-        self.data_interval_end = stored.data_interval_end if stored else spec.data_interval_end
+        self.own_end = stored.data_interval_end if stored else spec.data_interval_end
+        self.members = spec.members
+        self.data_interval_end = spec.members[-1].data_interval_end if spec.members else self.own_end
         self.run_type = stored.run_type if stored else RunType.BACKFILL
         self.conf = spec.conf
         self.conf_text = spec.conf_text
@@ -165,6 +185,21 @@ class OpenRun:
         self.unfinished = len(self.instances)
         # Of a part of a DAG: how the tasks that were not chosen stand; one without a row has not run.
         self.outside: dict[str, TaskState] = {}
+
+    @property
+    def dates(self) -> int:
+        """How many dates it works on."""
+        return 1 + len(self.members)
+
+    @property
+    def last(self) -> int:
+        """The last date it works on: itself, or the last of its batch."""
+        return self.members[-1].logical_date if self.members else self.logical_date
+
+    @property
+    def logical_dates(self) -> tuple[int, ...]:
+        """Of a batch all its dates, ascending; empty for a date alone."""
+        return (self.logical_date, *(one.logical_date for one in self.members)) if self.members else ()
 
     def note_end(self, dag: Dag, task_id: str) -> None:
         """Note that a task instance has ended, and let the tasks directly behind it count how."""
@@ -208,7 +243,7 @@ class OpenRun:
     def row(self, version: str, backfill_id: str, owner: str | None, ended_at: int | None) -> RunRow:
         return RunRow(
             self.logical_date,
-            self.data_interval_end,
+            self.own_end,
             self.run_type,
             self.state,
             version,
@@ -218,4 +253,10 @@ class OpenRun:
             self.reason,
             backfill_id,
             owner,
+            self.last if self.members else None,
         )
+
+    def member_rows(self, row: RunRow) -> Iterator[RunRow]:
+        """Yield the rows of the other dates of its batch, given its own: they say the same, and point to it."""
+        for date, end, run_type, _ in self.members:
+            yield row._replace(logical_date=date, data_interval_end=end, run_type=run_type, batch=self.logical_date)

@@ -44,7 +44,12 @@ class PlanRow(NamedTuple):
 
 
 class RunRow(NamedTuple):
-    """One dag_run. `conf` is JSON text; `reason` says why it failed or what it waits for."""
+    """One dag_run. `conf` is JSON text; `reason` says why it failed or what it waits for.
+
+    Args:
+        batch: For one that ran as part of a batch (`core/merging.py`) the first date of it, whose task instances are
+            those of all of them; for the first one itself the last date. None for one that ran alone.
+    """
 
     logical_date: int
     data_interval_end: int
@@ -57,6 +62,17 @@ class RunRow(NamedTuple):
     reason: str | None
     backfill_id: str | None
     owner: str | None = None
+    batch: int | None = None
+
+    @property
+    def leader(self) -> int:
+        """The date whose task instances are its own: the first of its batch, or itself."""
+        return leader_of(self.logical_date, self.batch)
+
+
+def leader_of(logical_date: int, batch: int | None) -> int:
+    """Return the date under which the task instances of a dag_run stand, given its `batch`."""
+    return logical_date if batch is None else min(logical_date, batch)
 
 
 class EndedRuns(NamedTuple):
@@ -230,6 +246,7 @@ class BackfillDateRow(NamedTuple):
     run_started_at: int | None
     run_ended_at: int | None
     run_reason: str | None
+    batch: int | None = None
 
 
 class OwnerRow(NamedTuple):

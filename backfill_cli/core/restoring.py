@@ -12,11 +12,16 @@ from backfill_cli.core.progress import Instance, OpenRun, RunSpec
 from backfill_cli.core.records import InstanceRow
 from backfill_cli.core.states import TRANSITIONS, Event, TaskState, advance
 
+ABSORBED = "runs in a batch now"
+
 
 def restore(run: OpenRun, spec: RunSpec, dag: Dag, changes: Changes) -> None:
     """Bring back what the store knows of the run's task instances, and clear what is to run again."""
     for row in spec.instances:
         one = run.instances.get(row.task_id)
+        if row.task_id in dag.left_out and row.task_id in spec.clears:
+            _clear_outside(row, changes)
+            continue
         if row.task_id in dag.left_out:
             run.outside[row.task_id] = row.state
             continue
@@ -32,6 +37,21 @@ def restore(run: OpenRun, spec: RunSpec, dag: Dag, changes: Changes) -> None:
             run.note_end(dag, task_id)
 
 
+def absorb(run: OpenRun, changes: Changes) -> None:
+    """Put away what the other dates of a batch have of earlier runs of their own: its task instances count now."""
+    for member in run.members:
+        for row in member.instances:
+            if row.state is not TaskState.REMOVED:
+                _remove(row, changes, is_to_run=True, why=ABSORBED)
+
+
+def _clear_outside(row: InstanceRow, changes: Changes) -> None:
+    """Of a task that was not chosen: what it did was done for other dates than those that run together now."""
+    state = row.state if row.state is TaskState.SCHEDULED else advance(row.state, Event.CLEARED)
+    changes.instance(row.logical_date, row.task_id, Instance(state, row.try_number))
+    changes.clear_xcoms(row.logical_date, row.task_id)
+
+
 def _clear(run: OpenRun, task_id: str, one: Instance, changes: Changes) -> None:
     """Send a task instance back to `scheduled`; its tries begin to count anew, their numbers go on."""
     if (one.state, Event.CLEARED) in TRANSITIONS:
@@ -43,12 +63,12 @@ def _clear(run: OpenRun, task_id: str, one: Instance, changes: Changes) -> None:
     run.xcoms.pop(task_id, None)
 
 
-def _remove(row: InstanceRow, changes: Changes, *, is_to_run: bool) -> None:
+def _remove(row: InstanceRow, changes: Changes, *, is_to_run: bool, why: str = "not in the DAG any more") -> None:
     """A task that left the DAG: `removed`, and not counted; one that had ended, and is not to run again, keeps how."""
     state = row.state
     if is_to_run and (state, Event.CLEARED) in TRANSITIONS:  # a repaired run must not go on listing its failure
         state = advance(state, Event.CLEARED)
         changes.clear_xcoms(row.logical_date, row.task_id)
     if not state.is_terminal:
-        gone = Instance(advance(state, Event.REMOVED), row.try_number, row.spent, reason="not in the DAG any more")
+        gone = Instance(advance(state, Event.REMOVED), row.try_number, row.spent, reason=why)
         changes.instance(row.logical_date, row.task_id, gone)

@@ -20,6 +20,7 @@ from backfill_cli.core.states import BackfillState
 
 if TYPE_CHECKING:
     from backfill_cli.core.graph import Dag
+    from backfill_cli.core.merging import MergeTally
     from backfill_cli.core.outlines import Outline
     from backfill_cli.core.pilots import PilotReport
     from backfill_cli.core.wave_tallies import WaveView
@@ -99,6 +100,7 @@ class PlanResult:
         waves: Its chunks, or its pilot and what follows; None when all dates go in one piece.
         parallel_min: How many dates at once at least, where the run finds out the number itself.
         between: The hours in which tasks start, as they were said; empty is any.
+        batches: How many runs the dates make, for a DAG that merges them; else None.
     """
 
     dag: Dag
@@ -121,6 +123,7 @@ class PlanResult:
     waves: Outline | None = None
     parallel_min: int | None = None
     between: tuple[str, ...] = ()
+    batches: MergeTally | None = None
 
     @property
     def total(self) -> int:
@@ -152,6 +155,7 @@ class PlanResult:
             "runs": PlanRuns(self.rows),
             "estimate": self.estimate.data(),
             "shape": None if self.waves is None else self.waves.data(),
+            **({} if self.batches is None else {"batches": self.batches.data()}),
             "warnings": [problem.data() for problem in self.warnings],
             "audit_head": self.audit_head,
         }
@@ -177,6 +181,7 @@ class DateResult:
 
     Args:
         left_alone: The filter passed it over: the state is what the store had, the reason says why.
+        batch: The first date of the batch it ran in, epoch seconds; None for one that ran alone.
     """
 
     logical_date: datetime
@@ -185,6 +190,7 @@ class DateResult:
     duration_s: float | None
     reason: str | None
     left_alone: bool = False
+    batch: int | None = None
 
     def data(self) -> dict[str, Any]:
         return {
@@ -193,6 +199,7 @@ class DateResult:
             "state": self.state,
             "duration_s": self.duration_s,
             "reason": self.reason,
+            **({} if self.batch is None else {"batch": iso(self.batch)}),
         }
 
 

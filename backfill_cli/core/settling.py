@@ -13,7 +13,7 @@ from backfill_cli.core.graph import Dag
 from backfill_cli.core.planning import PARTIAL
 from backfill_cli.core.progress import OpenRun
 from backfill_cli.core.states import Event, RunState, advance
-from backfill_cli.core.wording import why_blocked, why_failed
+from backfill_cli.core.wording import of_batch, why_blocked, why_failed
 
 
 def finish(run: OpenRun, dag: Dag, now: int) -> RunState:
@@ -24,7 +24,7 @@ def finish(run: OpenRun, dag: Dag, now: int) -> RunState:
     outcome = run.fold(dag)
     run.state = run.fold_whole(dag)
     if outcome is not RunState.SUCCESS:
-        run.reason = run.reason or why_failed(run)
+        run.reason = of_batch(run, dag, run.reason or why_failed(run))
     if run.state is RunState.QUEUED:
         run.reason = PARTIAL
     run.ended_at = now if run.state.is_terminal else None
@@ -34,7 +34,7 @@ def finish(run: OpenRun, dag: Dag, now: int) -> RunState:
 def block(run: OpenRun, dag: Dag) -> None:
     """Close a run that nothing in this backfill can move on."""
     run.state = RunState.QUEUED
-    run.reason = why_blocked(run, dag)
+    run.reason = of_batch(run, dag, why_blocked(run, dag))
 
 
 def time_out(run: OpenRun, dag: Dag, now: int, flights: Collection[Key], changes: Changes) -> list[Key]:

@@ -54,8 +54,7 @@ class Shape:
     @property
     def days(self) -> int | None:
         """The local days a chunk has; None where dates are counted."""
-        match = _DAYS.fullmatch(self.chunk or "")
-        return int(match[1]) * (7 if match[2] == "w" else 1) if match else None
+        return days_in(self.chunk or "")
 
     @property
     def is_open(self) -> bool:
@@ -100,6 +99,12 @@ def stored(value: Mapping[str, Any] | None) -> Shape | None:
     ):
         raise ValueError("a shape that is none")
     return shape
+
+
+def days_in(text: str) -> int | None:
+    """Return the days that `7d` or `2w` means; None for anything else."""
+    match = _DAYS.fullmatch(text)
+    return int(match[1]) * (7 if match[2] == "w" else 1) if match else None
 
 
 def check_chunk(text: str) -> str:

@@ -51,7 +51,11 @@ class TaskView:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """One dag_run as status shows it: `state` is a dag_run state, `blocked`, `interrupted` or `missing`."""
+    """One dag_run as status shows it: `state` is a dag_run state, `blocked`, `interrupted` or `missing`.
+
+    Args:
+        batch: The first date of the batch it ran in, whose tasks these are; None for one that ran alone.
+    """
 
     logical_date: int
     run_id: str
@@ -59,6 +63,7 @@ class RunView:
     reason: str | None
     stale: bool
     tasks: Mapping[str, TaskView]
+    batch: int | None = None
 
     def data(self) -> dict[str, Any]:
         return {
@@ -67,6 +72,7 @@ class RunView:
             "state": self.state,
             "reason": self.reason,
             "stale": self.stale,
+            **({} if self.batch is None else {"batch": iso(self.batch)}),
             "tasks": {task_id: view.data() for task_id, view in self.tasks.items()},
         }
 

@@ -61,7 +61,7 @@ class DagRunView(View):
 
     template_names = frozenset(
         {"dag_id", "run_id", "run_type", "conf", "external_trigger"}
-        | {"logical_date", "execution_date", "data_interval_start", "data_interval_end"}
+        | {"logical_date", "logical_dates", "execution_date", "data_interval_start", "data_interval_end"}
     )
 
     def __init__(self, facts: RunFacts) -> None:
@@ -87,6 +87,13 @@ class DagRunView(View):
         from backfill_cli.core.macros import instant
 
         return instant(self._facts.logical_date)
+
+    @property
+    def logical_dates(self) -> list[DateTime]:
+        """All dates it works on, ascending, UTC: one, unless it is a batch."""
+        from backfill_cli.core.macros import instant
+
+        return [instant(one) for one in self._facts.logical_dates or (self._facts.logical_date,)]
 
     @property
     def execution_date(self) -> DateTime:

@@ -41,6 +41,21 @@ def why_blocked(run: OpenRun, dag: Dag) -> str:
     return waits_for(task_id, past, dag)
 
 
+def of_batch(run: OpenRun, dag: Dag, why: str) -> str:
+    """Return a reason as all dates of a batch have it; of a date alone, as it is."""
+    if not run.members:
+        return why
+    return f"in {batch_words(run.dates, run.logical_date, run.last, dag.timezone)}: {why}"
+
+
+def batch_words(dates: int, first: int, last: int, timezone: str) -> str:
+    """Return `a batch of 7 dates, 2024-03-01 … 03-07`."""
+    begin, end = map(clock_of(timezone).show, (first, last))
+    if begin[:5] == end[:5]:
+        end = end[5:]
+    return f"a batch of {dates} dates, {begin} … {end}"
+
+
 def waits_for(task_id: str, past: Past, dag: Dag) -> str:
     """Return which task of which date a task waits for, and how that one stands."""
     when = clock_of(dag.timezone).show(past.logical_date)

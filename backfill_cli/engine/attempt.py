@@ -153,6 +153,7 @@ def _context(invocation: Invocation, dag: Dag, task: Task, bench: Bench) -> tupl
         connections=bench.connections,
         xcoms=invocation.xcoms,
         dag_start=dag.start_date,
+        logical_dates=invocation.logical_dates,
     )
     ti = TaskInstanceView(facts)
     return Context(facts, ti=ti), ti

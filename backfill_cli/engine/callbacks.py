@@ -8,7 +8,7 @@ between the commit and the call is not made up for.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
@@ -44,12 +44,15 @@ class DagCallbacks:
         rows = {row.logical_date: row for row in (*batch.opened, *batch.runs)}
         for outcome in batch.outcomes:
             row = rows[outcome.logical_date]
+            if row.leader != row.logical_date:
+                continue  # of a batch: it ends once, with its first date
             calls = self._dag.callbacks
             by_state = {RunState.SUCCESS: calls.on_success, RunState.FAILED: calls.on_failure}
             chosen = by_state.get(row.state, ())  # a part of the DAG is done: the dag_run has not ended
             if chosen:
                 self._thread = self._thread or ThreadPoolExecutor(1, thread_name_prefix="bfill-callbacks")
-                self._last = self._thread.submit(self._call, chosen, row)
+                together = [row] if row.batch is None else [one for one in rows.values() if one.leader == row.leader]
+                self._last = self._thread.submit(self._call, chosen, sorted(together))
 
     def finish(self, give_up: Callable[[], bool]) -> None:
         """Return when all that was asked for has been called, or when `give_up`, asked now and then, says so."""
@@ -59,12 +62,14 @@ class DagCallbacks:
             pass
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _call(self, callbacks: Iterable[Callback], row: RunRow) -> None:
+    def _call(self, callbacks: Iterable[Callback], runs: Sequence[RunRow]) -> None:
+        """Call them for a dag_run, or for all those of a batch at once."""
+        row = runs[0]
         name = run_id(row.run_type, row.logical_date)
         log = AttemptLog(f"{self._logs}/{self._dag.dag_id}/{name}/{LOG_NAME}")
         with speaking(log):
             try:
-                context = Context(self._facts(row, name)).also(state=str(row.state), reason=row.reason)
+                context = Context(self._facts(runs, name)).also(state=str(row.state), reason=row.reason)
             except BfillError as error:
                 log.line(f"no callback was called: {error}")
                 return
@@ -75,15 +80,15 @@ class DagCallbacks:
                     except Exception as error:  # noqa: BLE001  (whatever it raises, the dag_run has ended)
                         log.line(f"callback {getattr(callback, '__name__', callback)} failed: {error!r}")
 
-    def _facts(self, row: RunRow, name: str) -> RunFacts:
-        dag = self._dag
+    def _facts(self, runs: Sequence[RunRow], name: str) -> RunFacts:
+        dag, row = self._dag, runs[0]
         conf: Mapping[str, Any] = json.loads(row.conf)
         return RunFacts(
             dag_id=dag.dag_id,
             timezone=dag.timezone,
             schedule=dag.schedule,
             logical_date=row.logical_date,
-            data_interval_end=row.data_interval_end,
+            data_interval_end=runs[-1].data_interval_end,
             run_id=name,
             run_type=row.run_type,
             conf=self._bench.reveal(conf) if conf else conf,
@@ -91,4 +96,5 @@ class DagCallbacks:
             variables=self._bench.variables,
             connections=self._bench.connections,
             dag_start=dag.start_date,
+            logical_dates=tuple(one.logical_date for one in runs) if len(runs) > 1 else (),
         )

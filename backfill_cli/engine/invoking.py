@@ -50,6 +50,7 @@ class Invocations:
             self._xcoms_of(run, task_id),
             submission.previous_success,
             f"{self._logs}/{self._dag_ref.dag_id}/{name}/{task_id}.{try_number}.log",
+            run.logical_dates,
         )
 
     def _xcoms_of(self, run: OpenRun, task_id: str) -> dict[str, dict[str, str]]:

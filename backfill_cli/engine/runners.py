@@ -136,6 +136,10 @@ def task_environment(attempt: Attempt) -> dict[str, str]:
         "BFILL_DATA_INTERVAL_END": end,
         **attempt.bench.lineage.variables,
     }
+    if attempt.dag.batch_intervals is not None:
+        dates = invocation.logical_dates or (invocation.logical_date,)
+        env["BFILL_LOGICAL_DATES"] = " ".join(instant(one).isoformat() for one in dates)
+        env["BFILL_LOGICAL_DATES_COUNT"] = str(len(dates))
     if invocation.conf:
         from json import dumps
 

@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 from backfill_cli.errors import DefinitionError, NotFoundError
 from backfill_cli.loader import scopes
-from backfill_cli.loader.options import Option, Owner, check_id, convert_option, flag, limit, mapping, or_none, whole
+from backfill_cli.loader.options import (
+    Option,
+    Owner,
+    check_id,
+    convert_option,
+    flag,
+    limit,
+    mapping,
+    merging,
+    or_none,
+    whole,
+)
 from backfill_cli.loader.options import callbacks as callback_list
 from backfill_cli.loader.places import caller, home_file
 from backfill_cli.loader.wiring import Node, chain, cross_downstream
@@ -48,6 +59,7 @@ _OPTIONS = {
     "max_active_runs": Option(16, whole(1)),
     "max_active_tasks": Option(16, whole(1)),
     "dagrun_timeout": Option(None, or_none(limit)),
+    "batch_intervals": Option(False, merging),
     "strict_templates": Option(False, flag),
     "default_args": Option({}, mapping),
     "params": Option({}, mapping),
@@ -74,6 +86,8 @@ class DAG:
         default_args: Options for every task that does not set them itself; `start_date`, `end_date` count for the DAG.
         params: Values for `params.KEY`; a task's own and the run's conf go before them.
         dagrun_timeout: A run may take this long (timedelta or seconds).
+        batch_intervals: Consecutive dates of a backfill run as one, over the whole interval: True, the dates of a
+            `--chunk`; a number of dates; or days such as `7d`. The ledger stays by date.
         on_success_callback, on_failure_callback: A function of the context, or a list of them; once a dag_run.
         strict_templates: Refuse undefined names in templates before anything runs.
         schedule_interval: Airflow's older name of `schedule`.
@@ -98,6 +112,7 @@ class DAG:
         tags: list[str] | tuple[str, ...] | set[str] | None = None,
         description: str | None = None,
         dagrun_timeout: timedelta | float | None = None,
+        batch_intervals: bool | int | str | None = False,
         on_success_callback: Any = None,
         on_failure_callback: Any = None,
         strict_templates: bool = False,
@@ -120,6 +135,7 @@ class DAG:
         self.tags = tuple(str(tag) for tag in tags or ())
         self.description = description or ""
         self.dagrun_timeout_s: float | None = self._checked("dagrun_timeout", dagrun_timeout)
+        self.batch_intervals: str | None = self._checked("batch_intervals", batch_intervals)
         self.on_success_callback = self._checked("on_success_callback", on_success_callback)
         self.on_failure_callback = self._checked("on_failure_callback", on_failure_callback)
         self.strict_templates: bool = self._checked("strict_templates", strict_templates)

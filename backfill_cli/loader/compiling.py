@@ -71,6 +71,7 @@ def compile_dag(dag: DAG, timezone: str) -> Dag:
         max_active_runs=dag.max_active_runs,
         max_active_tasks=dag.max_active_tasks,
         dagrun_timeout_s=dag.dagrun_timeout_s,
+        batch_intervals=dag.batch_intervals,
         params=dict(dag.params),
         tags=dag.tags,
         description=dag.description,

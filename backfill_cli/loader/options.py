@@ -87,6 +87,21 @@ def limit(value: Any) -> float:
     return found
 
 
+def merging(value: Any) -> str | None:
+    """How dates may be merged, as text (core/merging.py): `chunk`, a number of dates, or days; None: never."""
+    from backfill_cli.core.merging import CHUNK
+    from backfill_cli.core.shapes import days_in
+
+    if value is None or isinstance(value, bool):
+        return CHUNK if value else None
+    if isinstance(value, timedelta) and value >= timedelta(days=1) and value % timedelta(days=1) == timedelta(0):
+        return f"{value.days}d"
+    said = str(value).strip() if isinstance(value, (int, str)) else ""
+    if days_in(said) or (said.isascii() and said.isdecimal() and 0 < int(said) <= 10**9):
+        return said
+    raise BadValue("True, a number of dates, or days such as '7d'")
+
+
 def or_none(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """The same converter, letting None through."""
     return lambda value: None if value is None else convert(value)

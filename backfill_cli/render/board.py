@@ -57,6 +57,7 @@ class Board:
         self.dates = DateFormat(start.timezone, (start.first, start.last))
         self.counts = ProgressCounts(start.total, 0, 0, 0, 0, 0)
         self.open: dict[int, dict[str, Cell]] = {}
+        self._last: dict[int, int] = {}
         self.failures: deque[Failure] = deque(maxlen=_FAILURES)
         self.waiting: Mapping[str, int] = {}
         self.stopping = ""
@@ -71,7 +72,10 @@ class Board:
         self.counts = counts
         self.pace.note(at, counts.completed + counts.failed)
         for run in batch.opened:
-            self.open.setdefault(run.logical_date, {})
+            if run.leader == run.logical_date:  # a batch is a line: its tasks are those of its first date
+                self.open.setdefault(run.logical_date, {})
+                if run.batch is not None:
+                    self._last[run.logical_date] = run.batch
         for row in batch.instances:
             if row.state is TaskState.FAILED:
                 self.failures.append(Failure(row.logical_date, row.task_id, row.try_number, row.reason or ""))
@@ -81,8 +85,10 @@ class Board:
         for done in batch.runs:
             if done.state.is_terminal:
                 self.open.pop(done.logical_date, None)
+                self._last.pop(done.logical_date, None)
         for outcome in batch.outcomes:
             self.open.pop(outcome.logical_date, None)
+            self._last.pop(outcome.logical_date, None)
 
     def note_wave(self, report: WaveReport) -> None:
         """Take in that a wave has begun, or ended."""
@@ -159,16 +165,21 @@ class Board:
     def _open(self, now: int, width: int, room: int) -> list[Text]:
         dates = sorted(self.open)
         shown = dates if len(dates) <= room else dates[: room - 1]
-        label = max((wide(self.dates.short(one)) for one in shown), default=0)
+        label = max((wide(self._label(one)) for one in shown), default=0)
         made = [self._date(one, now, width, label) for one in shown]
         if len(shown) < len(dates):
             made.append(line(("  " + count(len(dates) - len(shown), "more open date"), DIM)))
         return made
 
+    def _label(self, logical_date: int) -> str:
+        """An open date, or the first and the last of a batch."""
+        last = self._last.get(logical_date)
+        return self.dates.short(logical_date) if last is None else self.dates.span(logical_date, last)
+
     def _date(self, logical_date: int, now: int, width: int, label: int) -> Text:
         cells = self.open[logical_date]
         tasks = self.start.task_ids
-        made = line(" ", (pad(self.dates.short(logical_date), label), BOLD), "  ")
+        made = line(" ", (pad(self._label(logical_date), label), BOLD), "  ")
         column = max((min(wide(task_id), _TASK_WIDTH) for task_id in tasks), default=0) + 9
         if made.cell_len + len(tasks) * column <= width:
             for task_id in tasks:

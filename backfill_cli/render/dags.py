@@ -9,6 +9,8 @@ from rich.text import Text
 
 from backfill_cli.core.graph import Dag, Task, TriggerRule
 from backfill_cli.core.listings import DagInfo, DagResult, DagsResult
+from backfill_cli.core.merging import CHUNK
+from backfill_cli.core.shapes import days_in
 from backfill_cli.render.dates import DateFormat
 from backfill_cli.render.parts import closing, notes, tally
 from backfill_cli.render.text import Part, columns, cut, line
@@ -104,10 +106,21 @@ def _facts(result: DagResult) -> Iterator[Text]:
     limits = f"{count(dag.max_active_runs, 'run')} at once, {count(dag.max_active_tasks, 'task')} of a run"
     timeout = f", a run within {duration(dag.dagrun_timeout_s)}" if dag.dagrun_timeout_s else ""
     yield line((" limits    ", DIM), limits + timeout)
+    if dag.batch_intervals:
+        yield line((" batches   ", DIM), _batches(dag.batch_intervals))
     if dag.tags:
         yield line((" tags      ", DIM), ", ".join(dag.tags))
     if result.counts:
         yield line((" has run   ", DIM), tally(result.counts), f"   {count(result.versions, 'version')}")
+
+
+def _batches(batch_intervals: str) -> str:
+    """How dates may be merged, in words."""
+    if batch_intervals == CHUNK:
+        return "consecutive dates of a chunk run as one"
+    days = days_in(batch_intervals)
+    most = count(days, "day") if days else count(int(batch_intervals), "date")
+    return f"consecutive dates of a backfill run as one, {most} at most"
 
 
 def _task(dag: Dag, task: Task) -> list[Part]:

@@ -122,6 +122,7 @@ class EventListener:
         """Each event with its moment, epoch microseconds; of one moment: opened, tried, settled, finished."""
         for run in batch.opened:
             opened = {"data_interval_end": iso(run.data_interval_end), "run_id": run_id(run.run_type, run.logical_date)}
+            opened |= _batch_of(run)
             yield _event("run_opened", run.started_at or at, run.logical_date, opened)
         retry_at = {(row.logical_date, row.task_id): row.retry_at for row in batch.instances if row.retry_at}
         tried = set()
@@ -170,8 +171,14 @@ def _run_finished(run: RunRow, at: int) -> tuple[int, Event]:
         "state": run.state,
         "reason": run.reason,
         "duration_s": _took(run.started_at, run.ended_at),
+        **_batch_of(run),
     }
     return _event("run_finished", run.ended_at or at, run.logical_date, finished)
+
+
+def _batch_of(run: RunRow) -> Event:
+    """The first date of the batch a date ran in, which has the tries; nothing for one that ran alone."""
+    return {} if run.batch is None else {"batch": iso(run.leader)}
 
 
 def _event(event: str, at: int, logical_date: int, more: Event) -> tuple[int, Event]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
@@ -15,6 +16,9 @@ from backfill_cli.render.text import cut, line, pad, wide
 from backfill_cli.render.theme import ACTIONS, BOLD, DIM
 from backfill_cli.render.waves import PILOT_DATES, outline
 from backfill_cli.render.words import count, span
+
+if TYPE_CHECKING:
+    from backfill_cli.core.merging import MergeTally
 
 _EDGE = 3
 """Dates shown at each end of what will run."""
@@ -32,6 +36,8 @@ def render(plan: PlanResult, width: int) -> Iterator[Text]:
             yield line((" hours     ", DIM), f"tasks start {'; '.join(plan.between)}, in {plan.dag.timezone}")
         if plan.waves is not None and plan.to_run:
             yield from outline(plan.waves, dates, width)
+        if plan.batches is not None and plan.to_run:
+            yield line((" batches   ", DIM), _batches(plan.batches))
         if plan.to_run:
             yield line((" estimate  ", DIM), _estimate(plan))
         yield line()
@@ -66,6 +72,12 @@ def _dates(plan: PlanResult) -> DateFormat:
     )
 
 
+def _batches(batches: MergeTally) -> str:
+    runs = f"{count(batches.dates, 'date')} in {count(batches.runs, 'run')}"
+    most = count(batches.largest, "consecutive date")
+    return f"{runs}, {most} at most" if batches.largest > 1 else f"{runs}: no two are merged"
+
+
 def _order(plan: PlanResult) -> str:
     first = "newest first" if plan.backwards else "oldest first"
     if plan.parallel == 1:
@@ -81,7 +93,8 @@ def _order(plan: PlanResult) -> str:
 def _estimate(plan: PlanResult) -> str:
     estimate = plan.estimate
     tasks = len(plan.dag.tasks)
-    work = f"{count(plan.to_run, 'run')} × {count(tasks, 'task')}"
+    runs = plan.to_run if plan.batches is None else plan.batches.runs
+    work = f"{count(runs, 'run')} × {count(tasks, 'task')}"
     if estimate.low_s is None or estimate.high_s is None:
         return f"unknown for {work}: nothing of it has run yet"
     source = count(estimate.based_on, "earlier try", "earlier tries")

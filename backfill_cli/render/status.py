@@ -160,7 +160,11 @@ def task_table(runs: Sequence[RunView], task_ids: Sequence[str], dates: DateForm
         yield from columns([_row(run, task_ids, dates, False) for run in runs])
         names = ", ".join(f"{number} {task_id}" for number, task_id in enumerate(task_ids, 1))
         yield line((f"   tasks in order: {cut(names, width - 20)}", DIM))
+    told: set[tuple[int | None, str]] = set()
     for run in runs:
+        if run.batch is not None and (run.batch, run.reason or "") in told:
+            continue  # of a batch, which says its dates, once
+        told.add((run.batch, run.reason or ""))
         if run.reason and run.state != "success":
             seen = look(run.state)
             reason = cut(run.reason, max(20, width - 14 - wide(dates.short(run.logical_date))))
@@ -170,8 +174,11 @@ def task_table(runs: Sequence[RunView], task_ids: Sequence[str], dates: DateForm
 def _row(run: RunView, task_ids: Sequence[str], dates: DateFormat, seconds: bool) -> list[Part]:
     seen = look(shown_state(run))
     cells: list[Part] = [line((f"{seen.symbol} ", seen.style), dates.short(run.logical_date))]
-    if seconds:
+    if seconds and run.batch in (None, run.logical_date):
         return [*cells, *(_task(run.tasks.get(task_id)) for task_id in task_ids)]
+    if seconds and run.batch is not None:
+        # The tasks of the batch stand once, with its first date.
+        return [*cells, (f"with {dates.short(run.batch)}", DIM), *("" for _ in task_ids[1:])]
     symbols = line()
     for task_id in task_ids:
         view = run.tasks.get(task_id)

@@ -18,6 +18,7 @@ from typing import Any
 from backfill_cli.core.upkeep import Finding, Severity
 from backfill_cli.errors import StoreError
 from backfill_cli.store import engines, migrations
+from backfill_cli.store.agreeing import disagreeing
 from backfill_cli.store.companions import refuse_foreign_log
 from backfill_cli.store.connections import Connection
 from backfill_cli.store.counting import STRETCH
@@ -209,6 +210,9 @@ def counters(look: Look) -> Iterator[Finding]:
     for dag_id, task_id in islice(one.rows(_UNNAMED), _MOST):
         what = f"a version of {one_line(str(dag_id))} names the task {one_line(str(task_id))}, which it never had"
         yield Finding("unknown-task", Severity.DAMAGE, what, _BY_HAND)
+    for dag_id, date, other in islice(disagreeing(one), _MOST):
+        what = f"{one_line(f'{dag_id}: {date} and {other}')} ran in one batch, and do not say the same"
+        yield Finding("batch", Severity.DAMAGE, what, _BY_HAND)
     for table, column, parent in _LINKS:
         row = one.one(f"SELECT count(*) FROM {table} x WHERE x.{column} NOT IN (SELECT {column} FROM {parent})")
         if row and row[0]:
@@ -256,8 +260,8 @@ def _walk(look: Look, what: str, records: Callable[[], Iterable[object]]) -> Ite
 def _planned(connection: Connection) -> Iterator[object]:
     return BACKFILL_DATE.records(
         connection.rows(
-            "SELECT p.logical_date, p.data_interval_end, p.action, p.outcome, s.sentence, p.state, NULL, NULL, NULL "
-            "FROM backfill_dates p LEFT JOIN reasons s ON s.reason = p.reason"
+            "SELECT p.logical_date, p.data_interval_end, p.action, p.outcome, s.sentence, p.state, NULL, NULL, NULL, "
+            "NULL FROM backfill_dates p LEFT JOIN reasons s ON s.reason = p.reason"
         )
     )
 

@@ -106,6 +106,9 @@ class DagRun(Table, table=True):
     backfill: int | None = c.count("the backfills row that worked on it last", optional=True)
     owner: str | None = c.word("the process that works on it now", optional=True)
     digest: int | None = c.count("keyed digest of it and all below it, as last attested, signed", optional=True)
+    batch: int | None = c.seconds(
+        "of dates that ran together: the first one, which has the task instances; for that one the last", optional=True
+    )
 
 
 class RunCount(Table, table=True):

@@ -25,7 +25,7 @@ _NAMES = {
 _COMMA = " || ',' || "
 
 
-def _text(mark: str, numbers: str, texts: str) -> str:
+def _text(mark: str, numbers: str, texts: str, later: str = "") -> str:
     """Return the expression that writes columns as one text, of which no two rows of any table have the same.
 
     Numbers are written as such, text in hexadecimal: bytes that are no Unicode and what stands behind a NUL count too.
@@ -34,10 +34,13 @@ def _text(mark: str, numbers: str, texts: str) -> str:
     Args:
         mark: A letter for the table.
         numbers, texts: Columns, separated by spaces; `task`, `version`, `maker` and `sentence` stand for the names.
+        later: A number that came into the table later, written only where it is not NULL: what was attested before
+            has the text it had then.
     """
     written = [f"quote(x.{one})" for one in numbers.split()]
     written += [f"quote(CAST({_NAMES.get(one, f'x.{one}')} AS BLOB))" for one in texts.split()]
-    return f"CAST('{mark}' || {_COMMA.join(written)} AS BLOB)"
+    also = f" || coalesce(',{later}' || quote(x.{later}), '')" if later else ""
+    return f"CAST('{mark}' || {_COMMA.join(written)}{also} AS BLOB)"
 
 
 _VERSION = "LEFT JOIN dag_versions v ON v.version = x.version"
@@ -70,6 +73,7 @@ _RUNS = _Query(
         "r",
         "logical_date data_interval_end started_at ended_at",
         "run_type state version conf reason maker owner",
+        later="batch",
     ),
     f"dag_runs x {_VERSION} {_MAKER}",
     "x.logical_date",

@@ -43,7 +43,7 @@ from backfill_cli.store.rows import (
 
 RUN_COLUMNS = (
     "r.logical_date, r.data_interval_end, r.run_type, r.state, v.digest, r.conf, r.started_at, r.ended_at, r.reason, "
-    "b.backfill_id, r.owner"
+    "b.backfill_id, r.owner, r.batch"
 )
 RUN_NAMES = "LEFT JOIN dag_versions v ON v.version = r.version LEFT JOIN backfills b ON b.backfill = r.backfill"
 _RUNS = f"SELECT {RUN_COLUMNS} FROM dag_runs r {RUN_NAMES}"

@@ -99,7 +99,7 @@ class SqlReader(LedgerReader):
         parameters: list[int | None] = [self._keys.backfill(backfill_id)]
         query = (
             "SELECT p.logical_date, p.data_interval_end, p.action, p.outcome, s.sentence, r.state, r.started_at, "
-            "r.ended_at, r.reason FROM backfill_dates p JOIN backfills f ON f.backfill = p.backfill "
+            "r.ended_at, r.reason, r.batch FROM backfill_dates p JOIN backfills f ON f.backfill = p.backfill "
             "LEFT JOIN reasons s ON s.reason = p.reason "
             "LEFT JOIN dag_runs r ON r.dag = f.dag AND r.logical_date = p.logical_date WHERE p.backfill = ?"
         )

@@ -126,8 +126,9 @@ def _run(row: Row) -> RunRow:
     _ordered(row[0], row[1])
     conf = "{}" if row[5] is None else conf_text(row[5])
     return RunRow(
-        row[0], row[1], RUN_TYPES[row[2]], RUN_STATES[row[3]], row[4], conf, row[6], row[7], row[8], row[9], row[10]
-    )
+        row[0], row[1], RUN_TYPES[row[2]], RUN_STATES[row[3]], row[4], conf, row[6], row[7], row[8], row[9], row[10],
+        row[11],
+    )  # fmt: skip
 
 
 def _left_run(row: Row) -> LeftRun:
@@ -152,7 +153,7 @@ def _backfill_date(row: Row) -> BackfillDateRow:
     _ordered(row[0], row[1])
     return BackfillDateRow(
         row[0], row[1], ACTIONS[row[2]], _MAYBE_RUN_STATE[row[3]], row[4], _MAYBE_RUN_STATE[row[5]], row[6], row[7],
-        row[8],
+        row[8], row[9],
     )  # fmt: skip
 
 
@@ -188,12 +189,12 @@ def _audit(row: Row) -> AuditRow:
     return AuditRow(row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], mapping(row[8]), row[9], row[10])
 
 
-RUN = Shape("dag_runs", "ddSssSTTSSS", _run)
-OWNED_RUN = Shape("dag_runs", "sddSssSTTSSS", lambda row: (name(row[0]), _run(row[1:])))
+RUN = Shape("dag_runs", "ddSssSTTSSSD", _run)
+OWNED_RUN = Shape("dag_runs", "sddSssSTTSSSD", lambda row: (name(row[0]), _run(row[1:])))
 INSTANCE = Shape("task_instances", "dssnnnTTTS", _instance)
 ATTEMPT = Shape("attempts", "dsnttsSsS", _attempt)
 PLAN = Shape("backfill_dates", "ddsSs", _plan)
-BACKFILL_DATE = Shape("backfill_dates", "ddsSsSTTS", _backfill_date)
+BACKFILL_DATE = Shape("backfill_dates", "ddsSsSTTSD", _backfill_date)
 BACKFILL = Shape("backfills", "sssssstDDsSTTnnnnSS", _backfill)
 DATE: Shape[int] = Shape("backfill_dates", "d", lambda row: int(row[0]))
 AUDIT = Shape("audit_events", "ntssssSssss", _audit)

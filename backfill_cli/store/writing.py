@@ -22,13 +22,13 @@ from backfill_cli.store.rows import KEY, OWNED_RUN
 
 _RUN_COLUMNS = (
     "dag, logical_date, data_interval_end, run_type, state, version, conf, started_at, ended_at, reason, "
-    "backfill, owner"
+    "backfill, owner, batch"
 )
 _RUN_UPDATE = (
     "ON CONFLICT (dag, logical_date) DO UPDATE SET data_interval_end = excluded.data_interval_end, "
     "run_type = excluded.run_type, state = excluded.state, version = excluded.version, conf = excluded.conf, "
     "started_at = excluded.started_at, ended_at = excluded.ended_at, reason = excluded.reason, "
-    "backfill = excluded.backfill, owner = excluded.owner"
+    "backfill = excluded.backfill, owner = excluded.owner, batch = excluded.batch"
 )
 _RUNS = Insert("dag_runs", _RUN_COLUMNS, _RUN_UPDATE)
 # The claim itself: nobody else's row is changed, and the row count tells.
@@ -147,11 +147,11 @@ class LedgerWriter(SqlReader):
             raise self._conflict(dag, claim, rows)
 
     def _run_values(self, dag: int, row: RunRow, backfills: dict[str, int | None]) -> tuple[Any, ...]:
-        date, end, run_type, state, version, conf, started_at, ended_at, reason, backfill_id, owner = row
+        date, end, run_type, state, version, conf, started_at, ended_at, reason, backfill_id, owner, batch = row
         return (
             dag, date, end, None if run_type is _USUAL else run_type._value_, state._value_,
             self._keys.versions(dag)[version], None if conf == "{}" else storable(conf), started_at, ended_at,
-            storable(reason), self._backfill_key(backfill_id, backfills), owner,
+            storable(reason), self._backfill_key(backfill_id, backfills), owner, batch,
         )  # fmt: skip
 
     def _count(self, dag: int, rows: Mapping[int, RunRow]) -> None:

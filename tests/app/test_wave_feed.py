@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from store.store_builders import REQUEST, backfill_row, finishing, opening, plan_row, register, run_row
 
 from backfill_cli import clock
+from backfill_cli.app.feed import StoreFeed
 from backfill_cli.app.wave_walk import rows_to_do
 from backfill_cli.app.waves import WaveFeed
 from backfill_cli.core.listening import ProgressCounts, WaveReport
@@ -78,9 +79,8 @@ class World:
     def play(self, *, killed_after: int) -> WaveFeed:
         """Run until the end, a stop, or the kill: so many dates finished, whatever is open."""
         row = self.row
-        feed = WaveFeed(
-            self.store, self.dag, row, self.shape, owner=OWNER, parallel=2, clock=Steady(), listeners=[self]
-        )
+        source = StoreFeed(self.store, self.dag, row)
+        feed = WaveFeed(self.store, source, row, self.shape, owner=OWNER, parallel=2, clock=Steady(), listeners=[self])
         completed, failed, is_open, finished = row.completed, row.failed, list[int](), 0
         while finished < killed_after:
             specs = feed.take(3 - len(is_open)) if len(is_open) < 3 else None
