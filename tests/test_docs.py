@@ -146,7 +146,7 @@ PAGES = {
     "pools.md": [3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
     "scheduler.md": [0] * 8,
     "shape.md": [0, 0, 1, 0, 0, 0, 0, 0, 0, 0],
-    "throttling.md": [0] * 18,
+    "throttling.md": [0] * 27,
     "waiting.md": [0, 1, 0, 0, 0, 0, 0, 0, 0, 0],
 }
 """Pages of docs/ with commands, and how these end. Blocks that open with `# dags/NAME.py`, or the name of another file,

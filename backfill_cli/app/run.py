@@ -28,6 +28,7 @@ from backfill_cli.app.jobs import Choose, Job, find_job
 from backfill_cli.app.manner import manner_of, refuse
 from backfill_cli.app.orphans import Orphans, end_stragglers
 from backfill_cli.app.overlaps import DatesHeld
+from backfill_cli.app.pacing import agreeing_of, pacer_of
 from backfill_cli.app.pools import slots_of
 from backfill_cli.app.recovering import abandon
 from backfill_cli.app.secrets import learn_references
@@ -43,14 +44,13 @@ from backfill_cli.core.problems import Problem
 from backfill_cli.core.records import BackfillRow, Claim, Counts
 from backfill_cli.core.results import BackfillResult
 from backfill_cli.core.states import BackfillState
-from backfill_cli.core.throttle import Throttle, throttle_of
+from backfill_cli.core.throttle import throttle_of
 from backfill_cli.interrupts import stop_if_asked
 
 if TYPE_CHECKING:
     from backfill_cli.app.waves import WaveFeed
     from backfill_cli.engine.attempt import Bench
     from backfill_cli.engine.backends import Backends
-    from backfill_cli.engine.pacing import Pacer
     from backfill_cli.engine.stopping import Stops
 
 
@@ -168,6 +168,7 @@ def _run_claimed(
     source = _source(job, row, store)
     waves = _waves(ctx, job, row, me, store, listeners, source)
     claim = Claim(me.owner, row.backfill_id, dag.dag_id, dag.version)
+    agreeing = agreeing_of(ctx, store, machine, claim)
     coordinator = Coordinator(
         machine,
         store=store,
@@ -181,8 +182,12 @@ def _run_claimed(
         grace_s=ctx.settings.grace_s,
         listeners=listeners if waves is None else (*listeners, waves),
         halt=halt,
-        pollers=[Sharing(ctx, store, me.owner, machine, scheduled=job.options.scheduled), Desk(ctx, store, claim)],
-        pacer=_pacer(ctx, job, store, throttle),
+        pollers=[
+            *([] if agreeing is None else [agreeing]),
+            Sharing(ctx, store, me.owner, machine, scheduled=job.options.scheduled),
+            Desk(ctx, store, claim),
+        ],
+        pacer=pacer_of(ctx, store, throttle, agreeing, probe=job.options.probe),
     )
     _tell_start(listeners, job, row)
     stopped: Stopped | None = None
@@ -306,13 +311,3 @@ def nothing_to_do(
         problems=tuple(problems),
         timezone=timezone,
     )
-
-
-def _pacer(ctx: AppContext, job: Job, store: Store, throttle: Throttle) -> Pacer | None:
-    """Return who cares for limits of rate, breakers and the number of dates at once; None when there are none."""
-    if not throttle.needs_care:
-        return None
-    from backfill_cli.engine.pacing import Pacer
-
-    checks = {name: one.health for name, one in ctx.settings.pool_rules.items() if one.health is not None}
-    return Pacer(store, throttle, checks, ctx.environ, probe=job.options.probe)

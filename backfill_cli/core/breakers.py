@@ -1,53 +1,38 @@
 """A circuit breaker: a system that fails every task alike is left alone for a while, then asked once.
 
-Owns the states of one pool's breaker and what moves it; it holds its pool through `core/holds.py`.
+Owns what one process does about the circuit of a pool (`core/circuits.py`): it holds the pool through `core/holds.py`
+while the circuit is open or somebody else probes, asks after health, and sends the probe. With a health check a run
+begins with asking, and well means closed then; before a probe it is asked again, and a system that is not well is left
+alone for another cooldown. Failed tries count against their tasks as always.
 
-- *closed*: tasks start. So many failures of one signature in a row, and it opens. A success begins anew; so does
-  another signature, since a system that is down fails everybody alike.
-- *open*: nothing of the pool starts until the cooldown is over.
-- *asking*: the pool has a health check, which is asked now. Not well: open again.
-- *half open*: one task starts, the probe. Its success closes the breaker, its failure opens it again.
-
-With a health check a run begins with asking, and well means closed then. A deferral (HTTP 429), a skip or a lost worker
-says nothing about whether the system works. Failed tries count against their tasks as always.
-
-Source: M. Nygard, Release It!, "Circuit Breaker".
+Alone, a breaker keeps its circuit itself. Shared, what it sees goes on a list as well, which somebody replays on the
+stored circuit, and the probe is somebody's to hand out (`engine/agreeing.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from enum import StrEnum
-from typing import NamedTuple
-
 from backfill_cli.core.changes import Key
+from backfill_cli.core.circuits import (
+    BreakerRule,
+    BreakerState,
+    Circuit,
+    Sign,
+    TryEnded,
+    Unwell,
+    Who,
+    after,
+    claimed,
+    released,
+)
 from backfill_cli.core.holds import Hold, Holds, of_pool
 from backfill_cli.core.invocations import AttemptReport
 from backfill_cli.core.listening import PaceChange
 from backfill_cli.core.problems import Problem
-from backfill_cli.core.signatures import signature
-from backfill_cli.core.states import Outcome
 
-MICROSECONDS = 1_000_000
-_SOURCE = "breaker"
-_SHOWN = 80
-_FAILED = (Outcome.FAILED, Outcome.RETRY)
+__all__ = ["Breaker", "BreakerRule", "BreakerState"]
 
-
-class BreakerRule(NamedTuple):
-    """When a breaker opens, and for how many seconds."""
-
-    failures: int = 5
-    cooldown_s: float = 30.0
-
-
-class BreakerState(StrEnum):
-    """Where a breaker is."""
-
-    CLOSED = "closed"
-    OPEN = "open"
-    ASKING = "asking"
-    HALF_OPEN = "half_open"
+SOURCE = "breaker"
+"""What its holds are known by."""
 
 
 class Breaker:
@@ -56,6 +41,11 @@ class Breaker:
     Args:
         has_health: The pool has a health check, to be asked before anything of it starts.
         now: Epoch microseconds.
+
+    Attributes:
+        state: Where it is, as this run sees it.
+        opened: How often this run has seen it open by what it saw itself.
+        signs: What it has seen since the circuit was last agreed on; only when it is shared.
     """
 
     def __init__(self, pool: str, rule: BreakerRule, holds: Holds, *, has_health: bool = False) -> None:
@@ -63,19 +53,41 @@ class Breaker:
         self.state = BreakerState.CLOSED
         self.opened = 0
         self.news: list[PaceChange] = []
+        self.signs: list[Sign] = []
+        self.circuit = Circuit(pool)
         self._rule = rule
         self._holds = holds
+        self._who = Who()
+        self._is_shared = False
         self._has_health = has_health
-        self._signature = self._why = ""
-        self._row = 0
-        self._until = 0
+        self._is_well = not has_health
+        self._why = ""
         self._probe: Key | None = None
-        if has_health:
-            self._ask()
+        self._follow(0)
+
+    def share(self, who: Who) -> None:
+        """Keep the circuit in common with other processes from now on, under this name."""
+        self._who, self._is_shared = who, True
 
     @property
     def is_asking(self) -> bool:
         return self.state is BreakerState.ASKING
+
+    @property
+    def may_claim(self) -> bool:
+        """Whether the probe is to be had, as far as this run knows."""
+        is_over = self.circuit.state is BreakerState.OPEN and self.state is not BreakerState.OPEN
+        is_free = self.circuit.state is BreakerState.HALF_OPEN and not self.circuit.prober
+        return (is_over or is_free) and not self.is_asking
+
+    @property
+    def has_claim(self) -> bool:
+        """Whether the probe is this run's to send, and has not been sent."""
+        return self._is_mine and self._probe is None
+
+    @property
+    def _is_mine(self) -> bool:
+        return self.circuit.state is BreakerState.HALF_OPEN and self.circuit.prober == self._who.owner
 
     def problem(self) -> Problem | None:
         """Return what a result has to say about it; None when it has never opened."""
@@ -90,83 +102,108 @@ class Breaker:
 
     def on_time(self, now: int) -> None:
         """Let the cooldown end, when it is over at `now` (epoch µs)."""
-        if self.state is BreakerState.OPEN and now >= self._until:
-            if self._has_health:
-                self._ask()
-            else:
-                self._half_open(now)
+        if self.state is BreakerState.OPEN and not self.circuit.is_open(now):
+            self._follow(now)
 
     def on_health(self, *, is_well: bool, told: str, now: int) -> None:
         """Take the answer of the health check; `told` says in words what it was."""
         if self.state is not BreakerState.ASKING:
             return
-        if not is_well:
-            self._open(now, f"health check: {told}")
-        elif self.opened:
-            self._half_open(now)
+        self._is_well = is_well
+        if is_well:
+            self._follow(now)
         else:
-            self._close(now, quietly=True)
+            self._see(Unwell(told, now))
 
     def on_start(self, key: Key) -> None:
         """A task of the pool starts: half open, it is the probe, and the others wait for how it ends."""
-        if self.state is BreakerState.HALF_OPEN and self._probe is None:
+        if self.has_claim:
             self._probe = key
             self._hold("half open: one task probes")
 
     def on_end(self, report: AttemptReport, now: int) -> None:
         """Take how a try of the pool has ended."""
-        key = report.logical_date, report.task_id
-        if self.state is BreakerState.CLOSED:
-            self._count(report, now)
-        elif self.state is BreakerState.HALF_OPEN and key == self._probe:
+        is_probe = self._probe == (report.logical_date, report.task_id)
+        if is_probe:
             self._probe = None
-            self._holds.lift(of_pool(self.pool), _SOURCE)
-            if report.outcome is Outcome.SUCCESS:
-                self._close(now)
-            elif report.outcome in _FAILED:
-                self._open(now, f"the probe failed: {_short(report.reason)}")
+        if is_probe or self.circuit.state is BreakerState.CLOSED:
+            self._see(TryEnded(report.outcome, report.reason or "", now, is_probe))
 
-    def _count(self, report: AttemptReport, now: int) -> None:
-        if report.outcome is Outcome.SUCCESS:
-            self._row = 0
-        elif report.outcome in _FAILED:
-            cause = signature(report.reason or "")
-            self._row = self._row + 1 if cause == self._signature else 1
-            self._signature = cause
-            if self._row >= self._rule.failures:
-                self._open(now, f"{self._row} × {_short(report.reason)}")
+    def replayed(self, stored: Circuit, now: int, *, wants: bool) -> Circuit:
+        """Return the stored circuit after what this run has seen, and with its claim; changes nothing here.
 
-    def _open(self, now: int, why: str) -> None:
-        self.state, self._until = BreakerState.OPEN, now + int(self._rule.cooldown_s * MICROSECONDS)
-        self.opened += 1
-        self._row, self._why = 0, why
-        self._hold("open", self._until, why)
-        self._tell("breaker_opened", now, why, {"cooldown_s": self._rule.cooldown_s})
+        Args:
+            wants: A task could be the probe; without one a claim is given back.
+        """
+        circuit = stored
+        for sign in self.signs:
+            circuit = after(circuit, sign, self._rule, self._who)
+        if wants and self._is_well:
+            return claimed(circuit, now, self._who)
+        return circuit if self._probe is not None else released(circuit, self._who)
 
-    def _ask(self) -> None:
-        self.state = BreakerState.ASKING
-        self._hold("its health check is asked")
+    def agree(self, circuit: Circuit, now: int) -> None:
+        """Go by this circuit, which others go by as well, from `now` (epoch µs) on."""
+        self.signs.clear()
+        if circuit != self.circuit:
+            self._move(circuit, now)
 
-    def _half_open(self, now: int) -> None:
-        self.state, self._probe = BreakerState.HALF_OPEN, None
-        self._holds.lift(of_pool(self.pool), _SOURCE)
-        self._tell("breaker_half_open", now, "the cooldown is over: one task probes")
+    def _see(self, sign: Sign) -> None:
+        circuit = after(self.circuit, sign, self._rule, self._who)
+        if circuit is self.circuit:
+            self._follow(sign.at)
+            return
+        if self._is_shared:
+            self.signs.append(sign)
+        self._move(circuit, sign.at)
 
-    def _close(self, now: int, *, quietly: bool = False) -> None:
-        self.state = BreakerState.CLOSED
-        self._row = 0
-        self._holds.lift(of_pool(self.pool), _SOURCE)
-        if not quietly:
+    def _move(self, circuit: Circuit, now: int) -> None:
+        before, self.circuit = self.circuit, circuit
+        if circuit.state is BreakerState.OPEN and (before.state, before.at) != (circuit.state, circuit.at):
+            self._is_well = not self._has_health
+            self._why = circuit.why
+            self.opened += self._is_own
+            self._tell("breaker_opened", now, circuit.why, cooldown_s=(circuit.until - circuit.at) / 1_000_000)
+        elif circuit.state is BreakerState.HALF_OPEN is not before.state:
+            self._tell("breaker_half_open", now, "the cooldown is over: one task probes")
+        elif circuit.state is BreakerState.CLOSED is not before.state:
+            self._is_well = True
             self._tell("breaker_closed", now, "the probe succeeded")
+        self._follow(now)
+
+    def _follow(self, now: int) -> None:
+        """Hold the pool, or let it go, as the circuit says."""
+        circuit = self.circuit
+        if circuit.is_open(now):
+            self.state = BreakerState.OPEN
+            self._hold("open" if self._is_own else f"opened by {circuit.by}", circuit.until, circuit.why)
+        elif circuit.prober and not self._is_mine:
+            self.state = BreakerState.HALF_OPEN
+            self._hold(f"half open: a task of {circuit.by} probes")
+        elif not self._is_well:
+            self.state = BreakerState.ASKING
+            self._hold("its health check is asked")
+        elif circuit.state is BreakerState.CLOSED:
+            self.state = BreakerState.CLOSED
+            self._holds.lift(of_pool(self.pool), SOURCE)
+        elif self._is_mine:
+            self.state = BreakerState.HALF_OPEN
+            if self._probe is None:
+                self._holds.lift(of_pool(self.pool), SOURCE)
+        elif self._is_shared:
+            self.state = BreakerState.HALF_OPEN
+            self._hold("half open: nobody probes yet")
+        else:
+            self._move(claimed(circuit, max(now, circuit.until), self._who), now)
+
+    @property
+    def _is_own(self) -> bool:
+        return self.circuit.by == self._who.backfill_id
 
     def _hold(self, how: str, until: int | None = None, detail: str = "") -> None:
         reason = f"the circuit breaker of pool {self.pool}, {how}"
-        self._holds.put(of_pool(self.pool), _SOURCE, Hold(reason, until, detail))
+        self._holds.put(of_pool(self.pool), SOURCE, Hold(reason, until, detail))
 
-    def _tell(self, what: str, now: int, why: str, more: Mapping[str, object] | None = None) -> None:
-        self.news.append(PaceChange(what, now, why, {"pool": self.pool, **(more or {})}))
-
-
-def _short(reason: str | None) -> str:
-    text = reason or "a failure"
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+    def _tell(self, what: str, now: int, why: str, **more: object) -> None:
+        by = {} if self._is_own else {"by": self.circuit.by}
+        self.news.append(PaceChange(what, now, why, {"pool": self.pool, **more, **by}))

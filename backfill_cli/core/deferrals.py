@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from backfill_cli.core.agreements import Deferral
 from backfill_cli.core.changes import Key
 from backfill_cli.core.graph import Task
 from backfill_cli.core.holds import Hold, Holds, of_pool, of_task
@@ -22,17 +23,23 @@ PATIENCE_S = 3_600.0
 
 _LONGEST_GUESS_S = 60.0
 _SOURCE = "deferral"
+_ELSEWHERE = "deferral of another process"
 _SHOWN = 60
 
 
 class Deferrals:
-    """The deferrals of one run, and the holds they lead to."""
+    """The deferrals of one run, and the holds they lead to.
+
+    Attributes:
+        told: What the systems behind pools have said to this run since it was passed on; by pool.
+    """
 
     def __init__(self, holds: Holds, patience_s: float = PATIENCE_S) -> None:
         self._holds = holds
         self._patience_s = patience_s
         self._since: dict[Key, int] = {}
         self._guesses: dict[str, tuple[int, int]] = {}
+        self.told: dict[str, Deferral] = {}
 
     def __bool__(self) -> bool:
         """Whether anything is remembered that a try's end could change."""
@@ -55,13 +62,30 @@ class Deferrals:
         until = report.ended_at + int(delay_s * 1_000_000)
         before = self._holds.get(scope, _SOURCE)
         if before is None or before.end < until:
-            name = scope.replace(":", " ", 1)
-            self._holds.put(scope, _SOURCE, Hold(f"{name}, which said wait", until, _short(report.reason)))
+            detail = _short(report.reason)
+            self._holds.put(scope, _SOURCE, Hold(f"{scope.replace(':', ' ', 1)}, which said wait", until, detail))
+            if scope != of_task(task.task_id):
+                self.told[task.pool] = Deferral(task.pool, report.ended_at, until, "", detail)
         if report.is_refusal and until - since > self._patience_s * 1_000_000:
             del self._since[key]
             reason = f"{report.reason}; patience ends after {self._patience_s:g} s"
             return replace(report, outcome=Outcome.RETRY, delay_s=None, reason=reason)
         return replace(report, delay_s=delay_s)
+
+    def hear(self, deferral: Deferral, now: int, *, own: bool) -> None:
+        """Wait for a pool as long as another process was told to, or this backfill before it was killed.
+
+        Args:
+            now: Epoch microseconds.
+            own: It was said to this backfill.
+        """
+        scope = of_pool(deferral.pool)
+        mine = self._holds.get(scope, _SOURCE)
+        if deferral.lasts(now) and (mine is None or mine.end < deferral.until):
+            reason = f"pool {deferral.pool}, which said wait{'' if own else f' to {deferral.by}'}"
+            self._holds.put(scope, _ELSEWHERE, Hold(reason, deferral.until, deferral.reason))
+        else:
+            self._holds.lift(scope, _ELSEWHERE)
 
     def _guess(self, scope: str, report: AttemptReport) -> float:
         """Return how long to wait when nobody said: tries that ran side by side were refused once, not many times."""

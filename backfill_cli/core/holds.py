@@ -58,11 +58,11 @@ class Holds:
     def get(self, scope: str, source: str) -> Hold | None:
         return self._holds.get(scope, {}).get(source)
 
-    def on(self, *scopes: str) -> Hold | None:
-        """Return the hold on any of these that lasts longest; None when none is held."""
+    def on(self, *scopes: str, besides: str = "") -> Hold | None:
+        """Return the hold on any of these that lasts longest; None when none is held, `besides` by that source."""
         if not self._holds:
             return None
-        found = [hold for scope in scopes for hold in self._holds.get(scope, {}).values()]
+        found = [hold for scope in scopes for source, hold in self._holds.get(scope, {}).items() if source != besides]
         return max(found, key=lambda hold: hold.end, default=None)
 
     def expire(self, now: int) -> None:

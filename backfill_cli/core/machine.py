@@ -156,7 +156,7 @@ class BackfillMachine:
         """A try ended. A report for an older try, or for one that was given up, is recorded as late."""
         run = self.runs.get(report.logical_date)
         # Without a run it was given up meanwhile: dagrun_timeout. Its slots were held until now.
-        if not self.slots.end(report) or run is None:
+        if not self.slots.end(stopped_try(report) if self.aborting else report) or run is None:
             self._changes.attempt(report, Outcome.LATE)
             return
         run.active -= 1
@@ -223,6 +223,10 @@ class BackfillMachine:
     def lacking(self, now: int) -> Mapping[Pace, int]:
         """Return the starts that are to be reserved, for who could start now, epoch µs; before `take`."""
         return {} if self.stopping or self.paused else self.slots.lacking(now)
+
+    def has_probe(self, pool: str) -> bool:
+        """Return whether a task of the pool would start now, but for the pool's breaker."""
+        return not (self.stopping or self.paused) and self.slots.has_probe(pool)
 
     def next_retry_at(self) -> int | None:
         """Return when the next retry is due, epoch microseconds; None without one."""

@@ -77,6 +77,12 @@ class Slots:
             now,
         )
 
+    def has_probe(self, pool: str) -> bool:
+        """Whether a task of the pool would start now, but for the pool's breaker."""
+        return self.capacity > len(self.flights) and any(
+            queue[0] == pool and self.throttle.may_probe(pool, queue[2]) for queue, _ in self.pools.fitting()
+        )
+
     def next_at(self, now: int) -> int | None:
         """Return when somebody who is held may start, epoch µs; None when nobody is, or nobody knows."""
         if self.throttle.is_idle or self.capacity <= len(self.flights):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from backfill_cli.core.adaptive import Adaptive
-from backfill_cli.core.breakers import Breaker, BreakerRule
+from backfill_cli.core.breakers import SOURCE, Breaker, BreakerRule
 from backfill_cli.core.changes import Key
 from backfill_cli.core.deferrals import Deferrals
 from backfill_cli.core.graph import Dag
@@ -75,6 +75,10 @@ class Throttle:
                 if pace is not None and (due_at := pace.due_at(now)) > now and (held is None or held.end < due_at):
                     held = Hold(f"rate limit {pace.rate.said} of {_named(scope)}", due_at)
         return held
+
+    def may_probe(self, pool: str, apart: str) -> bool:
+        """Whether nothing but the pool's breaker keeps its tasks from starting; limits of rate soon let one go."""
+        return self.holds.on(*_scopes(pool, apart), besides=SOURCE) is None
 
     def started(self, key: Key, pool: str, apart: str) -> None:
         """Note that a task starts: it uses up one start of every limit it is under, and may be a breaker's probe."""

@@ -14,6 +14,7 @@ from backfill_cli.core.machine import BackfillMachine
 from backfill_cli.core.ports import Store, Writer
 from backfill_cli.core.rates import Pace, Reservation, reserve
 from backfill_cli.core.throttle import Throttle
+from backfill_cli.engine.agreeing import Agreeing
 from backfill_cli.engine.health import Answer, ask_beside
 from backfill_cli.engine.messages import Checked, Tell
 
@@ -31,6 +32,7 @@ class Pacer:
         checks: Pool → its health check.
         environ: What commands inherit.
         probe: A command or address that is asked every few seconds, for the number of dates at once.
+        agreeing: Who agrees with other processes about the pools of a name; None: the run uses none.
     """
 
     def __init__(
@@ -41,8 +43,10 @@ class Pacer:
         environ: Mapping[str, str],
         *,
         probe: str | None = None,
+        agreeing: Agreeing | None = None,
     ) -> None:
         self._probe = probe
+        self._agreeing = agreeing
         self._probe_at = 0
         self._store = store
         self._throttle = throttle
@@ -56,6 +60,8 @@ class Pacer:
         Args:
             tell: Takes the answers, from other threads.
         """
+        if self._agreeing is not None:
+            self._agreeing.before_turn(machine, now)
         lacking = machine.lacking(now)
         if lacking:
             for pace, reservation in self._store.write(lambda writer: _reserved(writer, lacking, now)).items():

@@ -19,6 +19,7 @@ from backfill_cli.core.upkeep import Finding, Severity
 from backfill_cli.errors import StoreError
 from backfill_cli.store import engines, migrations
 from backfill_cli.store.agreeing import disagreeing
+from backfill_cli.store.agreements import CIRCUIT, DEFERRAL
 from backfill_cli.store.companions import refuse_foreign_log
 from backfill_cli.store.connections import Connection
 from backfill_cli.store.counting import STRETCH
@@ -44,6 +45,8 @@ _PLAIN: tuple[tuple[str, str, Shape[Any]], ...] = (
     ("reasons", "reason, sentence", Shape("reasons", "ns", tuple)),
     ("meta", "name, value", Shape("meta", "ss", tuple)),
     ("rate_limits", "name, next_at", RATE_LIMIT),
+    ("deferrals", "pool, at, until, by, reason", DEFERRAL),
+    ("circuits", "pool, state, failures, signature, why, at, until, by, prober", CIRCUIT),
     ("pool_leases", "pool, owner, slots, used, wanted, least, waiting, rank, size, served_at", LEASE),
     ("waits", "document", WAITS),
 )

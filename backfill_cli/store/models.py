@@ -299,6 +299,34 @@ class RateLimit(Table, table=True):
     next_at: int = c.instant("the nominal time of the next start")
 
 
+class Deferral(Table, table=True):
+    """The system behind a pool has said wait, to all who ask it (core/agreements.py)."""
+
+    __tablename__ = "deferrals"
+    __table_args__ = (CLUSTERED,)
+    pool: str = c.word("the pool", primary_key=True)
+    at: int = c.instant("when it said so")
+    until: int = c.instant("until when")
+    by: str = c.word("the backfill it was said to")
+    reason: str = c.text("what it said")
+
+
+class Circuit(Table, table=True):
+    """The circuit breaker of a pool, unless it is closed and has seen no failure (core/circuits.py)."""
+
+    __tablename__ = "circuits"
+    __table_args__ = (CLUSTERED,)
+    pool: str = c.word("the pool", primary_key=True)
+    state: str = c.word("closed, open or half_open")
+    failures: int = c.count("so many in a row, while closed")
+    signature: str = c.text("theirs, without what differs between them")
+    why: str = c.text("what opened it last")
+    at: int = c.instant("when it moved last")
+    until: int = c.instant("when its cooldown ends, while open")
+    by: str = c.word("the backfill that saw what moved it")
+    prober: str = c.word("the process that may probe, while half open; empty: nobody yet")
+
+
 class ControlRequest(Table, table=True):
     """What somebody asked of a running backfill from another terminal, and what its process answered."""
 

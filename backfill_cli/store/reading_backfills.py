@@ -32,6 +32,7 @@ from backfill_cli.store.rows import (
 if TYPE_CHECKING:
     from backfill_cli.core.leases import Lease
     from backfill_cli.core.waits import Waits
+    from backfill_cli.store.agreements import StoredAgreements
     from backfill_cli.store.controls import StoredControls
     from backfill_cli.store.proving import StoredHistory
 
@@ -194,6 +195,12 @@ class SqlReader(LedgerReader):
         from backfill_cli.store.controls import StoredControls  # asked for by few commands
 
         return StoredControls(self._connection, self._keys)
+
+    def agreements(self) -> StoredAgreements:
+        """Return what processes agree on about the systems behind pools; of a writer, to write it as well."""
+        from backfill_cli.store.agreements import StoredAgreements  # asked for by few commands
+
+        return StoredAgreements(self._connection, self._counts)
 
     def pools(self) -> Mapping[str, PoolRow]:
         """Return the pools somebody has set, by name; -1 is unlimited."""

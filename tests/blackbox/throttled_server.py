@@ -68,6 +68,11 @@ class Throttled:
                 self.asked.append(Asked(at, path, status))
         return status, headers
 
+    @property
+    def busy(self) -> int:
+        """Requests that are worked on at this moment."""
+        return self._busy
+
     def times(self, status: int, path: str = "/") -> list[float]:
         return sorted(one.at for one in self.asked if (one.status, one.path) == (status, path))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from store_builders import (
+    NOW,
     attempt_row,
     audit_row,
     claimed_backfill,
@@ -20,6 +21,8 @@ from store_builders import (
     run_row,
 )
 
+from backfill_cli.core.agreements import Deferral
+from backfill_cli.core.circuits import BreakerState, Circuit
 from backfill_cli.core.ports import Reader
 from backfill_cli.core.records import Batch, XComRow
 from backfill_cli.core.states import RunState
@@ -42,6 +45,8 @@ def everything(r: Reader) -> int:
         *r.pools().items(),
         *r.leases(),
         r.waits("o"),
+        *r.agreements().deferrals(["api"]),
+        *r.agreements().circuits(["api"]),
         *r.count_runs(DAG, -FAR, FAR).items(),
     ]
     rows += [r.run(DAG, day(1)), r.run_before(DAG, FAR, state=RunState.SUCCESS), r.audit_head(), r.dag(DAG)]
@@ -61,6 +66,8 @@ def full(path: Path) -> Path:
     batch = Batch(instances=[instance_row(day(1))], attempts=[attempt_row(day(1))], xcoms=pushed)
     store.write(lambda w: w.save(claim, batch))
     store.write(lambda w: w.add_audit(audit_row(1)))
+    store.write(lambda w: w.agreements().keep_deferral(Deferral("api", NOW, NOW + 1, "bf-1", "HTTP 429")))
+    store.write(lambda w: w.agreements().keep_circuit(Circuit("api", BreakerState.OPEN, at=NOW, until=NOW + 1)))
     store.close()
     return path
 
@@ -83,6 +90,9 @@ DAMAGE = {
     "digests that are none": "UPDATE dag_versions SET tasks = '{\"a\": 1}'",
     "details that are a list": "UPDATE audit_events SET details = '[]'",
     "bytes that are no text": "UPDATE attempts SET reason = CAST(x'fffe' AS TEXT)",
+    "a circuit that asks": "UPDATE circuits SET state = 'asking'",
+    "a cooldown until after year 9999": "UPDATE circuits SET until = 9000000000000000000",
+    "a wait until after year 9999": "UPDATE deferrals SET until = 9000000000000000000",
     "a negative count": "UPDATE run_counts SET runs = -1",
     "a negative counter": "UPDATE backfills SET completed = -1",
     "a table that is gone": "DROP TABLE attempts",
