@@ -1,4 +1,4 @@
--- Step 7: what processes agree on about the systems behind pools: who said wait, and which breaker is open.
+-- Step 8: what processes agree on about the systems behind pools: who said wait, and which breaker is open.
 
 CREATE TABLE deferrals (
     pool TEXT NOT NULL,
