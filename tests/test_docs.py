@@ -28,7 +28,7 @@ STATES = re.compile(r"(?<=<!-- states: begin -->\n).*?(?=<!-- states: end -->)",
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 VARYING = [
     (r"\b(bf|sc)-\d{8}-\w{4}\b", "bf-ID"),
-    (r"\b20[2-9]\d-\d\d-\d\d \d\d:\d\dZ", "MOMENT"),
+    (r"\b20[2-9]\d-\d\d-\d\d( \d\d:\d\d|T\d\d:\d\d:\d\d)Z", "MOMENT"),
     (r"\b\d+(\.\d+)? (ms|s|min)\b", "TIME"),
     (r"(version|\d+:)\s*[0-9a-f]{7,8}\b", r"\1 HASH"),
     (r"\b[\w.-]+@[\w.-]+", "WHO"),
@@ -144,7 +144,7 @@ PAGES = {
     "live-control.md": [0, 0, 0, 0, 2, 0, 7],
     "merged-intervals.md": [0, 0, 1, 0, 0, 0, 0, 0],
     "pools.md": [3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
-    "scheduler.md": [0] * 8,
+    "scheduler.md": [0] * 9,
     "shape.md": [0, 0, 1, 0, 0, 0, 0, 0, 0, 0],
     "throttling.md": [0] * 27,
     "waiting.md": [0, 1, 0, 0, 0, 0, 0, 0, 0, 0],

@@ -135,6 +135,9 @@ class Crew:
     def __len__(self) -> int:
         return len(self._members)
 
+    def __iter__(self) -> Iterator[Member]:
+        return iter(self._members.values())
+
     def __enter__(self) -> Self:
         for end in (self._woken, self._wake):
             end.setblocking(False)

@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from backfill_cli import clock
+from backfill_cli.app.abreast import Abreast
 from backfill_cli.app.actor import host_name
 from backfill_cli.app.adapting import adaptive_of
 from backfill_cli.app.bench import Recipe, make_bench
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from backfill_cli.app.waves import WaveFeed
     from backfill_cli.engine.attempt import Bench
     from backfill_cli.engine.backends import Backends
+    from backfill_cli.engine.polling import Poller
     from backfill_cli.engine.stopping import Stops
 
 
@@ -182,11 +184,7 @@ def _run_claimed(
         grace_s=ctx.settings.grace_s,
         listeners=listeners if waves is None else (*listeners, waves),
         halt=halt,
-        pollers=[
-            *([] if agreeing is None else [agreeing]),
-            Sharing(ctx, store, me.owner, machine, scheduled=job.options.scheduled),
-            Desk(ctx, store, claim),
-        ],
+        pollers=_pollers(ctx, job, store, claim, machine, agreeing),
         pacer=pacer_of(ctx, store, throttle, agreeing, probe=job.options.probe),
     )
     _tell_start(listeners, job, row)
@@ -311,3 +309,14 @@ def nothing_to_do(
         problems=tuple(problems),
         timezone=timezone,
     )
+
+
+def _pollers(
+    ctx: AppContext, job: Job, store: Store, claim: Claim, machine: BackfillMachine, agreeing: Poller | None
+) -> list[Poller]:
+    """Return who looks at what others have left for this run."""
+    is_scheduled = job.options.scheduled
+    found: list[Poller] = [] if agreeing is None else [agreeing]
+    if is_scheduled:
+        found.append(Abreast(ctx, store, claim.owner, machine))
+    return [*found, Sharing(ctx, store, claim.owner, machine, scheduled=is_scheduled), Desk(ctx, store, claim)]

@@ -7,7 +7,7 @@ run side by side have a process each (`app/crew.py`).
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from signal import Signals
@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.crew import Crew, Gone, Line, Member, Refused
+from backfill_cli.app.dues import Outlook, Stretch, may_be_due, outlook_of
 from backfill_cli.app.pools import slots_of
-from backfill_cli.app.shifts import NothingDue, Outlook, Stretch, may_be_due, outlook_of, work_shift
+from backfill_cli.app.shifts import NothingDue, work_shift
 from backfill_cli.app.targets import find_target
 from backfill_cli.app.warming import RUNNING, warm
 from backfill_cli.app.warnings import refuse_impossible
@@ -107,20 +108,31 @@ def broken(name: str, message: str, hint: str, exit_code: int) -> Standing:
 
 def _all(ctx: AppContext, found: list[Standing | None]) -> list[str]:
     """Return what names each DAG of the dags folders; what does not load is found with its error."""
+    names = []
+    for name, dag in listed(ctx):
+        if isinstance(dag, BfillError):
+            found.append(broken(name, dag.message, dag.hint, dag.exit_code))
+        else:
+            names.append(name)
+    return names
+
+
+def listed(ctx: AppContext) -> Iterator[tuple[str, Dag | BfillError | None]]:
+    """Yield every DAG of the dags folders by what names it, or what is wrong with it; None is in several files."""
     from backfill_cli.loader.folders import list_dags
 
-    listed = list_dags(ctx.settings)
-    places = Counter(one.dag_id for one in listed)
-    names = []
-    for one in listed:
+    found = list_dags(ctx.settings)
+    places = Counter(one.dag_id for one in found)
+    ambiguous: dict[str, None] = {}
+    for one in found:
         if isinstance(one.dag, BfillError):
-            found.append(broken(one.dag_id or str(one.path), one.dag.message, one.dag.hint, one.dag.exit_code))
+            yield one.dag_id or str(one.path), one.dag
         elif one.dag_id is not None and places[one.dag_id] > 1:
-            if one.dag_id not in names:
-                names.append(one.dag_id)  # resolved by its id, which is refused: their histories would be one
+            ambiguous[one.dag_id] = None  # resolved by its id, which is refused: their histories would be one
         else:
-            names.append(f"{one.path}:{one.dag_id}")
-    return names
+            yield f"{one.path}:{one.dag_id}", one.dag
+    for name in ambiguous:
+        yield name, None
 
 
 # running
@@ -143,6 +155,8 @@ def _one_by_one(
         except BfillError as error:
             standing = broken(dag_id, error.message, error.hint, error.exit_code)
         found[one.place] = standing
+        if watcher is not None:
+            watcher.on_shift(standing)
         if standing.stopped_by is not None:
             return standing.stopped_by
     return None
@@ -172,6 +186,7 @@ def _side_by_side(
                         watcher.heard(*said)
                     case Standing():
                         found[places[member]] = said
+                        watcher.on_shift(said)
                     case Refused():
                         found[places[member]] = broken(member.name, *said)
                     case Gone(status) if found[places[member]] is None and not stops:
@@ -222,8 +237,8 @@ def _standing(dag: Dag, outlook: Outlook, results: Sequence[BackfillResult] = ()
 
 
 def _stretch(ctx: AppContext, options: ScheduleOptions, timezone: str) -> Stretch:
-    now = ctx.clock.now_us() // 1_000_000 if options.now is None else _second(options.now, timezone)
-    until = now if options.until is None else _second(options.until, timezone)
+    now = ctx.clock.now_us() // 1_000_000 if options.now is None else second_of(options.now, timezone)
+    until = now if options.until is None else second_of(options.until, timezone)
     if until < now:
         raise UsageProblem(
             "--until is before --now", hint="name the later moment with --until", code="reversed-stretch"
@@ -231,7 +246,8 @@ def _stretch(ctx: AppContext, options: ScheduleOptions, timezone: str) -> Stretc
     return Stretch(now, until)
 
 
-def _second(when: When, timezone: str) -> int:
+def second_of(when: When, timezone: str) -> int:
+    """Return an instant as epoch seconds; a date is its midnight, wall time is that of the zone."""
     from backfill_cli.core.when import first_second
     from backfill_cli.core.zones import clock_of
 

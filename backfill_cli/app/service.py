@@ -282,6 +282,18 @@ class BackfillService:
 
         return schedule_once(self._context(signals), options, _listeners(listener), watcher)
 
+    def stay(self, options: ScheduleOptions, watcher: Watcher, *, is_watched: bool = False) -> ScheduleResult:
+        """Create and run what is due as it comes due, until a signal, `options.until`, or the end of all DAGs.
+
+        Only where bfill is the whole process; each shift runs in one of its own.
+
+        Args:
+            is_watched: `watcher` wants to be told every second what is waited for.
+        """
+        from backfill_cli.app.resident import stay
+
+        return stay(self._context(True), options, watcher, is_watched=is_watched)
+
     def pause_dag(self, target: str, *, paused: bool, reason: str | None = None) -> PauseResult:
         """Let the scheduler create nothing for a DAG, or again what is due."""
         from backfill_cli.app.pausing import pause

@@ -79,7 +79,7 @@ class Sharing:
         seen = self._store.read(look)
         changed = [one.settled.lease for pool, one in seen.items() if one.settled.lease != self._leases[pool]]
         is_due = self._ctx.clock.monotonic() >= self._details_at and (changed or text != self._waits)
-        if is_due or any(_matters(self._leases[one.pool], one) for one in changed):
+        if is_due or any(matters(self._leases[one.pool], one) for one in changed):
             seen = self._store.write(work)
             self._leases = {pool: one.settled.lease for pool, one in seen.items()}
             self._waits = text
@@ -133,8 +133,8 @@ class Sharing:
         return [f"{self._names[one.owner]} holds {one.slots:,}" for one in held]
 
 
-def _matters(before: Lease, after: Lease) -> bool:
-    """Whether others may be waiting for the difference."""
+def matters(before: Lease, after: Lease) -> bool:
+    """Whether others may be waiting for the difference between two leases of one owner."""
     return (
         before.slots != after.slots
         or before.served_at != after.served_at

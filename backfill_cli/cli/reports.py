@@ -76,6 +76,42 @@ def refuse_with_dry_run(reporting: Reporting) -> None:
             )
 
 
+def refuse_two_documents(events: str | None, shared: Shared) -> None:
+    """Raise UsageProblem when both the events and the result were asked for on stdout."""
+    if events == STDOUT and shared.json:
+        raise UsageProblem(
+            "--events - does not go with --json: both take stdout",
+            hint="write the events to a file: --events events.ndjson",
+            code="events-and-json",
+        )
+
+
+class EventFile:
+    """A context around a scheduler's stream of events.
+
+    Attributes:
+        write: Takes whole lines; None when nobody asked for events.
+        screen: Where the result is shown to people; None is stdout, which `--events -` takes for itself.
+        exit_code: For a stream that could not be written, behind the block; else 0.
+    """
+
+    def __init__(self, events: str | None, shared: Shared) -> None:
+        refuse_two_documents(events, shared)
+        self._stream = None if events is None else EventStream(events)
+        self.write = None if self._stream is None else self._stream.write
+        self.screen: IO[str] | None = sys.stderr if events == STDOUT else None
+        self.exit_code = 0
+
+    def __enter__(self) -> EventFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        failure = "" if self._stream is None else self._stream.close()
+        if failure:
+            _complain(failure)
+            self.exit_code = streams.CANNOT_WRITE
+
+
 class Reports:
     """A context around one run: `listeners` hear what happens, `finished` takes what came of it.
 
@@ -85,12 +121,7 @@ class Reports:
     """
 
     def __init__(self, command: str, shared: Shared, reporting: Reporting, settings: Settings) -> None:
-        if reporting.events == STDOUT and shared.json:
-            raise UsageProblem(
-                "--events - does not go with --json: both take stdout",
-                hint="write the events to a file: --events events.ndjson",
-                code="events-and-json",
-            )
+        refuse_two_documents(reporting.events, shared)
         self._command = f"bfill {command}"
         self._shared = shared
         self._junit = None if reporting.junit is None else Path(reporting.junit)

@@ -15,6 +15,7 @@ from backfill_cli.cli.shared import Shared
 from backfill_cli.errors import UsageProblem
 
 _EXAMPLES = """
+bfill scheduler                                         # it stays: run each interval when it is complete
 bfill scheduler --once                                  # one pass: for cron and CI
 bfill scheduler --once --dag daily_sales --dag stock
 bfill scheduler --once --dag daily_sales --now 2024-01-10T12:00Z
@@ -56,7 +57,7 @@ def scheduler(
         typer.Option(
             "--until",
             metavar="INSTANT",
-            help="Play the time from --now to here, without waiting.",
+            help="Leave behind this moment; with --now, play the time to here without waiting.",
             rich_help_panel="How to run",
         ),
     ] = None,
@@ -78,21 +79,25 @@ def scheduler(
         ),
     ] = None,
     orphans: OrphansChoice = "end",
+    events: Annotated[
+        str | None,
+        typer.Option(
+            "--events",
+            metavar="FILE|-",
+            help="What happens, as it happens: one JSON object a line; - is stdout.",
+            rich_help_panel="Reports",
+        ),
+    ] = None,
     *,
     shared: Shared,
 ) -> int:
-    """One pass, told line by line."""
+    """One pass or many, told line by line."""
+    from backfill_cli.cli.reports import EventFile
     from backfill_cli.cli.service import service_for
-    from backfill_cli.cli.watching import Lines
+    from backfill_cli.cli.watching import Watching
     from backfill_cli.core.scheduling import SIDE_BY_SIDE, ScheduleOptions
 
-    if not once and now is None:
-        raise UsageProblem(
-            "bfill scheduler needs --once, or --now for a moment of your choice",
-            hint="call it from cron or a systemd timer: bfill scheduler --once",
-            code="needs-once",
-        )
-    if until is not None and now is None:
+    if once and until is not None and now is None:
         raise UsageProblem("--until needs --now: it ends a stretch of time", hint="add --now INSTANT", code="needs-now")
     options = ScheduleOptions(
         tuple(dag or ()),
@@ -104,5 +109,16 @@ def scheduler(
         orphans,
         shared.reason,
     )
-    result = service_for(shared, workers=workers).schedule(options, watcher=Lines(quiet=shared.quiet), signals=True)
-    return Output("scheduler", shared).result(result)
+    stays = not once and now is None
+    service = service_for(shared, workers=workers)
+    with EventFile(events, shared) as file:
+        watching = Watching(shared, stays=stays, events=file.write)
+        try:
+            if stays:
+                result = service.stay(options, watching, is_watched=watching.is_live)
+            else:
+                result = service.schedule(options, watcher=watching, signals=True)
+        finally:
+            watching.close()
+        watching.finished(result)
+    return Output("scheduler", shared, screen=file.screen).result(result, exit_code=result.exit_code or file.exit_code)

@@ -1,4 +1,4 @@
-"""Who watches a scheduler: lines on stderr, from every shift, each with the DAG it is about.
+"""Who watches a scheduler: lines on stderr, events for machines, and on a terminal what it waits for.
 
 Owns the two halves of listening. A shift's listeners make text, in the process that runs it; here it is written, whole
 lines at a time, so that shifts side by side never write into each other.
@@ -9,35 +9,132 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from backfill_cli import clock
 from backfill_cli.cli import streams
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from backfill_cli.cli.shared import Shared
+    from backfill_cli.core.agenda import Agenda, Facts, Trouble
     from backfill_cli.core.listening import Listener
-    from backfill_cli.core.scheduling import Say
+    from backfill_cli.core.scheduling import Say, ScheduleResult, Standing
 
-LINES = "lines"
+LINES, EVENTS = "lines", "events"
+
+_ERASE = "\r\x1b[K"
 
 
-class Lines:
-    """A `Watcher` for one pass: what happens, a line a fact; nothing with -q."""
+class Watching:
+    """A `Watcher`.
 
-    def __init__(self, *, quiet: bool) -> None:
+    Args:
+        stays: The scheduler stays: a shift is told of when it has ended, and what it waits for on a terminal.
+        events: Takes events; None when nobody wants them.
+    """
+
+    def __init__(self, shared: Shared, *, stays: bool, events: Callable[[str], None] | None = None) -> None:
+        from backfill_cli.render.events import EventListener
         from backfill_cli.render.lines import LineListener
+        from backfill_cli.render.scheduler_events import SchedulerEvents
 
-        self._listener = LineListener
+        self._of_lines, self._of_events = LineListener, EventListener
+        self._events = None if events is None else SchedulerEvents(events)
+        self._stays = stays
         # Of its own: while tasks run, what they and their children write to descriptor 2 is made harmless on its way.
-        self._stream = None if quiet else streams.progress(sys.stderr)
+        self._stream = None if shared.quiet else streams.progress(sys.stderr)
+        self.is_live = stays and self._stream is not None and streams.is_live(sys.stderr)
+        self._shown = ""
+        self._known: dict[str, Facts] | None = None
+
+    # what shifts have to say
 
     def listeners(self, dag_id: str, say: Say) -> Sequence[Listener]:
-        if self._stream is None:
-            return ()
-        return [self._listener(_Sayer(say, LINES), of=dag_id)]
+        """Return who listens to a shift, in the process that runs it."""
+        found: list[Listener] = []
+        if self._stream is not None:
+            found.append(self._of_lines(_Sayer(say, LINES), of=dag_id, begins=not self._stays))
+        if self._events is not None:
+            found.append(self._of_events(_Sayer(say, EVENTS).write, of_many=True))
+        return found
 
     def heard(self, whom: str, text: str) -> None:
-        if whom == LINES and self._stream is not None:
-            streams.write_quietly(self._stream, text)
+        """Write what one of those has said."""
+        if whom == EVENTS and self._events is not None:
+            self._events.heard(text)
+        elif whom == LINES:
+            self._write(text)
+
+    # what the scheduler has to say
+
+    def on_survey(self, agenda: Agenda) -> None:
+        from backfill_cli.render import scheduler_lines
+
+        if self._known is None:
+            self._say(scheduler_lines.started(agenda))
+        else:
+            for text in scheduler_lines.changed(self._known, agenda):
+                self._say(text)
+        self._known = {name: one.facts for name, one in agenda.entries.items() if not one.is_unknown}
+
+    def on_shift(self, standing: Standing) -> None:
+        from backfill_cli.render import scheduler_lines
+
+        for result in standing.results:
+            if self._events is not None:
+                self._events.finished(result)
+            if self._stays:
+                self._say(scheduler_lines.shift(standing, result))
+
+    def on_trouble(self, name: str, trouble: Trouble | None) -> None:
+        from backfill_cli.render import scheduler_lines
+
+        self._say(scheduler_lines.trouble(name, trouble))
+        if self._events is not None:
+            self._events.trouble(name, trouble)
+
+    def on_stopping(self, signal: int, shifts: int) -> None:
+        from backfill_cli.render import scheduler_lines
+
+        self._say(scheduler_lines.stopping(signal, shifts))
+        if self._events is not None:
+            self._events.stopping(signal, shifts)
+
+    def on_waiting(self, agenda: Agenda, now: int) -> None:
+        if not self.is_live or self._stream is None:
+            return
+        from backfill_cli.render import scheduler_lines
+
+        text = scheduler_lines.waiting(agenda, now)[: streams.width_of(sys.stderr) - 2]
+        if text != self._shown:
+            streams.write_quietly(self._stream, f"{_ERASE} {text}")
+            self._shown = text
+
+    def finished(self, result: ScheduleResult) -> None:
+        """Say why it leaves, and end the stream of events."""
+        self.close()
+        if result.why:
+            self._say(f"scheduler leaves: {result.why}")
+        if self._events is not None:
+            self._events.stopped(result)
+
+    def close(self) -> None:
+        """Take what is redrawn off the terminal: what follows stands in its place."""
+        self._write("")
+        self.is_live = False
+
+    def _say(self, text: str) -> None:
+        from backfill_cli.render.safe import safe_text
+        from backfill_cli.render.words import stamp
+
+        self._write(f"{stamp(clock.now_us())} {safe_text(text)}\n")
+
+    def _write(self, text: str) -> None:
+        if self._stream is None:
+            return
+        erase, self._shown = (_ERASE if self._shown else ""), ""
+        if erase or text:
+            streams.write_quietly(self._stream, erase + text)
 
 
 class _Sayer:

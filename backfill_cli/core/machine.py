@@ -75,6 +75,7 @@ class BackfillMachine:
         self.total = total
         self.completed, self.failed, self.blocked = done.completed, done.failed, 0
         self.stopping = self.aborting = self.paused = False
+        self.share: int | None = None  # dates that others leave to this run; None: it shares them with nobody
         self.runs: dict[int, OpenRun] = {}
         self._backwards = backwards
         self._predecessors = Predecessors(dag)
@@ -103,6 +104,8 @@ class BackfillMachine:
         """How many more dag_runs may be opened now."""
         adaptive = self.slots.throttle.adaptive
         most = self.limits.parallel if adaptive is None else min(self.limits.parallel, adaptive.parallel)
+        if self.share is not None:
+            most = min(most, self.share)
         return 0 if self.stopping or self.paused else most - len(self.runs)
 
     @property

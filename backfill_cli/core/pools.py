@@ -48,6 +48,11 @@ def task_limit(dag_id: str, task_id: str) -> str:
     return f"{dag_id}:{task_id}"
 
 
+def date_limit(dag_id: str) -> str:
+    """Return the name of the pool that is `max_active_runs` of a DAG's shifts: no other pool, and no task, has it."""
+    return f"{dag_id}:"
+
+
 Queue = tuple[str, int, str]
 """Who waits in one heap: pool, slots each of them takes, and the task, for tasks that wait apart (else empty)."""
 

@@ -34,7 +34,7 @@ def dag_files(places: Sequence[Path]) -> Iterator[Path]:
     """
     seen: set[Path] = set()
     for place in places:
-        for path in [place] if place.is_file() else _python_files(place):
+        for path in [place] if place.is_file() else python_files(place):
             resolved = path.resolve()
             if resolved not in seen and (place.is_file() or _may_define_dag(path)):
                 seen.add(resolved)
@@ -92,7 +92,8 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _python_files(folder: Path) -> Iterator[Path]:
+def python_files(folder: Path) -> Iterator[Path]:
+    """Yield the Python files below a folder, without hidden ones."""
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__pycache__")
         for name in sorted(files):

@@ -6,7 +6,8 @@ event or a key it does not know passes it by: they may be added to.
 
 `backfill_started` · `run_opened` · `attempt_started` · `attempt_ended` · `task_settled` (skipped or failed from
 upstream, without a try) · `run_finished` · `chunk_started` and `chunk_ended` (`kind` tells a chunk from a pilot and
-from what follows one) · `stopping` · `backfill_finished`, or `backfill_aborted` where an error ended it.
+from what follows one) · `stopping` · `backfill_finished`, or `backfill_aborted` where an error ended it. A scheduler's
+stream is `scheduler_events.py`.
 """
 
 from __future__ import annotations
@@ -43,14 +44,19 @@ class EventListener:
     Args:
         write: Takes whole lines and sees to it that they leave. It never raises: a reader that has gone must not end a
             backfill.
+        of_many: The stream tells of several backfills: somebody else has begun it, and each event names its own.
     """
 
-    def __init__(self, write: Callable[[str], None]) -> None:
+    def __init__(self, write: Callable[[str], None], *, of_many: bool = False) -> None:
         self._write = write
-        self._is_first = True
+        self._is_first = not of_many
+        self._of_many = of_many
+        self._which: Event = {}
         self._started: set[tuple[int, str, int]] = set()
 
     def on_start(self, start: RunStart) -> None:
+        if self._of_many:
+            self._which = {"backfill_id": start.backfill_id, "dag_id": start.dag_id}
         self._say(
             {
                 "event": "backfill_started",
@@ -162,7 +168,8 @@ class EventListener:
             self._is_first = False
             events = ({"schema": SCHEMA, **events[0]}, *events[1:])
         if events:
-            self._write("".join(_encode(SECRETS.value(event)) + "\n" for event in events))
+            which = self._which
+            self._write("".join(_encode(SECRETS.value({**event, **which})) + "\n" for event in events))
 
 
 def _run_finished(run: RunRow, at: int) -> tuple[int, Event]:

@@ -54,10 +54,12 @@ class LineListener:
 
     Args:
         of: Stands behind the moment of each line that says itself of no DAG: where several run side by side.
+        begins: Say when it begins; else how it ended is enough, and what goes wrong or takes long.
     """
 
-    def __init__(self, file: Sink, *, of: str = "") -> None:
+    def __init__(self, file: Sink, *, of: str = "", begins: bool = True) -> None:
         self._file: Sink | None = file
+        self._begins = begins
         self._of = f"{of} " if of else ""
         self._start: RunStart | None = None
         self._dates = DateFormat("UTC", ())
@@ -76,7 +78,8 @@ class LineListener:
         self._last_at = self._idle_since = start.started_at
         self._pace.start(start.started_at, start.total)
         told = f"backfill {start.backfill_id} {start.dag_id} {start.total} dates parallel {start.parallel}"
-        self._write(start.started_at, told)
+        if self._begins:
+            self._write(start.started_at, told)
 
     def on_batch(self, batch: Batch, counts: ProgressCounts, at: int) -> None:
         if self._start is None or self._file is None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from backfill_cli.core.listings import PauseResult
+from backfill_cli.core.results import BackfillResult
 from backfill_cli.core.scheduling import ScheduleResult, Standing
 from backfill_cli.render.dates import DateFormat
 from backfill_cli.render.parts import closing
@@ -18,37 +19,44 @@ from backfill_cli.render.words import count
 def render(result: ScheduleResult, width: int) -> Iterator[Text]:
     """Return what ran of each DAG, why no more, and when the next interval is due."""
     for one in result.dags:
-        yield from _dag(one)
+        yield from _dag(one, stayed=bool(result.why))
     if not result.dags:
         yield line(" no DAG to look at")
     left = next((ran.next_command for one in result.dags for ran in one.results if ran.next_command), "")
-    yield from closing(left)
+    yield from closing("bfill scheduler" if result.why and left.startswith("bfill scheduler") else left)
 
 
-def _dag(one: Standing) -> Iterator[Text]:
+def _dag(one: Standing, *, stayed: bool) -> Iterator[Text]:
     if one.error is not None:
         bad = look("failed")
         yield line(" ", (f"{bad.symbol} {one.dag_id}", bad.style), f": {one.error}")
         if one.hint:
             yield line(("   hint: ", DIM), one.hint)
         return
-    for ran in one.results:
-        seen = look(ran.state)
-        facts = [f"{ran.completed:,} ok"]
-        facts += [f"{number:,} {word}" for word, number in _rest(ran.failed, ran.blocked, ran.remaining) if number]
-        yield line(
-            " ", (seen.symbol, seen.style), " ", (one.dag_id, BOLD), f"   {count(ran.total_dates, 'date')}: ",
-            "   ".join(facts), (f"   {ran.backfill_id}", DIM),
-        )  # fmt: skip
+    if stayed and one.results:
+        shifts = one.earlier.shifts + len(one.results)
+        state = "failed" if one.failed else one.results[-1].state
+        yield _counted(one.dag_id, state, one, f"{count(shifts, 'shift')}, the last {one.results[-1].backfill_id}")
+    else:
+        for ran in one.results:
+            yield _counted(one.dag_id, ran.state, ran, ran.backfill_id or "")
     if not one.results:
-        yield line("   ", (one.dag_id, BOLD), "   nothing is due")
+        yield line("   ", (one.dag_id, BOLD), "   nothing is due" if not stayed else "   nothing was due")
     dates = DateFormat(one.timezone, [one.next_at])
     following = "" if one.next_at is None else f"; next due {dates.full(one.next_at)}"
     yield line(("     ", DIM), (f"{one.why}{following}", DIM))
 
 
-def _rest(failed: int, blocked: int, remaining: int) -> tuple[tuple[str, int], ...]:
-    return ("failed", failed), ("blocked", blocked), ("remaining", remaining)
+def _counted(dag_id: str, state: str, counts: Standing | BackfillResult, where: str) -> Text:
+    """Return one line about dates that ran."""
+    seen = look(state)
+    rest = (("failed", counts.failed), ("blocked", counts.blocked), ("remaining", counts.remaining))
+    facts = [f"{counts.completed:,} ok", *(f"{number:,} {word}" for word, number in rest if number)]
+    total = counts.completed + sum(number for _, number in rest)
+    return line(
+        " ", (seen.symbol, seen.style), " ", (dag_id, BOLD), f"   {count(total, 'date')}: ",
+        "   ".join(facts), (f"   {where}", DIM),
+    )  # fmt: skip
 
 
 def render_pause(result: PauseResult, width: int) -> Iterator[Text]:

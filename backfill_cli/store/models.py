@@ -268,7 +268,7 @@ class PoolLease(Table, table=True):
 
     __tablename__ = "pool_leases"
     __table_args__ = (CLUSTERED,)
-    pool: str = c.word("the pool, or the limit of a task", primary_key=True)
+    pool: str = c.word("the pool, or the limit of a task or of a DAG's dates", primary_key=True)
     owner: str = c.word("the process", primary_key=True)
     slots: int = c.count("slots nobody else may use")
     used: int = c.count("of them taken by running tasks, when it looked last")

@@ -12,7 +12,7 @@ from builders import make_dag
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfill_cli.app.shifts import Stretch, rows_to_create
+from backfill_cli.app.dues import Stretch, rows_to_create
 from backfill_cli.core.ports import Reader
 from backfill_cli.core.schedules import compile_schedule
 

@@ -10,7 +10,7 @@ import types
 from pathlib import Path
 from typing import Any, ClassVar
 
-from render import explain_samples, pool_samples, report_samples, samples, store_samples
+from render import explain_samples, pool_samples, report_samples, samples, scheduler_samples, store_samples
 
 from backfill_cli.core.records import Action, PlanRow
 from backfill_cli.loader.settings import Settings
@@ -109,6 +109,14 @@ class FakeService:
     def audit_report(self, **kwargs: Any) -> Any:
         self._note("audit_report", **kwargs)
         return self._answer("audit_report", report_samples.report)
+
+    def schedule(self, options: Any, **kwargs: Any) -> Any:
+        self._note("schedule", options, **kwargs)
+        return self._answer("schedule", scheduler_samples.passed)
+
+    def stay(self, options: Any, watcher: Any, **kwargs: Any) -> Any:
+        self._note("stay", options, watcher, **kwargs)
+        return self._answer("stay", scheduler_samples.stayed)
 
     def dags(self) -> Any:
         self._note("dags")

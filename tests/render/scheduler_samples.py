@@ -8,7 +8,7 @@ from typing import Any
 
 from backfill_cli.core.listings import PauseResult
 from backfill_cli.core.results import BackfillResult
-from backfill_cli.core.scheduling import ScheduleResult, Standing
+from backfill_cli.core.scheduling import Earlier, ScheduleResult, Standing
 from backfill_cli.core.states import BackfillState
 
 DUE = 1_712_008_800  # 2024-04-02 00:00 in Paris
@@ -57,8 +57,28 @@ def passed() -> ScheduleResult:
     )
 
 
+def stayed() -> ScheduleResult:
+    """A scheduler that has stayed until it was stopped: one line a DAG."""
+    return ScheduleResult(
+        (
+            Standing(
+                "daily_sales",
+                "all that is due has run",
+                "Europe/Paris",
+                DUE,
+                (ran("daily_sales", 1), ran("daily_sales", 1)),
+                earlier=Earlier(28, 28, 0),
+            ),
+            Standing("stock", "all that is due has run", "Europe/Paris", DUE, (ran("stock", 0, 1), ran("stock", 1))),
+            Standing("weekly_report", "no interval is complete yet", "Europe/Paris", DUE + 5 * 86_400),
+        ),
+        why="stopped",
+    )
+
+
 SAMPLES: dict[str, tuple[str, Callable[[], Any]]] = {
     "scheduler": ("scheduler", passed),
+    "scheduler-stayed": ("scheduler", stayed),
     "scheduler-nothing": ("scheduler", partial(ScheduleResult, ())),
     "dags-pause": ("dags pause", partial(PauseResult, "daily_sales", paused=True, changed=True, audit_head=HEAD)),
     "dags-unpause": ("dags unpause", partial(PauseResult, "daily_sales", paused=False, changed=False)),
