@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 from backfill_cli.app.batches import Batches, gone
 from backfill_cli.app.commands import selection_words
-from backfill_cli.app.explain_range import date_meant, selection_rules, typed
+from backfill_cli.app.explain_range import date_meant, selection_rules
 from backfill_cli.app.history import liveness
 from backfill_cli.app.lookup import find_backfill
+from backfill_cli.app.naming import naming
 from backfill_cli.app.past import past_run, run_before
 from backfill_cli.app.pools import views
 from backfill_cli.app.targets import find_stored_target, find_target
@@ -239,7 +240,4 @@ class _Look:
         return backfill.backfill_id if will_come and backfill is not None else held
 
     def _words(self, options: BackfillOptions, first: int, last: int | None = None) -> list[str]:
-        when = typed(first, self._dag)
-        if last is None:
-            return selection_words(replace(options, dates=(when,)))
-        return selection_words(replace(options, dates=(), start_date=when, end_date=typed(last, self._dag)))
+        return selection_words(naming(options, self._dag, first, last))

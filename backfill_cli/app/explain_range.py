@@ -6,15 +6,14 @@ Owns no rule: each is asked of the enumerator of ranges (`core/ranges.py`), by i
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from backfill_cli.app.naming import typed
 from backfill_cli.app.targets import find_selection
 from backfill_cli.core.explanations import SelectionRule
-from backfill_cli.core.instants import instant
 from backfill_cli.core.intervals import Span
-from backfill_cli.core.when import first_second, last_second, seconds_meant
+from backfill_cli.core.when import first_second, last_second
 from backfill_cli.core.zones import clock_of
 from backfill_cli.errors import UsageProblem
 
@@ -44,19 +43,6 @@ def date_meant(ctx: AppContext, options: BackfillOptions, dag: Dag, when: When, 
             code="several-dates",
         )
     return found[0]
-
-
-def typed(logical_date: int, dag: Dag) -> date | datetime:
-    """Return a logical date as one types it: the day where it has no other, else wall time in the DAG's zone."""
-    clock = clock_of(dag.timezone)
-    day = clock.date_at(logical_date)
-    first, end = clock.day_bounds(day)
-    alone = logical_date == first if dag.schedule.kind == "none" else dag.schedule.count(first, end - 1) == 1
-    if alone:
-        return day
-    wall = clock.wall_at(logical_date)
-    # An hour that comes twice needs its offset.
-    return wall if seconds_meant(wall, clock) == (logical_date,) else instant(logical_date).astimezone(clock.zone)
 
 
 def selection_rules(ctx: AppContext, options: BackfillOptions, dag: Dag, span: Span) -> list[SelectionRule]:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import date, datetime, time
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from backfill_cli.app.batches import Batches, gone
 from backfill_cli.app.commands import command_line
+from backfill_cli.app.naming import naming
 from backfill_cli.core.clearing import cleared_by, tasks_to_run
 from backfill_cli.core.following import Follower, PastWatch, counts_as_past
-from backfill_cli.core.instants import instant
 from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.planning import BLOCKED, unfinished_because
 from backfill_cli.core.problems import Problem
@@ -24,7 +23,7 @@ from backfill_cli.core.records import RunRow
 from backfill_cli.core.rules import ABSENT, Past, PastRun, past_of
 from backfill_cli.core.states import FAILURES, RunState, TaskState
 from backfill_cli.core.wording import waits_for
-from backfill_cli.core.zones import check_zone, clock_of
+from backfill_cli.core.zones import clock_of
 
 if TYPE_CHECKING:
     from backfill_cli.app.plan import Prepared
@@ -38,10 +37,8 @@ _SHOWN = 3
 _BACK = 10_000
 """Blocked dates walked back to the one they all wait for."""
 
-_WHOLE_DAY_S = 23 * 3600
 _FOR_EVER = 2**62
 _WHERE_FAILED = "--where failed --where upstream_failed"
-_NAMING = ("dag_id", "dag", "command", "schedule", "name", "timezone")
 
 
 def run_before(reader: Reader, dag: Dag, logical_date: int) -> RunRow | None:
@@ -146,12 +143,7 @@ def _repair(reader: Reader, prepared: Prepared, blocked: Blocked) -> str:
         return f"another process runs it; wait, and look again: bfill status {run.backfill_id or ''}".rstrip()
     has_failed = blocked.past.state in FAILURES
     root = run if has_failed else _root(reader, dag, run)
-    # The DAG as it was asked for; the dates are others, and what to do with them.
-    asked = replace(BackfillOptions(), **{name: getattr(prepared.options, name) for name in _NAMING})
-    if root.logical_date == run.logical_date:
-        asked = replace(asked, dates=(typed_date(root, dag),))
-    else:
-        asked = replace(asked, start_date=typed_date(root, dag), end_date=typed_date(run, dag))
+    asked = naming(prepared.options, dag, root.logical_date, run.logical_date)
     if root.state is RunState.FAILED:
         return f"repair it first: {command_line('rerun-failed', asked)}"
     if has_failed:  # the date is none the less success, or gone on with: rerun-failed takes failed dates
@@ -169,10 +161,3 @@ def _root(reader: Reader, dag: Dag, run: RunRow) -> RunRow:
         if one.state.is_terminal or unfinished_because(one) != BLOCKED:
             break
     return run
-
-
-def typed_date(run: RunRow, dag: Dag) -> date | datetime:
-    """A logical date as somebody would type it: the day alone where the day has no other."""
-    local = instant(run.logical_date).astimezone(check_zone(dag.timezone))
-    is_whole_day = run.data_interval_end - run.logical_date >= _WHOLE_DAY_S
-    return local.date() if is_whole_day and local.time() == time() else local

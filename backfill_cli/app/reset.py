@@ -15,9 +15,9 @@ from backfill_cli.app.commands import command_line
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.history import liveness
 from backfill_cli.app.lookup import find_backfill
+from backfill_cli.app.naming import typed
 from backfill_cli.app.orphans import Orphans
 from backfill_cli.app.overlaps import conflict
-from backfill_cli.app.past import typed_date
 from backfill_cli.app.recovering import write_recovered
 from backfill_cli.app.reset_notes import reset_notes
 from backfill_cli.app.stored import selection_of
@@ -194,7 +194,7 @@ def _find(
 def _next(dag: Dag, options: BackfillOptions, cleared: _Clearing) -> str:
     """The command that runs what was cleared, the rest of a batch with it."""
     if cleared.also:
-        first, last = (typed_date(run, dag) for run in (cleared.runs[0], cleared.runs[-1]))
+        first, last = (typed(run.logical_date, dag) for run in (cleared.runs[0], cleared.runs[-1]))
         asked = replace(options, backfill_id=None, dag_id=options.dag_id or dag.dag_id, dates=(), last=None, limit=None)
         return command_line("run", replace(asked, start_date=first, end_date=last))
     return f"bfill run {options.backfill_id}" if options.backfill_id else command_line("run", options)

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from backfill_cli.app.commands import command_line
-from backfill_cli.app.past import typed_date
+from backfill_cli.app.naming import typed
 from backfill_cli.core.following import counts_as_past
 from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.problems import Problem
@@ -102,8 +102,8 @@ def _wider(reader: Reader, options: BackfillOptions, dag: Dag, runs: Sequence[Ru
         options,
         dag_id=options.dag_id if options.backfill_id is None else dag.dag_id,
         backfill_id=None,
-        start_date=typed_date(runs[0], dag),
-        end_date=typed_date(last, dag),
+        start_date=typed(runs[0].logical_date, dag),
+        end_date=typed(last.logical_date, dag),
         dates=(),
         last=None,
         limit=None,

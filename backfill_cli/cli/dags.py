@@ -18,6 +18,10 @@ bfill dags show daily_sales
 bfill dags validate dags/sales.py
 """
 
+_Target = Annotated[
+    str, typer.Argument(metavar="DAG", help="A dag_id, path/file.py[:dag_id], package.module:name, or a scenario.")
+]
+
 app = group("The DAG files: which there are, what one says, are they sound.", _EXAMPLES)
 
 
@@ -44,14 +48,7 @@ def list_dags(*, shared: Looking) -> int:
     epilog="bfill dags show daily_sales\nbfill dags show dags/sales.py:daily_sales --json",
 )
 @spread
-def show(
-    target: Annotated[
-        str,
-        typer.Argument(metavar="DAG", help="A dag_id, path/file.py[:dag_id], package.module:name, or a scenario."),
-    ],
-    *,
-    shared: Looking,
-) -> int:
+def show(target: _Target, *, shared: Looking) -> int:
     """Show one."""
     from backfill_cli.cli.service import service_for
 
@@ -77,11 +74,6 @@ def validate(
     from backfill_cli.cli.service import service_for
 
     return Output("dags validate", shared).result(service_for(shared).validate(tuple(targets or ())))
-
-
-_Target = Annotated[
-    str, typer.Argument(metavar="DAG", help="A dag_id, path/file.py[:dag_id], package.module:name, or a scenario.")
-]
 
 
 @app.command(

@@ -28,6 +28,17 @@ OrphansChoice = Annotated[
 ]
 
 
+ExecutorChoice = Annotated[
+    str | None,
+    typer.Option(
+        "--executor",
+        metavar="NAME",
+        help="Where tasks run: thread (default), process, package.module:factory.",
+        rich_help_panel=_HOW,
+    ),
+]
+
+
 OnConflict = Annotated[
     str,
     typer.Option(
@@ -54,15 +65,7 @@ class Running:
         int | None,
         typer.Option("--max-runs", metavar="N", help="Refuse to run more dates (10,000).", rich_help_panel=_HOW),
     ] = None
-    executor: Annotated[
-        str | None,
-        typer.Option(
-            "--executor",
-            metavar="NAME",
-            help="Where tasks run: thread (default), process, package.module:factory.",
-            rich_help_panel=_HOW,
-        ),
-    ] = None
+    executor: ExecutorChoice = None
     fail_fast: Annotated[
         bool, typer.Option("--fail-fast", help="Start nothing new once a date has failed.", rich_help_panel=_UNTIL)
     ] = False

@@ -10,7 +10,7 @@ from backfill_cli.cli.bundles import spread
 from backfill_cli.cli.help import Command
 from backfill_cli.cli.options import at_least_one, when
 from backfill_cli.cli.output import Output
-from backfill_cli.cli.running import OrphansChoice
+from backfill_cli.cli.running import ExecutorChoice, OrphansChoice
 from backfill_cli.cli.shared import Shared
 from backfill_cli.errors import UsageProblem
 
@@ -69,15 +69,7 @@ def scheduler(
         int | None,
         typer.Option("--workers", metavar="N", help="Tasks at once, a DAG (32).", rich_help_panel="How to run"),
     ] = None,
-    executor: Annotated[
-        str | None,
-        typer.Option(
-            "--executor",
-            metavar="NAME",
-            help="Where tasks run: thread (default), process, package.module:factory.",
-            rich_help_panel="How to run",
-        ),
-    ] = None,
+    executor: ExecutorChoice = None,
     orphans: OrphansChoice = "end",
     events: Annotated[
         str | None,
