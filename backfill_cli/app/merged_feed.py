@@ -7,6 +7,7 @@ what is done of another stretch of time is not done of this one.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from backfill_cli.app.feed import PageOfRuns, StoreFeed
 from backfill_cli.core.merging import Candidate, Merge, Merger, merge_of
 from backfill_cli.core.progress import Member, RunSpec
-from backfill_cli.core.records import BackfillRow, PlanRow, RunRow, RunType
+from backfill_cli.core.records import BackfillRow, InstanceRow, PlanRow, RunRow, RunType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,22 +73,17 @@ class MergedFeed(StoreFeed):
         first, *others = rows
         if not others:
             return self._spec(page, first)
-        last = others[-1]
         spec = self._spec(page, first, is_same=_ran_together(page.runs, rows))
-        found = page.reader.instances(self._dag.dag_id, others[0].logical_date, last.logical_date)
-        instances = list(found) if spec.stored is not None or any(r.logical_date in page.runs for r in others) else []
-        return replace(
-            spec,
-            members=tuple(
-                Member(
-                    row.logical_date,
-                    row.data_interval_end,
-                    _type_of(page.runs.get(row.logical_date)),
-                    tuple(one for one in instances if one.logical_date == row.logical_date),
-                )
-                for row in others
-            ),
+        own: dict[int, list[InstanceRow]] = defaultdict(list)
+        if any(row.logical_date in page.runs for row in others):
+            for one in page.reader.instances(self._dag.dag_id, others[0].logical_date, others[-1].logical_date):
+                own[one.logical_date].append(one)
+        members = (
+            Member(row.logical_date, row.data_interval_end, _type_of(page.runs.get(row.logical_date)), tuple(found))
+            for row in others
+            for found in [own.get(row.logical_date, ())]
         )
+        return replace(spec, members=tuple(members))
 
 
 def candidate(row: PlanRow, stored: RunRow | None, conf: str) -> Candidate:

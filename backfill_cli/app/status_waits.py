@@ -54,13 +54,14 @@ def with_waits(reader: Reader, result: StatusResult, live: Iterable[BackfillRow]
 def _told(run: RunView, known: Mapping[tuple[int, str], str], now: int, turn: str | None) -> RunView:
     if run.state not in (RunState.QUEUED, RunState.RUNNING, REMAINING):
         return run
+    date = run.logical_date if run.batch is None else run.batch  # the tasks of a batch are those of its first date
     is_open = any(view.state != TaskState.SCHEDULED for view in run.tasks.values()) or any(
-        (run.logical_date, task_id) in known for task_id in run.tasks
+        (date, task_id) in known for task_id in run.tasks
     )
     tasks = {
         task_id: replace(
             view,
-            waits_for=known.get((run.logical_date, task_id)) or _from_ledger(view, now, UPSTREAM if is_open else turn),
+            waits_for=known.get((date, task_id)) or _from_ledger(view, now, UPSTREAM if is_open else turn),
         )
         for task_id, view in run.tasks.items()
     }
