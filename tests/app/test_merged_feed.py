@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections import defaultdict
+from collections import Counter
 from itertools import pairwise
 
 import pytest
@@ -178,12 +178,13 @@ def test_over_kills_failures_and_other_batches_every_date_ends_as_a_whole_succes
         assert counted == {RunState.SUCCESS: LAST}
 
 
-def test_a_batch_is_longer_than_a_page_of_the_feed() -> None:
+@pytest.mark.parametrize(
+    ("backwards", "sizes"),
+    [(False, {day(1): 10, day(11): 10, day(21): 3}), (True, {day(1): 3, day(4): 10, day(14): 10})],
+)
+def test_a_batch_is_longer_than_a_page_of_the_feed(backwards: bool, sizes: dict[int, int]) -> None:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(feeds, "PAGE", 4)
         life = Life(random.Random(1))
-        life.backfill([day(n) for n in range(1, 24)], Merge(10), again=False, backwards=False, ends_well=True)
-    sizes: dict[int, int] = defaultdict(int)
-    for run in life.runs().values():
-        sizes[run.leader] += 1
-    assert sizes == {day(1): 10, day(11): 10, day(21): 3}
+        life.backfill([day(n) for n in range(1, 24)], Merge(10), again=False, backwards=backwards, ends_well=True)
+    assert Counter(run.leader for run in life.runs().values()) == sizes

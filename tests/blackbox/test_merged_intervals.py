@@ -163,6 +163,47 @@ def test_a_date_that_is_named_alone_runs_alone_and_anew(weeks: Project) -> None:
     sound(weeks)
 
 
+def test_a_batch_of_which_a_date_has_run_alone_since_begins_anew(weeks: Project) -> None:
+    week = ("--dag", "weeks", "--start", "2024-01-01", "--end", "2024-01-03")
+    weeks.breaks("load", "2024-01-01", "2024-01-02")
+    weeks.bfill("run", *week, "--chunk", "7", "-q").exits(1)
+    weeks.bfill("rerun-failed", "--dag", "weeks", "--dates", "2024-01-02", "-q").exits(1)
+    weeks.mends("load", "2024-01-01", "2024-01-02")
+    weeks.bfill("run", *week, "--chunk", "7", "--reprocess", "failed", "-q").exits(0)
+    assert weeks.tries("weeks", "extract") == {"2024-01-01": ["success", "success"], "2024-01-02": ["success"]}
+    assert sizes(weeks) == [3]
+    assert weeks.instances("weeks", "2024-01-02") == {"extract": "removed", "load": "removed"}, "they count no longer"
+    sound(weeks)
+
+
+def test_without_the_flag_what_ran_together_begins_anew_date_by_date(weeks: Project) -> None:
+    weeks.breaks("load", "2024-01-01")
+    week = ("--dag", "weeks", "--start", "2024-01-01", "--end", "2024-01-02")
+    weeks.bfill("run", *week, "--chunk", "7", "-q").exits(1)
+    weeks.mends("load", "2024-01-01")
+    weeks.write("dags/weeks.py", WEEKS.format(size=False))
+    weeks.bfill("rerun-failed", "-q").exits(0)
+    assert weeks.tries("weeks", "extract") == {"2024-01-01": ["success", "success"], "2024-01-02": ["success"]}
+    assert sizes(weeks) == [1, 1]
+    sound(weeks)
+
+
+def test_a_part_of_the_dag_leaves_every_date_of_a_batch_partial_until_the_rest_has_run(weeks: Project) -> None:
+    week = ("--dag", "weeks", "--start", "2024-01-01", "--end", "2024-01-03", "--chunk", "7")
+    weeks.bfill("run", *week, "--task", "extract", "-q").exits(0)
+    assert weeks.bfill("status", *week[:-2], "--json").data["counts"] == {"partial": 3}
+    weeks.bfill("run", *week, "-q").exits(0)
+    assert weeks.tries("weeks", "extract") == {"2024-01-01": ["success"]}
+    assert weeks.runs("weeks") == dict.fromkeys(FIRST_WEEK[:3], "success")
+    sound(weeks)
+
+
+def test_a_worker_process_is_told_the_dates_of_its_batch(weeks: Project) -> None:
+    week = ("--dag", "weeks", "--start", "2024-01-01", "--end", "2024-01-03", "--chunk", "7")
+    weeks.bfill("run", *week, "--executor", "process", "-q").exits(0)
+    assert weeks.log("weeks", "2024-01-01", "load").startswith("2024-01-01 2024-01-04 2024-01-04 01 02 03 3\n")
+
+
 def test_killed_in_the_middle_a_batch_is_resumed_as_a_whole_and_every_date_is_a_success_once(weeks: Project) -> None:
     weeks.write("slow/2024-01-08", "30")
     words = ("run", *JANUARY, "--chunk", "7d")
@@ -253,6 +294,10 @@ def test_depends_on_past_holds_between_batches_and_a_repair_lets_the_next_go_on(
     assert all(one["ended_at"] <= other["started_at"] for one, other in pairwise(good)), "one after another"
     # From another command, too: the date before is one of a batch, which has no task instances of its own.
     project.bfill("run", "--dag", "weeks", "--dates", "2024-02-01", "-q").exits(0)
+    # And where the first date of that batch has run again alone, so that the tasks of the others are known no longer.
+    project.bfill("run", "--dag", "weeks", "--start", "2024-02-02", "--end", "2024-02-04", "-q").exits(0)
+    project.bfill("run", "--dag", "weeks", "--dates", "2024-02-02", "--reprocess", "all", "-q").exits(0)
+    project.bfill("run", "--dag", "weeks", "--dates", "2024-02-05", "-q").exits(0)
     sound(project)
 
 
