@@ -5,7 +5,7 @@
 # the commands below one
 _bfill_below() {
     case "$1" in
-        "") echo "plan run rerun-failed reset scheduler pause resume cancel set status logs explain audit dags pools store scenario completion" ;;
+        "") echo "plan run rerun-failed reset scheduler pause resume cancel set skip status logs explain audit dags pools store scenario completion" ;;
         "audit") echo "verify report" ;;
         "dags") echo "list show validate pause unpause" ;;
         "pools") echo "list set delete" ;;
@@ -27,6 +27,7 @@ _bfill_flags() {
         "resume") echo "--store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
         "cancel") echo "--drain --store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
         "set") echo "--store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
+        "skip") echo "--store --conf --reason -y --yes --json -q --quiet -v --verbose --no-color --help" ;;
         "status") echo "--dag --command --schedule --name --timezone --start --end --last --dates --dates-from --include-incomplete --ignore-dag-bounds --where --gaps --watch --limit --after --store --json -q --quiet -v --verbose --no-color --help" ;;
         "logs") echo "--dag --try --store --json -q --quiet -v --verbose --no-color --help" ;;
         "explain") echo "--dag --task --store --json -q --quiet -v --verbose --no-color --help" ;;
@@ -65,6 +66,7 @@ _bfill_argument() {
         "resume") echo "backfills" ;;
         "cancel") echo "backfills" ;;
         "set") echo "set-words" ;;
+        "skip") echo "skip-words" ;;
         "status") echo "backfills" ;;
         "logs") echo "log-words" ;;
         "explain") echo "date-words" ;;
@@ -166,6 +168,7 @@ _bfill_values() {
         scenarios) _bfill_offer scenarios "" ;;
         set-words) _bfill_offer set-words "" ;;
         shells) _bfill_offer shells "" "bash" "zsh" "fish" ;;
+        skip-words) _bfill_offer skip-words "" ;;
         spans) _bfill_offer spans "" "1d" "7d" "30d" "90d" "6h" ;;
         states) _bfill_offer states "list" "queued" "running" "success" "failed" "scheduled" "skipped" "upstream_failed" "up_for_retry" "removed" "blocked" "interrupted" "cleared" "partial" "missing" "stale" "remaining" ;;
         tags) _bfill_offer tags "" ;;

@@ -3,7 +3,7 @@
 
 set -g __bfill_valued --action --actor --after --between --chunk --chunk-failures --command --conf --dag --dates --dates-from --deadline --description --end --events --executor --expect-head --format --junit --last --limit --max-duration --max-failures --max-runs --name --now --older-than --on-conflict --on-event --orphans --out --parallel --parallel-min --pilot --probe --reason --reprocess --schedule --since --start --store --tag --target --target-latency --task --timezone --try --until --where --workers
 set -g __bfill_groups '' 'audit' 'dags' 'pools' 'store' 'scenario'
-set -g __bfill_commands 'plan' 'run' 'rerun-failed' 'reset' 'scheduler' 'pause' 'resume' 'cancel' 'set' 'status' 'logs' 'explain' 'audit' 'audit verify' 'audit report' 'dags' 'dags list' 'dags show' 'dags validate' 'dags pause' 'dags unpause' 'pools' 'pools list' 'pools set' 'pools delete' 'store' 'store check' 'store backup' 'store prune' 'scenario' 'scenario list' 'scenario show' 'scenario run' 'completion'
+set -g __bfill_commands 'plan' 'run' 'rerun-failed' 'reset' 'scheduler' 'pause' 'resume' 'cancel' 'set' 'skip' 'status' 'logs' 'explain' 'audit' 'audit verify' 'audit report' 'dags' 'dags list' 'dags show' 'dags validate' 'dags pause' 'dags unpause' 'pools' 'pools list' 'pools set' 'pools delete' 'store' 'store check' 'store backup' 'store prune' 'scenario' 'scenario list' 'scenario show' 'scenario run' 'completion'
 
 # The command the line is at, as its words with blanks between: "", "plan", "audit verify".
 function __bfill_path
@@ -64,6 +64,7 @@ complete -c bfill -n '__bfill_at ""' -a pause -d 'Let nothing new start in a run
 complete -c bfill -n '__bfill_at ""' -a resume -d 'Let a paused backfill go on.'
 complete -c bfill -n '__bfill_at ""' -a cancel -d 'End a backfill for good, at once or when what runs has ended.'
 complete -c bfill -n '__bfill_at ""' -a set -d 'Change how many dates a running backfill has open together.'
+complete -c bfill -n '__bfill_at ""' -a skip -d 'Leave dates out of a backfill in which nothing has begun.'
 complete -c bfill -n '__bfill_at ""' -a status -d 'The latest backfills, one of them, or a range of a DAG.'
 complete -c bfill -n '__bfill_at ""' -a logs -d 'What the tasks of a date wrote.'
 complete -c bfill -n '__bfill_at ""' -a explain -d 'Why one date is taken or left out, and what its tasks wait for.'
@@ -327,6 +328,18 @@ complete -c bfill -n '__bfill_at "set"' -l quiet -s q -d 'Nothing but errors.'
 complete -c bfill -n '__bfill_at "set"' -l verbose -s v -d 'More, and tracebacks of bugs.'
 complete -c bfill -n '__bfill_at "set"' -l no-color -d 'No colour (NO_COLOR).'
 complete -c bfill -n '__bfill_at "set"' -l help -d 'Show this message and exit.'
+
+# bfill skip
+complete -c bfill -n '__bfill_at "skip"' -k -a '(__bfill_ask skip-words)'
+complete -c bfill -n '__bfill_at "skip"' -l store -r -F -d 'Where state lives (BFILL_STORE).'
+complete -c bfill -n '__bfill_at "skip"' -l conf -x -d 'Values for dag_run.conf; may be repeated, later ones win. A KEY=VALUE is text.'
+complete -c bfill -n '__bfill_at "skip"' -l reason -x -d 'Why, for the audit chain.'
+complete -c bfill -n '__bfill_at "skip"' -l yes -s y -d 'Do not ask.'
+complete -c bfill -n '__bfill_at "skip"' -l json -d 'One JSON document on stdout.'
+complete -c bfill -n '__bfill_at "skip"' -l quiet -s q -d 'Nothing but errors.'
+complete -c bfill -n '__bfill_at "skip"' -l verbose -s v -d 'More, and tracebacks of bugs.'
+complete -c bfill -n '__bfill_at "skip"' -l no-color -d 'No colour (NO_COLOR).'
+complete -c bfill -n '__bfill_at "skip"' -l help -d 'Show this message and exit.'
 
 # bfill status
 complete -c bfill -n '__bfill_at "status"' -k -a '(__bfill_ask backfills)'

@@ -32,6 +32,7 @@ VARYING = [
     (r"\b\d+(\.\d+)? (ms|s|min)\b", "TIME"),
     (r"(version|\d+:)\s*[0-9a-f]{7,8}\b", r"\1 HASH"),
     (r"\b[\w.-]+@[\w.-]+", "WHO"),
+    (r"(skipped|paused|cancelled) by [\w.-]+", r"\1 by WHO"),
     (r"attempts_digest [0-9a-f]+…?", "DIGEST"),
     (r" *slowest .*\n", ""),
     (r"\b(\d+ to |up to |less than )TIME", "TIME"),
@@ -141,7 +142,7 @@ def played(page: Path, shell: Callable[..., subprocess.CompletedProcess[str]], u
 PAGES = {
     "conflicts.md": [0, 0, 0, 0, 0],
     "explaining.md": [0, 1, 0, 0, 0, 0, 3],
-    "live-control.md": [0, 0, 0, 0, 2, 0, 7],
+    "live-control.md": [0, 0, 0, 7, 0, 0, 2, 0, 7, 0, 0, 0, 0],
     "merged-intervals.md": [0, 0, 1, 0, 0, 0, 0, 0],
     "pools.md": [3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
     "scheduler.md": [0] * 9,

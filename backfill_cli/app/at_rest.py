@@ -1,4 +1,4 @@
-"""`cancel` and `set` of a backfill that nobody runs: a plan, or one that was interrupted.
+"""`cancel`, `set` and `skip` of a backfill that nobody runs: a plan, or one that was interrupted.
 
 Owns the change of a backfill at rest: behind the recovery of whoever died in it, in one transaction with its audit
 entry, and attested anew. What cannot be done without a process is refused with what to type instead.
@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from backfill_cli.app.actor import user_name
 from backfill_cli.app.attesting import attest_backfill
+from backfill_cli.app.leaving import LeftOut, leave_out
 from backfill_cli.app.orphans import Orphans
 from backfill_cli.app.recovering import write_recovered
 from backfill_cli.app.trail import record
+from backfill_cli.core.masking import SECRETS
 from backfill_cli.core.records import Control
 from backfill_cli.core.states import BackfillState
-from backfill_cli.core.steering import SteeringResult, by_whom
+from backfill_cli.core.steering import Answer, SteeringResult, by_whom, refused_hint
 from backfill_cli.errors import ConflictError, RefusedError
 
 if TYPE_CHECKING:
@@ -31,12 +33,13 @@ def steer_at_rest(
     """Change a backfill that no living process works on.
 
     Raises:
-        RefusedError: It has ended, or this takes a process (`not-running`); `interrupted` for one to resume.
+        RefusedError: It has ended, or this takes a process (`not-running`); `interrupted` for one to resume; dates that
+            are done cannot be left out (`steering-refused`).
         ConflictError: A process has taken it meanwhile.
     """
     actor = user_name(ctx.environ)
     orphans = Orphans(tell=ctx.tell)
-    if row.state.is_terminal or action not in (Control.CANCEL, Control.SET):
+    if row.state.is_terminal or action in (Control.PAUSE, Control.RESUME):
         _refuse(row, action)
 
     def work(writer: Writer) -> SteeringResult:
@@ -50,15 +53,7 @@ def steer_at_rest(
                 hint=f"ask again: bfill status {row.backfill_id}",
                 code="dates-held",
             )
-        if action is Control.CANCEL:
-            left = stored.remaining
-            answer = f"cancelled; {'1 date is left as it is' if left == 1 else f'{left:,} dates are left as they are'}"
-            why = f"cancelled by {by_whom(actor, reason)}"
-            changes: dict[str, Any] = {"state": BackfillState.CANCELLED, "ended_at": now, "reason": why}
-        else:
-            answer = f"parallel is {args['parallel']} from its next run on"
-            changes = {"request": {**stored.request, "parallel": args["parallel"]}}
-        writer.set_backfill(row.backfill_id, **changes)
+        done = _change(writer, stored, action, args, by_whom(actor, reason and SECRETS.text(reason)), now)
         changed = writer.backfill(row.backfill_id)
         assert changed is not None
         head = record(
@@ -66,16 +61,16 @@ def steer_at_rest(
             writer,
             action,
             row.backfill_id,
-            outcome="done",
+            outcome=done.answer.outcome,
             reason=reason,
-            details={"dag_id": row.dag_id, **args, "answer": answer, "live": False},
-            proof=attest_backfill(writer, row.backfill_id),
+            details={"dag_id": row.dag_id, **args, "answer": done.answer.text, "live": False},
+            proof=attest_backfill(writer, row.backfill_id, without=done.removed),
         )
         return SteeringResult(
             backfill_id=row.backfill_id,
             dag_id=row.dag_id,
             action=action,
-            answer=answer,
+            answer=done.answer.text,
             state=changed.state,
             actor=actor,
             reason=reason,
@@ -86,11 +81,33 @@ def steer_at_rest(
             parallel=int(changed.request["parallel"]),
             remaining=changed.remaining,
             audit_head=head,
-            next_command=f"bfill run {row.backfill_id}" if action is Control.SET else "",
+            skipped=changed.skipped,
+            dates=tuple(args.get("dates", ())),
+            next_command="" if action is Control.CANCEL else f"bfill run {row.backfill_id}",
         )
 
     result = write_recovered(ctx, store, orphans, work)
     return result if not orphans.problems else result.with_problems(orphans.problems)
+
+
+def _change(writer: Writer, row: BackfillRow, action: Control, args: Mapping[str, Any], by: str, now: int) -> LeftOut:
+    """Do it, and return what is so now. Raises RefusedError when it cannot be done."""
+    if action is Control.SKIP:
+        done = leave_out(writer, row, args, by, None)
+        if not done.answer.is_done:
+            raise RefusedError(
+                f"{row.backfill_id}: {done.answer.text}",
+                hint=refused_hint(row.backfill_id, action),
+                code="steering-refused",
+            )
+        return done
+    if action is Control.CANCEL:
+        why = f"cancelled by {by}"
+        writer.set_backfill(row.backfill_id, state=BackfillState.CANCELLED, ended_at=now, reason=why)
+        left = "1 date is left as it is" if row.remaining == 1 else f"{row.remaining:,} dates are left as they are"
+        return LeftOut(Answer(True, f"cancelled; {left}"))
+    writer.set_backfill(row.backfill_id, request={**row.request, "parallel": args["parallel"]})
+    return LeftOut(Answer(True, f"parallel is {args['parallel']} from its next run on"))
 
 
 def _refuse(row: BackfillRow, action: Control) -> NoReturn:

@@ -24,8 +24,11 @@ EVERY = 2**31
 """More backfills than any store has."""
 
 
-def attest_backfill(writer: Writer, backfill_id: str) -> dict[str, Any]:
+def attest_backfill(writer: Writer, backfill_id: str, *, without: Iterable[int] = ()) -> dict[str, Any]:
     """Attest a backfill that has just been let go of, and every dag_run it worked on last.
+
+    Args:
+        without: The digests of dag_runs that this transaction has removed.
 
     Returns:
         For its entry: `attempts`, `attempts_digest`, `backfill_digest` and the DAG's `ledger`.
@@ -33,6 +36,7 @@ def attest_backfill(writer: Writer, backfill_id: str) -> dict[str, Any]:
     row = writer.backfill(backfill_id)
     assert row is not None, backfill_id
     attesting = _Attesting(writer, row.dag_id)
+    attesting.take_off(without)
     seals = AttemptsSeals(writer.history().digest_key(), (backfill_id,))
     if row.first is not None and row.last is not None:
         for page in writer.history().histories(row.dag_id, row.first, row.last, backfill_id=backfill_id):
@@ -47,6 +51,13 @@ def attest_runs(writer: Writer, dag_id: str, dates: Collection[int]) -> dict[str
     if dates:
         for page in writer.history().histories(dag_id, min(dates), max(dates)):
             attesting.take(page, lambda run: run.logical_date in dates)
+    return attesting.done()
+
+
+def attest_removal(writer: Writer, dag_id: str, digests: Iterable[int]) -> dict[str, Any]:
+    """Take the digests of dag_runs that this transaction has removed off their DAG's sum; returns its `ledger`."""
+    attesting = _Attesting(writer, dag_id)
+    attesting.take_off(digests)
     return attesting.done()
 
 
@@ -143,6 +154,13 @@ class _Attesting:
                 runs += run.digest is None
         self._after = Ledger(added(total, 0), runs)
         self._history.set_digests(self._dag_id, changed)
+
+    def take_off(self, digests: Iterable[int]) -> None:
+        """Take removed dag_runs off the sum."""
+        total, runs = self._after
+        for digest in digests:
+            total, runs = added(total, -digest), runs - 1
+        self._after = Ledger(total, runs)
 
     def done(self) -> dict[str, Any]:
         """Store what the DAG's digests come to now; returns `ledger` for the entry."""

@@ -14,6 +14,7 @@ from backfill_cli.app.attesting import PlanSeal
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.history import liveness
 from backfill_cli.app.ids import new_backfill_id
+from backfill_cli.app.leaving import take_out
 from backfill_cli.app.orphans import Orphans
 from backfill_cli.app.overlaps import conflict, held_by_others, refuse_overlap
 from backfill_cli.app.plan import Prepared
@@ -164,12 +165,8 @@ def _leave_to_others(writer: Writer, row: BackfillRow, first: int, last: int) ->
     by_other: dict[str, list[int]] = {}
     for date, other in held.items():
         by_other.setdefault(other, []).append(date)
-    planned = Counter(row.planned)
     for other, dates in by_other.items():
-        left = Counter(writer.controls().leave_out(row.backfill_id, dates, left_to(other)))
-        planned = planned - left + Counter({Action.SKIP.value: left.total()})
-    if by_other:
-        writer.set_backfill(row.backfill_id, planned=dict(+planned))
+        take_out(writer, _again(writer, row.backfill_id), dates, left_to(other))
     return _again(writer, row.backfill_id)
 
 

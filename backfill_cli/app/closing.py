@@ -23,6 +23,7 @@ from backfill_cli.app.past import WOULD_BLOCK
 from backfill_cli.app.recovering import answer_the_rest, ended_because, give_back
 from backfill_cli.app.reexecuting import listing, reexecuted
 from backfill_cli.app.trail import command_of, record
+from backfill_cli.core.leaving import is_left_out
 from backfill_cli.core.machine import BackfillMachine
 from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.ports import Reader, Store, Writer
@@ -180,6 +181,8 @@ def _next(result: BackfillResult) -> str:
         for problem in result.problems:
             if problem.code == WOULD_BLOCK:
                 return problem.hint.partition(": ")[2]
-    if result.failed > result.repaired or result.blocked or result.left_failed:
+    # rerun-failed does not bring back what somebody took out.
+    skipped_failed = sum(one.left_alone and one.state == "failed" and is_left_out(one.reason) for one in result.results)
+    if result.failed > result.repaired or result.blocked or result.left_failed > skipped_failed:
         return f"bfill rerun-failed {result.backfill_id}"
     return ""

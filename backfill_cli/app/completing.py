@@ -184,6 +184,18 @@ class Completer:
             yield from self.run_dates()
             yield from self.dates()
 
+    def skip_words(self) -> Iterator[Candidate]:
+        """`skip ID DATE…`: a backfill, then its dates that are still to do, each once."""
+        named = self._line.backfill_id or next(
+            (word for word in self._line.words[1:] if not word.startswith("-")), None
+        )
+        if named is None:
+            yield from self.backfills()
+            return
+        for at, zone in self._store.to_do(named):
+            if (day := _day(at, zone)) not in self._line.words:
+                yield Candidate(day, "to do")
+
     def scenarios(self) -> Iterator[Candidate]:
         """Numbers of scenarios, and of their groups."""
         from backfill_cli.loader.scenarios import scenario_files, short_number
@@ -237,6 +249,7 @@ DYNAMIC: Mapping[str, Callable[[Completer], Iterable[Candidate]]] = {
     "targets": Completer.targets,
     "log-words": Completer.log_words,
     "date-words": Completer.date_words,
+    "skip-words": Completer.skip_words,
     "scenarios": Completer.scenarios,
     "pools": Completer.pools,
     "tags": Completer.tags,

@@ -7,9 +7,11 @@ person was told is what happens. `app/steering.py` is the other side, `core/stee
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from backfill_cli.app.attesting import attest_removal
+from backfill_cli.app.leaving import leave_out
 from backfill_cli.app.trail import Asker, record
 from backfill_cli.core.records import Control, ControlRow
 from backfill_cli.core.states import BackfillState
@@ -30,10 +32,17 @@ LONGEST_HOLD_S = 0.4
 
 
 class Done(NamedTuple):
-    """What a request comes to: the answer, and what changes in this process once it is committed."""
+    """What a request comes to: the answer, and what changes in this process once it is committed.
+
+    Args:
+        proof: Digests for the audit entry.
+        dates: Those that are left out from now on.
+    """
 
     answer: Answer
     effect: Callable[[], None] = lambda: None
+    proof: Mapping[str, Any] = {}
+    dates: tuple[int, ...] = ()
 
 
 class Desk:
@@ -88,6 +97,7 @@ class Desk:
                 outcome=done.answer.outcome,
                 reason=request.reason,
                 details={"dag_id": row.dag_id, **request.args, "answer": done.answer.text, "live": True},
+                proof=done.proof,
                 by=Asker(request.actor, request.host, request.origin),
             )
             return request, done
@@ -109,6 +119,7 @@ class Desk:
                     machine.paused,
                     machine.limits.parallel,
                     machine.total,
+                    done.dates,
                 )
             )
 
@@ -162,6 +173,14 @@ class Desk:
         text = f"parallel is {parallel} from now on, it was {before}{allowed}"
         return Done(Answer(True, text), lambda: run.machine.set_parallel(parallel))
 
+    def _skip(self, run: Coordinator, request: ControlRow, row: BackfillRow, writer: Writer) -> Done:
+        if run.cancelled:
+            return Done(Answer(False, f"it is {run.cancelled}: nothing more of it is started"))
+        done = leave_out(writer, row, request.args, by_whom(request.actor, request.reason), run)
+        # Of dag_runs that came with this run nothing is attested yet; those of an earlier command are.
+        proof = attest_removal(writer, row.dag_id, done.removed) if done.removed else {}
+        return Done(done.answer, lambda: run.leave_out(done.dates), proof, done.dates)
+
     def _set_paused(self, run: Coordinator, is_paused: bool) -> None:
         self._is_paused = run.machine.paused = is_paused
 
@@ -186,4 +205,5 @@ _HANDLERS: dict[Control, _Handler] = {
     Control.RESUME: Desk._resume,
     Control.CANCEL: Desk._cancel,
     Control.SET: Desk._set,
+    Control.SKIP: Desk._skip,
 }

@@ -16,6 +16,7 @@ from backfill_cli.app.batches import Batches, gone
 from backfill_cli.app.commands import selection_words
 from backfill_cli.app.explain_range import date_meant, selection_rules
 from backfill_cli.app.history import liveness
+from backfill_cli.app.leaving import first_run
 from backfill_cli.app.lookup import find_backfill
 from backfill_cli.app.naming import naming
 from backfill_cli.app.past import past_run, run_before
@@ -115,7 +116,7 @@ class _Look:
             row = self._reader.backfill(run.backfill_id)
         if row is None or not row.request.get("ignore_first_depends_on_past"):
             return False
-        return logical_date == (row.last if row.request.get("run_backwards") else row.first)
+        return logical_date == first_run(self._reader, row)
 
     def state(self, run: RunRow | None) -> str:
         """Return how a dag_run stands: `blocked` and its kin are derived, as everywhere."""

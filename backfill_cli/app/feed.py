@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from backfill_cli.app.leaving import first_run
 from backfill_cli.app.past import past_run, run_before
 from backfill_cli.core.auditing import canonical
 from backfill_cli.core.clearing import cleared_by
@@ -26,6 +27,7 @@ from backfill_cli.core.states import RunState
 
 if TYPE_CHECKING:
     from backfill_cli.core.graph import Dag
+    from backfill_cli.core.listening import ProgressCounts
 
 PAGE = 500
 
@@ -50,14 +52,42 @@ class StoreFeed:
         conf = row.request.get("conf")
         self._conf: Mapping[str, Any] | None = conf
         self._conf_text = canonical(conf or {})
-        first = row.last if self._backwards else row.first
-        self._ignored = first if row.request.get("ignore_first_depends_on_past") else None
+        self._ignored = self._first_run() if row.request.get("ignore_first_depends_on_past") else None
 
     def take(self, most: int) -> Sequence[RunSpec]:
         """Return up to `most` dates; none when there are no more."""
         if not self._page and not self._is_done:
             self._page.extend(self._store.read(self._read_page))
         return [self._page.popleft() for _ in range(min(most, len(self._page)))]
+
+    def is_to_come(self, logical_date: int) -> bool:
+        """Return whether a date without outcome has not been given yet; with `only`, whether it is one of those."""
+        if logical_date in self._ahead():
+            return True
+        if self._single is not None:
+            return logical_date in self._single
+        is_read = self._after is not None and not self._is_beyond(logical_date, self._after)
+        return not is_read or (self._last is not None and self._is_beyond(logical_date, self._last))
+
+    def leave_out(self, dates: Collection[int], counts: ProgressCounts) -> None:
+        """Read again what was read ahead: these dates are left out by now, and others may have another run before."""
+        ahead = self._ahead()
+        self._forget_ahead()
+        if self._ignored in dates:
+            self._ignored = self._first_run()
+        if ahead and self._single is not None:
+            self._single.extendleft(reversed(ahead))
+        elif ahead:
+            self._after = ahead[0] + 1 if self._backwards else ahead[0] - 1
+        self._is_done = self._is_done and not ahead
+
+    def _ahead(self) -> list[int]:
+        """The dates that were read and not given yet, in the order of the run."""
+        batches = ([spec.logical_date, *(one.logical_date for one in spec.members)] for spec in self._page)
+        return [date for batch in batches for date in (reversed(batch) if self._backwards else batch)]
+
+    def _forget_ahead(self) -> None:
+        self._page.clear()
 
     def only(self, dates: Iterable[int]) -> None:
         """Give these dates next, as far as they are still to be done."""
@@ -81,12 +111,15 @@ class StoreFeed:
         rows = reader.pending(self._row.backfill_id, after=self._after, limit=PAGE, backwards=self._backwards)
         if rows:
             self._after = rows[-1].logical_date
-        return [row for row in rows if not self._is_behind(row)]
+        return [row for row in rows if self._last is None or not self._is_beyond(row.logical_date, self._last)]
 
-    def _is_behind(self, row: PlanRow) -> bool:
-        if self._last is None:
-            return False
-        return row.logical_date < self._last if self._backwards else row.logical_date > self._last
+    def _first_run(self) -> int | None:
+        """The backfill's first date, of those that nobody took out of it."""
+        return self._store.read(lambda reader: first_run(reader, self._row))
+
+    def _is_beyond(self, logical_date: int, other: int) -> bool:
+        """Whether a date comes behind another one in the order of the run."""
+        return logical_date < other if self._backwards else logical_date > other
 
     def _next_single(self, reader: Reader, dates: deque[int]) -> list[PlanRow]:
         """The next of the dates that were named which is still to be done: pages around far dates would be long."""

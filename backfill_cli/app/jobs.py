@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from backfill_cli.app.claiming import refuse_moved, what_moved
 from backfill_cli.app.commands import command_line, run_command
 from backfill_cli.app.context import AppContext
+from backfill_cli.app.leaving import left_out_dates
 from backfill_cli.app.lookup import find_backfill, is_alive
 from backfill_cli.app.overlaps import conflict
 from backfill_cli.app.plan import Prepared, prepare, preview, shaped
@@ -89,10 +90,20 @@ def job_of(ctx: AppContext, prepared: Prepared, plan: PlanResult, store: Store) 
     stopped = unfinished(BackfillState.INTERRUPTED) + [
         row for state in GOING for row in unfinished(state) if not is_alive(store, row)
     ]
-    fits = stopped + [row for row in unfinished(BackfillState.PLANNED) if what_moved(plan, row) is None]
-    if not fits:
-        return Job(prepared.target, prepared.options, prepared, plan)
-    return Job(prepared.target, prepared.options, shaped(ctx, prepared, store, fits[0]), plan, fits[0])
+
+    def without_left_out(row: BackfillRow) -> tuple[Prepared, PlanResult]:
+        """What somebody took out of the stored one stays out, and does not move it."""
+        left_out = store.read(lambda reader: left_out_dates(reader, row))
+        if not left_out:
+            return prepared, plan
+        same = prepared.as_left(left_out)
+        return same, preview(ctx, same, store, dry_run=False)
+
+    for row in stopped + unfinished(BackfillState.PLANNED):
+        same, planned = without_left_out(row)
+        if row.state is not BackfillState.PLANNED or what_moved(planned, row) is None:
+            return Job(same.target, same.options, shaped(ctx, same, store, row), planned, row)
+    return Job(prepared.target, prepared.options, prepared, plan)
 
 
 def preview_stored(ctx: AppContext, options: BackfillOptions) -> PlanResult:
@@ -113,11 +124,12 @@ def _with_all_waves(job: Job, store: Store) -> PlanResult:
     row, shape = job.row, job.prepared.shape
     if row is None or shape is None or row.state is BackfillState.PLANNED:
         return job.plan
+    from backfill_cli.app.wave_walk import places_of
     from backfill_cli.core.outlines import outline
 
     def read(reader: Reader) -> Outline:
         dates = reader.worked_on(row.backfill_id, backwards=bool(row.request.get("run_backwards")))
-        total, timezone = row.total - row.skipped, job.prepared.dag.timezone
+        total, timezone = places_of(reader, row), job.prepared.dag.timezone
         return outline(shape, total, timezone, dates, parallel=job.prepared.parallel)
 
     return replace(job.plan, waves=store.read(read))

@@ -39,6 +39,13 @@ class MergedFeed(StoreFeed):
         self._merge = merge
         self._kept: list[PlanRow] = []
 
+    def _ahead(self) -> list[int]:
+        return [*super()._ahead(), *(row.logical_date for row in self._kept)]
+
+    def _forget_ahead(self) -> None:
+        super()._forget_ahead()
+        self._kept = []
+
     def _read_page(self, reader: Reader) -> list[RunSpec]:
         """Return a page of batches; dates of one that may go on in the next page are kept for it."""
         if self._single is not None:

@@ -9,6 +9,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from backfill_cli.core.instants import instant, run_id
+from backfill_cli.core.leaving import is_left_out
 from backfill_cli.core.planning import is_blocked, is_left_to_another
 from backfill_cli.core.records import Action, BackfillDateRow, BackfillRow, RunType, leader_of
 from backfill_cli.core.results import DateResult, FailureGroup
@@ -53,11 +54,12 @@ def date_result(one: BackfillDateRow, row: BackfillRow, *, is_live: bool = False
 def is_left_failed(one: BackfillDateRow) -> bool:
     """Whether a date was left alone though it is no success: the backfill then is none either.
 
-    One that was left to another backfill is that one's, unless it has failed by now.
+    One that was left to another backfill is that one's, and one that somebody took out was not asked for any more,
+    unless it has failed by now.
     """
     if one.action is not Action.SKIP or one.run_state is RunState.SUCCESS:
         return False
-    return one.run_state is RunState.FAILED or not is_left_to_another(one.reason)
+    return one.run_state is RunState.FAILED or not (is_left_to_another(one.reason) or is_left_out(one.reason))
 
 
 def is_repaired(one: BackfillDateRow) -> bool:

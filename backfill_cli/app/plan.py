@@ -32,6 +32,7 @@ from backfill_cli.app.warnings import (
 )
 from backfill_cli.core.auditing import canonical
 from backfill_cli.core.following import counts_as_past
+from backfill_cli.core.leaving import leave_out
 from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.planning import (
     REPROCESS,
@@ -113,7 +114,12 @@ class Prepared:
         """Yield the plan's rows, merged with a history that covers the selection's bounds in its order."""
         spans = self.selection.spans(self.dag.schedule)
         rows = plan_rows(spans, past, self.policy, backwards=self.selection.backwards)
-        return leave_to_others(rows, self.policy.held) if self.policy.held else rows
+        rows = leave_to_others(rows, self.policy.held) if self.policy.held else rows
+        return leave_out(rows, self.policy.left_out) if self.policy.left_out else rows
+
+    def as_left(self, left_out: Mapping[int, str]) -> Prepared:
+        """Return the same request without the dates that somebody took out of its stored backfill, with the reasons."""
+        return replace(self, policy=replace(self.policy, left_out=left_out)) if left_out else self
 
 
 def prepare(ctx: AppContext, options: BackfillOptions, store: Store) -> Prepared:
@@ -272,8 +278,10 @@ def _outline(ctx: AppContext, prepared: Prepared, to_run: int) -> Outline | None
         return None
     from backfill_cli.core.outlines import outline
 
-    dates = (row.logical_date for row in _rows_again(ctx, prepared)() if row.action is not Action.SKIP)
-    return outline(shape, to_run, prepared.dag.timezone, dates, parallel=prepared.parallel)
+    out = prepared.policy.left_out  # these keep their places
+    rows = _rows_again(ctx, prepared)()
+    dates = (row.logical_date for row in rows if row.action is not Action.SKIP or row.logical_date in out)
+    return outline(shape, to_run + len(out), prepared.dag.timezone, dates, parallel=prepared.parallel)
 
 
 class ConfWatch:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from backfill_cli.app.conflicts import Confirm, past_conflicts
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.jobs import job_of
+from backfill_cli.app.leaving import left_out_dates
 from backfill_cli.app.lookup import find_backfill
 from backfill_cli.app.plan import Prepared, check_options, policy_for, prepare, preview, shaped
 from backfill_cli.app.pools import slots_of
@@ -144,10 +145,11 @@ def _who_failed(reader: Reader, prepared: Prepared) -> str | None:
 
 
 def _failures_of(reader: Reader, parent: BackfillRow, policy: Policy) -> Selection:
-    """The dates of a backfill that are failed or blocked now, and those in their way; repaired ones are left out."""
+    """The dates of a backfill that are failed or blocked now, and those in their way; none that was taken out."""
     dates: list[int] = []
     if parent.first is not None and parent.last is not None:
         of_parent = {one.logical_date for one in reader.backfill_dates(parent.backfill_id)} | policy.in_the_way
+        of_parent -= left_out_dates(reader, parent).keys()
         dates = [
             run.logical_date
             for run in reader.runs(parent.dag_id, parent.first, parent.last)

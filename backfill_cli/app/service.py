@@ -156,6 +156,12 @@ class BackfillService:
         """Change how many dates a backfill has open together, now and when it is gone on with."""
         return self._steer(backfill_id, Control.SET, reason=reason, parallel=parallel)
 
+    def skip(self, backfill_id: str, dates: Sequence[When], *, reason: str | None = None) -> SteeringResult:
+        """Leave dates out of a backfill, running or at rest, in which nothing has begun: all of them, or none."""
+        from backfill_cli.app.skipping import skip
+
+        return skip(self._ctx, backfill_id, dates, reason=reason)
+
     def _steer(self, backfill_id: str, action: Control, *, reason: str | None, **args: Any) -> SteeringResult:
         from backfill_cli.app.steering import steer
 

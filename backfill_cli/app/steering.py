@@ -19,7 +19,7 @@ from backfill_cli.core.auditing import head_text
 from backfill_cli.core.masking import SECRETS
 from backfill_cli.core.records import Control, ControlRow
 from backfill_cli.core.states import BackfillState
-from backfill_cli.core.steering import SteeringResult
+from backfill_cli.core.steering import SteeringResult, refused_hint
 from backfill_cli.errors import ConflictError, RefusedError
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _answer_of(ctx: AppContext, store: Store, number: int, owner: OwnerRow) -> C
             if request.is_done is False:
                 raise RefusedError(
                     f"{request.backfill_id}: {request.answer}",
-                    hint=f"bfill status {request.backfill_id}",
+                    hint=refused_hint(request.backfill_id, request.action),
                     code="steering-refused",
                 )
             if time.monotonic() > until:
@@ -154,6 +154,8 @@ def _result(store: Store, request: ControlRow, owner: OwnerRow | None, waited_s:
         waited_s=waited_s,
         parallel=int(row.request["parallel"]),
         remaining=row.remaining,
+        skipped=row.skipped,
+        dates=tuple(request.args.get("dates", ())),
         audit_head=head,
         next_command=f"bfill resume {row.backfill_id}" if row.state is BackfillState.PAUSED else "",
     )

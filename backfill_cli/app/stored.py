@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from backfill_cli.app.context import AppContext
+from backfill_cli.app.leaving import left_out_dates
 from backfill_cli.app.plan import Prepared, policy_for, shaped
 from backfill_cli.app.pools import slots_of
 from backfill_cli.app.targets import find_stored_target
@@ -59,4 +60,6 @@ def prepare_stored(ctx: AppContext, row: BackfillRow, options: BackfillOptions, 
     refuse_impossible(target.dag, slots_of(ctx.settings, store))
     selection = selection_of(row)
     policy = policy_for(options, target.dag, store, selection.first, selection.last)
-    return shaped(ctx, Prepared(options, target, selection, policy, row.parent_id), store, row)
+    left_out = store.read(lambda reader: left_out_dates(reader, row))
+    prepared = Prepared(options, target, selection, policy, row.parent_id).as_left(left_out)
+    return shaped(ctx, prepared, store, row)

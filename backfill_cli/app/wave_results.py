@@ -8,7 +8,7 @@ from backfill_cli.app.wave_walk import rows_to_do, waves_of
 from backfill_cli.app.waves import WaveFeed
 from backfill_cli.core.pilots import PilotReport, pilot_report
 from backfill_cli.core.ports import Reader, Store
-from backfill_cli.core.records import BackfillRow
+from backfill_cli.core.records import Action, BackfillRow
 from backfill_cli.core.results import BackfillResult
 
 
@@ -31,7 +31,8 @@ def with_waves(
 
 
 def _pilot(reader: Reader, row: BackfillRow, feed: WaveFeed, parallel: int) -> PilotReport:
-    rows = [one for date in feed.pilot for one in rows_to_do(reader, row, only=date)]
+    found = (one for date in feed.pilot for one in rows_to_do(reader, row, only=date))
+    rows = [one for one in found if one.action is not Action.SKIP]
     instances = [one for date in feed.pilot for one in reader.instances(row.dag_id, date, date)]
     left = row.total - row.skipped - len(rows)
     return pilot_report(rows, instances, left=left, parallel=parallel)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from backfill_cli.app.leaving import left_out_dates
+from backfill_cli.core.leaving import has_place
 from backfill_cli.core.listening import ProgressCounts
 from backfill_cli.core.ports import Reader
-from backfill_cli.core.records import Action, BackfillDateRow, BackfillRow
+from backfill_cli.core.records import BackfillDateRow, BackfillRow
 from backfill_cli.core.shapes import ALL, Shape
 from backfill_cli.core.wave_tallies import Tally, WaveView, views_of
 from backfill_cli.core.waves import PILOT, Cutter, Survey, Wave, survey, wave_of, waves_in
@@ -25,36 +27,51 @@ def rows_to_do(
     only: int | None = None,
     from_the_end: bool = False,
 ) -> Iterator[BackfillDateRow]:
-    """Stream the dates a backfill works on, done or not, in the order of its run; or the one that is named."""
+    """Stream the dates that have a place in the waves of a backfill, in the order of its run; or the one that is named.
+
+    Those that it works on, done or not, and those that somebody took out of it.
+    """
     backwards = bool(row.request.get("run_backwards")) != from_the_end
     if only is not None:
         after = only + 1 if backwards else only - 1
     limit = None if only is None else 1
     rows = reader.backfill_dates(row.backfill_id, after=after, limit=limit, backwards=backwards)
-    return (one for one in rows if one.action is not Action.SKIP)
+    return (one for one in rows if has_place(one))
 
 
 def waves_of(reader: Reader, row: BackfillRow, shape: Shape, *, is_live: bool = False) -> list[WaveView]:
     """Return all waves of a backfill and how they stand; `is_live` when a process works on it."""
     rows = rows_to_do(reader, row)
-    return views_of(shape, row.total - row.skipped, str(row.request["timezone"]), rows, is_live=is_live)
+    return views_of(shape, places_of(reader, row), str(row.request["timezone"]), rows, is_live=is_live)
+
+
+def places_of(reader: Reader, row: BackfillRow) -> int:
+    """Return how many dates have a place in the waves of a backfill."""
+    return row.total - row.skipped + len(left_out_dates(reader, row))
 
 
 class WaveWalk:
     """The way through the waves of one backfill, in the order of its run.
 
     `after` is the last date before the current wave, None at the beginning; in the order of the run, as all dates here.
+
+    Args:
+        places: How many dates have a place in its waves.
+
+    Attributes:
+        total: How many dates there are to do.
     """
 
-    def __init__(self, row: BackfillRow, shape: Shape) -> None:
+    def __init__(self, row: BackfillRow, shape: Shape, places: int) -> None:
         self.shape = shape
         self.total = row.total - row.skipped
+        self._places = places
         self.after: int | None = None
         self.last: int | None = None
         self._row = row
         self._backwards = bool(row.request.get("run_backwards"))
         self._timezone = str(row.request["timezone"])
-        self._cutter = Cutter(shape, self.total, self._timezone)
+        self._cutter = Cutter(shape, places, self._timezone)
         self._survey: Survey | None = None
         self._seen: int | None = None
         self._behind = Tally()
@@ -77,7 +94,7 @@ class WaveWalk:
         """
         if self._survey is None:
             dates = reader.worked_on(self._row.backfill_id, backwards=self._backwards)
-            self._survey = survey(self.shape, self.total, self._timezone, dates)
+            self._survey = survey(self.shape, self._places, self._timezone, dates)
             if self._survey.pilot:
                 return wave_of(self.shape, PILOT, self._survey.waves), self._pilot_now(reader)
         self.after, self.last = self._seen, None
@@ -89,13 +106,13 @@ class WaveWalk:
             return (wave, tally) if tally.pending > 0 else None
         tally = Tally()
         for row in rows_to_do(reader, self._row, after=self.after):
-            if tally.dates and self._cutter.opens(row.logical_date):
+            if tally.places and self._cutter.opens(row.logical_date):
                 break
             self._seen = row.logical_date
             if self._cutter.take(row.logical_date) != PILOT:
                 tally.add(row)
         self.last = tally.last
-        return (wave, tally) if tally.dates else None
+        return (wave, tally) if tally.places else None
 
     def again(self, reader: Reader, wave: Wave, counts: ProgressCounts | None) -> Tally:
         """Return how the current wave stands now."""
@@ -126,7 +143,7 @@ class WaveWalk:
     def choose(self, size: int) -> None:
         """Cut what is left into chunks of this size."""
         self.shape = self._cutter.shape = self.shape.chosen(size)
-        self._survey = Survey(self.pilot, waves_in(self.shape, self.total - len(self.pilot)))
+        self._survey = Survey(self.pilot, waves_in(self.shape, self._places - len(self.pilot)))
 
     def _is_rest(self, number: int) -> bool:
         return self.shape.days is None and self.shape.size_of(number) == ALL

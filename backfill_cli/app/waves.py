@@ -7,11 +7,11 @@ there is no more.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from backfill_cli.app.feed import StoreFeed
-from backfill_cli.app.wave_walk import WaveWalk
+from backfill_cli.app.wave_walk import WaveWalk, places_of
 from backfill_cli.core.listening import Listener, PaceChange, ProgressCounts, RunStart, WaveReport
 from backfill_cli.core.ports import Clock, Store, Writer
 from backfill_cli.core.progress import RunSpec
@@ -57,10 +57,10 @@ class WaveFeed:
         self._clock = clock
         self._listeners = listeners
         self._again = again
-        self._walk = WaveWalk(row, shape)
+        self._walk = WaveWalk(row, shape, store.read(lambda reader: places_of(reader, row)))
         self._pilot: Tally | None = None
         self._wave: Wave | None = None
-        self._begun = 0
+        self._ended_before = 0
         self._begun_s = 0.0
         self._counts: ProgressCounts | None = None
         self._is_committed = True
@@ -98,6 +98,18 @@ class WaveFeed:
             self._end(self._wave)
         return ()
 
+    def is_to_come(self, logical_date: int) -> bool:
+        """Return whether a date without outcome has not been given yet."""
+        if self._wave is not None and self._wave.kind == "pilot" and logical_date not in self.pilot:
+            return True
+        return self._source.is_to_come(logical_date)
+
+    def leave_out(self, dates: Collection[int], counts: ProgressCounts) -> None:
+        """Do without these dates; the wave they were in may have ended with that."""
+        self._source.leave_out(dates, counts)
+        self._counts = counts
+        self._walk.total = counts.total
+
     # what it hears
 
     def on_batch(self, batch: Batch, counts: ProgressCounts, at: int) -> None:
@@ -122,6 +134,8 @@ class WaveFeed:
             if tally.pending:
                 break
             self._pass(wave, tally)
+            if not tally.dates:
+                self._measure(wave, 0, 0.0)
             if wave.kind == "chunk" or (wave.kind == "pilot" and self._again):
                 self._mind(wave, tally)
             if self.stopped:
@@ -129,7 +143,8 @@ class WaveFeed:
                 return False
         else:
             return False
-        self._wave, self._begun, self._begun_s = wave, tally.pending, self._clock.monotonic()
+        self._wave, self._begun_s = wave, self._clock.monotonic()
+        self._ended_before = tally.completed + tally.failed
         if wave.kind == "pilot":
             self._source.only(self.pilot)
         else:
@@ -145,8 +160,7 @@ class WaveFeed:
             tally.began, tally.ended = now - int(seconds * 1_000_000), now
         self._wave = None
         self._pass(wave, tally)
-        if wave.kind == "chunk" and self.shape.is_open:
-            self._choose(auto_size(self._begun, seconds, self._parallel))
+        self._measure(wave, tally.completed + tally.failed - self._ended_before, seconds)
         self._mind(wave, tally)
         self._tell(wave, tally, ended=True)
 
@@ -162,6 +176,12 @@ class WaveFeed:
         if reason is not None and self._store.read(self._walk.is_something_left):
             self.stopped = reason
             self.is_as_asked = wave.kind == "pilot" and not tally.bad
+
+    def _measure(self, wave: Wave, ended: int, seconds: float) -> None:
+        """Let the first chunk of `auto` say how large the others are; where nothing ended in it, as large as it was."""
+        if wave.kind == "chunk" and self.shape.is_open:
+            size = auto_size(ended, seconds, self._parallel) if ended > 0 else self.shape.size_of(wave.number)
+            self._choose(size)
 
     def _choose(self, size: int) -> None:
         """Go on with chunks of the size that the first one speaks for, and store it: `status` cuts by it."""

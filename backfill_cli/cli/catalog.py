@@ -34,6 +34,7 @@ CATALOG: dict[str, Entry] = {
     "resume": Entry("Steer", "steering", "Let a paused backfill go on.", "resume"),
     "cancel": Entry("Steer", "steering", "End a backfill for good, at once or when what runs has ended.", "cancel"),
     "set": Entry("Steer", "steering", "Change how many dates a running backfill has open together.", "set_values"),
+    "skip": Entry("Steer", "steering", "Leave dates out of a backfill in which nothing has begun.", "skip"),
     "status": Entry("Look", "status", "The latest backfills, one of them, or a range of a DAG."),
     "logs": Entry("Look", "logs", "What the tasks of a date wrote."),
     "explain": Entry("Look", "explain", "Why one date is taken or left out, and what its tasks wait for."),

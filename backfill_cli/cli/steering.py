@@ -1,4 +1,4 @@
-"""`bfill pause`, `resume`, `cancel`, `set`: a running backfill steered from another terminal."""
+"""`bfill pause`, `resume`, `cancel`, `set`, `skip`: a running backfill steered from another terminal."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _shown(command: str, shared: Shared, result: SteeringResult) -> int:
     return Output(command, shared).result(result)
 
 
-pause, resume, cancel, set_values = _app(), _app(), _app(), _app()
+pause, resume, cancel, set_values, skip = _app(), _app(), _app(), _app(), _app()
 
 
 @pause.command(
@@ -146,3 +146,38 @@ def _parallel(words: list[str]) -> int:
     if not (number.isascii() and number.isdecimal() and 1 <= int(number[:12]) <= MOST_PARALLEL):
         raise UsageProblem(f"parallel={number} is no number from 1 to {MOST_PARALLEL:,}", hint=usage, code="bad-value")
     return int(number)
+
+
+@skip.command(
+    "skip",
+    cls=Command,
+    epilog="""
+bfill skip bf-20240401-7k2m 2024-03-04 --reason "the source has no data"
+bfill skip daily_sales 2024-03-04 2024-03-11
+bfill skip bf-20240401-7k2m 2024-03-04T05:00    # one hour; a day is all of its dates
+""",
+    help="Leave dates out of a backfill: running, planned or interrupted. They are never started, and count as skipped."
+    " What has begun or is done cannot be left out: then none of the dates is, exit 7.",
+)
+@spread
+def skip_dates(
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="ID DATE [DATE…]", help="The backfill, and the days or instants."),
+    ],
+    *,
+    shared: Shared,
+) -> int:
+    """Skip."""
+    from backfill_cli.cli.datelist import split_dates
+    from backfill_cli.cli.service import service_for
+    from backfill_cli.errors import UsageProblem
+
+    if len(words) < 2:
+        raise UsageProblem(
+            "skip takes a backfill and the dates to leave out",
+            hint=f"bfill skip {words[0]} 2024-03-04 2024-03-11",
+            code="no-dates",
+        )
+    dates = [when for word in words[1:] for when in split_dates(word, flag="skip")]
+    return _shown("skip", shared, service_for(shared).skip(words[0], dates, reason=shared.reason))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Protocol
 
-from backfill_cli.core.records import Control, ControlRow
+from backfill_cli.core.records import BackfillDateRow, Control, ControlRow
 
 
 class ControlReader(Protocol):
@@ -21,6 +21,18 @@ class ControlReader(Protocol):
     def request(self, number: int) -> ControlRow | None: ...
     def last_done(self, backfill_id: str, action: Control) -> ControlRow | None:
         """The last request of that kind that was done."""
+        ...
+
+    def dates(self, backfill_id: str, dates: Collection[int]) -> Iterator[BackfillDateRow]:
+        """Those of the dates that the backfill has, ascending; streams."""
+        ...
+
+    def left_out(self, backfill_id: str) -> Iterator[tuple[int, str]]:
+        """The dates that somebody took out of a backfill, each with the reason, ascending; streams."""
+        ...
+
+    def unrun(self, backfill_id: str, dates: Collection[int]) -> frozenset[int]:
+        """Those of the dates with a dag_run that this backfill opened last, and in which nothing ever began."""
         ...
 
     def everything(self) -> Iterator[ControlRow]:
@@ -52,4 +64,8 @@ class ControlWriter(ControlReader, Protocol):
 
     def leave_out(self, backfill_id: str, dates: Collection[int], reason: str) -> Mapping[str, int]:
         """Make dates of a backfill that are still to do ones that it leaves alone; returns how many, by old action."""
+        ...
+
+    def drop_runs(self, backfill_id: str, dates: Collection[int]) -> list[int]:
+        """Remove dag_runs that are `unrun`, as if they had never been; returns the digests of those that had one."""
         ...

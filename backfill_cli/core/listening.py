@@ -29,6 +29,11 @@ class ProgressCounts(NamedTuple):
     open_runs: int
     running_tasks: int
 
+    @property
+    def remaining(self) -> int:
+        """Dates without an outcome that are not blocked."""
+        return self.total - self.completed - self.failed - self.blocked
+
 
 class WaveReport(NamedTuple):
     """A wave that begins, or one that has ended.

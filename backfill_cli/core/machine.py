@@ -2,9 +2,10 @@
 
 Owns a window of open dag_runs and the rules by which their task instances move: trigger rules, the past, retries,
 pools, limits, timeouts, stopping. It reads no clock and starts nothing. The coordinator feeds it what happened
-(`open`, `on_started`, `on_report`, `on_time`, `stop`) and what people want of it (`pause`, `set_parallel`), then calls
-`take`, commits the rows of the `Step`, and only then submits. So a whole backfill can be played with a fake clock and
-no database, and a crash between any two turns leaves a store that says what may have been running.
+(`open`, `on_started`, `on_report`, `on_time`, `stop`) and what people want of it (`pause`, `set_parallel`,
+`leave_out`), then calls `take`, commits the rows of the `Step`, and only then submits. So a whole backfill can be
+played with a fake clock and no database, and a crash between any two turns leaves a store that says what may have been
+running.
 
 An event moves what it is about and puts what may follow from it on a list; `_propagate` works the list off. Chains of
 tasks, and of dates that wait for each other, may thus be longer than any stack.
@@ -13,7 +14,7 @@ tasks, and of dates that wait for each other, may thus be longer than any stack.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from backfill_cli.core.changes import Changes, Key
 from backfill_cli.core.context import PreviousSuccess
@@ -210,6 +211,21 @@ class BackfillMachine:
         self.limits = self.limits._replace(parallel=parallel)
         if (adaptive := self.slots.throttle.adaptive) is not None:
             adaptive.bound(parallel)
+
+    def leave_out(self, dates: Collection[int], now: int) -> None:
+        """Do without these dates from now on, between two turns.
+
+        Args:
+            dates: None of them is done; in those that are open nothing has begun. They close without a trace.
+            now: Epoch microseconds.
+        """
+        self.total -= len(dates)
+        for run in [self.runs.pop(date) for date in dates if date in self.runs]:
+            run.is_closed = True
+            self.slots.forget(run)
+            for follower in self._predecessors.leave_out(run):
+                self._to_consider.extend(waiting_for(follower, self.dag.tasks))
+        self._propagate(now)
 
     # what follows
 

@@ -48,6 +48,7 @@ class Policy:
         only_failed: `rerun-failed`: failed dates, and those blocked behind them; all others stay out of the plan.
         is_live: Whether an owner id belongs to a process that is alive.
         held: Dates that are left to another backfill, each with its id.
+        left_out: Dates that somebody took out of a stored backfill, each with the reason.
         in_the_way: With `only_failed`: unfinished dates that go on as well, for a failed or blocked one waits for them.
     """
 
@@ -58,6 +59,7 @@ class Policy:
     is_live: Callable[[str], bool] = field(default=lambda _owner: True)
     in_the_way: frozenset[int] = frozenset()
     held: Mapping[int, str] = field(default_factory=dict)
+    left_out: Mapping[int, str] = field(default_factory=dict)
 
     def names(self, state: RunState, *, stale: bool) -> bool:
         """Return whether `--reprocess` names a dag_run of that terminal state."""

@@ -10,7 +10,7 @@ pool that each of its instances needs a slot of; it waits apart, so that nobody 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -106,6 +106,14 @@ class Pools:
     def add(self, ready: Ready) -> None:
         """Let a task wait for its pool."""
         heappush(self._waiting.setdefault(self.queue(ready), []), ready)
+
+    def forget(self, logical_date: int) -> None:
+        """Let the tasks of a date wait no more; walks over all that wait."""
+        for heap in self._waiting.values():
+            left = [ready for ready in heap if ready.logical_date != logical_date]
+            if len(left) < len(heap):
+                heap[:] = left
+                heapify(heap)
 
     def queue(self, ready: Ready) -> Queue:
         """Return where a task waits: all of a queue fit, or none does."""

@@ -137,7 +137,10 @@ class Reader(Protocol):
         ...
 
     def worked_on(self, backfill_id: str, *, backwards: bool = False) -> Iterator[int]:
-        """The dates of a backfill that are not `skip`, done or not, in either order: a quarter of what rows cost."""
+        """The dates of a backfill that are not `skip`, done or not, and those that somebody took out, in either order.
+
+        A quarter of what rows cost; for waves, in which a date that was taken out keeps its place.
+        """
         ...
 
     # owners and audit

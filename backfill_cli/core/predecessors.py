@@ -30,6 +30,23 @@ class Predecessors:
             self._latest = run
         return run
 
+    def leave_out(self, run: OpenRun) -> list[OpenRun]:
+        """Take a run in which nothing has begun out of the line; return those behind it, which follow its predecessor.
+
+        Who was the first run of the backfill, and was to ignore the past, hands that on (semantics section 4, rule 1).
+        """
+        previous, followers = run.previous, run.followers
+        for one in followers:
+            one.previous = previous
+            one.ignore_past = one.ignore_past or run.ignore_past
+        if isinstance(previous, OpenRun) and not previous.is_closed:
+            previous.followers.remove(run)
+            previous.followers += followers
+        if self._latest is run:
+            self._latest = previous if isinstance(previous, OpenRun) else None
+        run.previous, run.followers = None, []
+        return followers
+
     def _previous_of(self, spec: RunSpec) -> OpenRun | PastRun | None:
         """The previous run: the one opened last, unless the store knows a later one."""
         latest = self._latest

@@ -201,6 +201,11 @@ class OpenRun:
         """Of a batch all its dates, ascending; empty for a date alone."""
         return (self.logical_date, *(one.logical_date for one in self.members)) if self.members else ()
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether any of its tasks has begun or ended, now or in an earlier command."""
+        return any(one.try_number or one.state is not TaskState.SCHEDULED for one in self.instances.values())
+
     def note_end(self, dag: Dag, task_id: str) -> None:
         """Note that a task instance has ended, and let the tasks directly behind it count how."""
         self.unfinished -= 1

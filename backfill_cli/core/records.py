@@ -323,6 +323,7 @@ class Control(StrEnum):
     RESUME = "resume"
     CANCEL = "cancel"
     SET = "set"
+    SKIP = "skip"
 
 
 class ControlRow(NamedTuple):

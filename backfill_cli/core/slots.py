@@ -50,6 +50,11 @@ class Slots:
         place, weight = self._dag.position[task_id], self._dag.weights[task_id]
         self.pools.add(Ready(-weight, run.logical_date, place, task_id, task.pool_slots, task.pool))
 
+    def forget(self, run: OpenRun) -> None:
+        """Let none of a run's tasks wait any more; nothing of it is in flight."""
+        self.pools.forget(run.logical_date)
+        run.parked.clear()
+
     def take(self, now: int) -> Iterator[tuple[OpenRun, Ready]]:
         """Yield what may start now, in order of priority; each must `begin` before the next is asked for.
 

@@ -42,6 +42,7 @@ class Steered(NamedTuple):
         at: Epoch microseconds.
         text: The answer the asker got.
         is_paused, parallel, total: How the run stands behind it; `total` counts the dates to be worked on.
+        dates: Those that were left out by it.
     """
 
     action: Control
@@ -52,6 +53,7 @@ class Steered(NamedTuple):
     is_paused: bool
     parallel: int
     total: int
+    dates: tuple[int, ...] = ()
 
     @property
     def by(self) -> str:
@@ -62,6 +64,13 @@ class Steered(NamedTuple):
 def by_whom(actor: str, reason: str | None) -> str:
     """Return who asked, and why if it was said."""
     return actor if reason is None else f"{actor}: {reason}"
+
+
+def refused_hint(backfill_id: str, action: Control) -> str:
+    """Return what somebody may do whose request was refused by what the backfill is at."""
+    if action is Control.SKIP:
+        return f"ask again without them; what has begun ends by itself, or with all of it: bfill cancel {backfill_id}"
+    return f"bfill status {backfill_id}"
 
 
 def paused_reason(by: str, at: int) -> str:
@@ -89,6 +98,8 @@ class SteeringResult:
         pid, host: Of the process that answered; None when none runs it.
         answered_at: Epoch microseconds.
         waited_s: How long the answer took.
+        dates: The dates that were to be left out, as JSON shows them.
+        skipped: Dates that the backfill leaves alone.
     """
 
     backfill_id: str
@@ -105,6 +116,8 @@ class SteeringResult:
     parallel: int
     remaining: int
     audit_head: str
+    skipped: int = 0
+    dates: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     next_command: str = ""
     exit_code: int = 0
@@ -127,5 +140,7 @@ class SteeringResult:
             "waited_s": round(self.waited_s, 3),
             "parallel": self.parallel,
             "remaining": self.remaining,
+            "skipped": self.skipped,
+            "dates": list(self.dates),
             "audit_head": self.audit_head,
         }

@@ -12,7 +12,7 @@ from typing import Any
 
 from backfill_cli.core.instants import iso
 from backfill_cli.core.planning import is_blocked
-from backfill_cli.core.records import BackfillDateRow
+from backfill_cli.core.records import Action, BackfillDateRow
 from backfill_cli.core.shapes import SKIP, STOP, Shape, percentage
 from backfill_cli.core.states import RunState
 from backfill_cli.core.waves import PILOT, Cutter, Wave, wave_of
@@ -28,6 +28,7 @@ class Tally:
 
     Args:
         dates: All of its dates; `pending` of them have no outcome.
+        skipped: Those that somebody took out of it, which are not among `dates`.
         failed: Dates that failed; `repaired` of them have succeeded since.
         blocked: Dates without outcome that wait for an earlier one.
         began, ended: The first start and the last end of its dag_runs, epoch microseconds.
@@ -41,6 +42,7 @@ class Tally:
     failed: int = 0
     repaired: int = 0
     blocked: int = 0
+    skipped: int = 0
     began: int | None = None
     ended: int | None = None
     run_s: float = 0.0
@@ -50,6 +52,9 @@ class Tally:
         """Count one date."""
         self.first = row.logical_date if self.first is None else self.first
         self.last = row.logical_date
+        if row.action is Action.SKIP:
+            self.skipped += 1
+            return
         self.dates += 1
         if row.outcome is RunState.SUCCESS:
             self.completed += 1
@@ -67,6 +72,17 @@ class Tally:
             self.run_s += (row.run_ended_at - row.run_started_at) / 1_000_000
             self.timed += 1
 
+    def without(self, dates: Iterable[int]) -> Tally:
+        """Return it without such dates as lie between its first and its last: of a wave that has all in between."""
+        ends = sorted(one for one in (self.first, self.last) if one is not None)
+        out = sum(ends[0] <= date <= ends[-1] for date in dates) if ends else 0
+        return replace(self, dates=max(0, self.dates - out), skipped=self.skipped + out)
+
+    @property
+    def places(self) -> int:
+        """All of its dates, and those that were taken out of it."""
+        return self.dates + self.skipped
+
     @property
     def pending(self) -> int:
         return self.dates - self.completed - self.failed
@@ -78,7 +94,9 @@ class Tally:
 
     @property
     def state(self) -> str:
-        """`success`, `failed` (all have ended, or wait for one that failed), `interrupted`, `remaining`."""
+        """`success`, `failed` (all have ended, or wait for one that failed), `interrupted`, `remaining`, `skipped`."""
+        if not self.dates and self.skipped:
+            return "skipped"
         if self.pending > self.blocked:
             return "interrupted" if self.pending < self.dates else "remaining"
         return "failed" if self.bad else "success"
@@ -125,6 +143,7 @@ class WaveView:
             "failed": tally.failed,
             "repaired": tally.repaired,
             "blocked": tally.blocked,
+            "skipped": tally.skipped,
             "duration_s": tally.duration_s,
             "state": self.state,
         }
@@ -137,7 +156,7 @@ def views_of(
 
     Args:
         is_live: A process works on it: the first wave that has not ended is `running`.
-        total: The dates to do, done ones included: as many as there are rows.
+        total: The dates to do, done ones included, and those taken out: as many as there are rows.
         rows: Those dates in the order of the run.
     """
     cutter = Cutter(shape, total, timezone)

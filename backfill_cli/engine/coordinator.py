@@ -10,7 +10,7 @@ report comes into the inbox, that of a worker that vanished included.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from queue import Empty, SimpleQueue
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 from backfill_cli.core.graph import Task
 from backfill_cli.core.halting import NO_HALT, Halt
 from backfill_cli.core.invocations import AttemptReport, DagRef
-from backfill_cli.core.listening import Listener, PaceChange
+from backfill_cli.core.listening import Listener, PaceChange, ProgressCounts
 from backfill_cli.core.machine import BackfillMachine, Step
 from backfill_cli.core.ports import Clock, Store
 from backfill_cli.core.progress import RunSpec
@@ -62,6 +62,18 @@ class Feed(Protocol):
 
     def take(self, most: int) -> Sequence[RunSpec] | None:
         """Return up to `most` dates; fewer, or none, only when there are no more. None: nothing until a date ends."""
+        ...
+
+    def is_to_come(self, logical_date: int) -> bool:
+        """Return whether a date of the backfill that has no outcome has not been given yet."""
+        ...
+
+    def leave_out(self, dates: Collection[int], counts: ProgressCounts) -> None:
+        """Give none of these dates any more, which the store leaves out by now.
+
+        Args:
+            counts: Where the backfill stands without them.
+        """
         ...
 
 
@@ -140,6 +152,15 @@ class Coordinator:
     def cancelled(self) -> str | None:
         """Who has cancelled the run, in words; None when nobody has."""
         return self._ending.cancelled
+
+    def is_to_come(self, logical_date: int) -> bool:
+        """Whether a date without outcome is still to be opened."""
+        return self._feed.is_to_come(logical_date)
+
+    def leave_out(self, dates: Collection[int]) -> None:
+        """Do without dates that the store leaves out by now; nothing has begun in them. For pollers, between turns."""
+        self.machine.leave_out(dates, self._clock.now_us())
+        self._feed.leave_out(dates, self.machine.counts())
 
     def announce(self, news: Steered) -> None:
         """Tell the listeners that somebody has steered the run. For pollers, between two turns."""

@@ -100,6 +100,12 @@ class Board:
     def steer(self, news: Steered) -> None:
         """Take in that somebody has steered the run."""
         self.counts = self.counts._replace(total=news.total)
+        self.pace.set_total(news.total)
+        for date in news.dates:
+            self.open.pop(date, None)
+            self._last.pop(date, None)
+        if self.wave is not None and news.dates:
+            self.wave = self.wave._replace(tally=self.wave.tally.without(news.dates))
         if news.action is Control.PAUSE:
             self.paused = paused_reason(news.by, news.at)
         elif not news.is_paused:

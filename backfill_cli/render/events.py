@@ -106,6 +106,7 @@ class EventListener:
                 "state": "paused" if news.is_paused else "running",
                 "parallel": news.parallel,
                 "total_dates": news.total,
+                "dates": [iso(date) for date in news.dates],
             }
         )
 

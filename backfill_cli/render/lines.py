@@ -145,6 +145,7 @@ class LineListener:
     def on_steered(self, news: Steered) -> None:
         self._is_paused = news.is_paused
         self._idle_since = news.at
+        self._pace.set_total(news.total)
         why = f" because {news.reason}" if news.reason else ""
         self._say(news.at, f"{news.action} by {news.actor}: {news.text}{why}")
 

@@ -32,6 +32,10 @@ class Pace:
         self._began, self._total, self._done = at, total, 0
         self._samples = deque([(at, 0)])
 
+    def set_total(self, total: int) -> None:
+        """So many dates are to be done from now on."""
+        self._total = total
+
     def note(self, at: int, done: int) -> None:
         """So many dates are finished now."""
         self._done = done

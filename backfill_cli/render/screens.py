@@ -24,6 +24,7 @@ SCREENS = {
     "cancel": ("steering", "render"),
     "set": ("steering", "render"),
     "pause": ("steering", "render"),
+    "skip": ("steering", "render"),
     "resume": ("steering", "render"),
     "status": ("status", "render"),
     "audit": ("audit", "render"),

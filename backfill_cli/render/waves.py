@@ -34,6 +34,7 @@ def waves(views: Sequence[WaveView], dates: DateFormat, width: int) -> Iterator[
             (tally.failed - tally.repaired, "failed"),
             (tally.repaired, "repaired"),
             (tally.blocked, "blocked"),
+            (tally.skipped, "skipped"),
         )
         counts = [f"{tally.completed:,} of {tally.dates:,} ok", *(f"{one:,} {word}" for one, word in numbers if one)]
         took = f"in {duration(tally.duration_s)}" if tally.duration_s is not None else ""

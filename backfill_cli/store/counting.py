@@ -55,11 +55,11 @@ def stretches_before(connection: Connection, dag: int, date: int, state: RunStat
         below = start
 
 
-def note_changes(connection: Connection, dag: int, changes: Iterable[tuple[int, str | None, str]]) -> None:
+def note_changes(connection: Connection, dag: int, changes: Iterable[tuple[int, str | None, str | None]]) -> None:
     """Carry state changes into the counts.
 
     Args:
-        changes: (logical date, state before or None for a new run, state after), one a run.
+        changes: (logical date, state before or None for a new run, state after or None for one that goes), one a run.
     """
     delta: Counter[tuple[int, str]] = Counter()
     for date, before, after in changes:
@@ -68,7 +68,8 @@ def note_changes(connection: Connection, dag: int, changes: Iterable[tuple[int, 
         bucket = date // STRETCH
         if before is not None:
             delta[bucket, before] -= 1
-        delta[bucket, after] += 1
+        if after is not None:
+            delta[bucket, after] += 1
     connection.insert(_CHANGES, ((dag, bucket, state, runs) for (bucket, state), runs in delta.items() if runs))
 
 

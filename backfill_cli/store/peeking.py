@@ -104,6 +104,18 @@ class Peek:
             MOST,
         )
 
+    def to_do(self, name: str) -> list[tuple[int, str]]:
+        """(logical date, the DAG's zone) of the first dates without outcome of a backfill, or of a DAG's latest."""
+        return self._all(
+            "Ds",
+            "SELECT p.logical_date, coalesce(json_extract(b.request, '$.timezone'), 'UTC') FROM backfill_dates p"
+            " JOIN backfills b ON b.backfill = p.backfill WHERE p.outcome IS NULL AND p.action <> 'skip' AND b.backfill"
+            " = (SELECT max(f.backfill) FROM backfills f JOIN dags d ON d.dag = f.dag"
+            " WHERE ? IN (f.backfill_id, d.dag_id)) ORDER BY p.logical_date LIMIT ?",
+            name,
+            MOST,
+        )
+
     def pools(self) -> dict[str, int]:
         """The pools somebody has set, with their slots."""
         return dict(self._all("sN", "SELECT name, slots FROM pools ORDER BY name LIMIT ?", MOST))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from backfill_cli.core.leaving import SKIPPED_BY
 from backfill_cli.core.records import AuditRow, BackfillDateRow, BackfillRow, OwnerRow, PlanRow, PoolRow
 from backfill_cli.core.states import BackfillState
 from backfill_cli.store.connections import Connection
@@ -42,6 +43,15 @@ _BACKFILLS = (
     "f.reason, f.owner FROM backfills f "
     "LEFT JOIN dags d ON d.dag = f.dag LEFT JOIN dag_versions v ON v.version = f.version"
 )
+PLANNED = (
+    "SELECT p.logical_date, p.data_interval_end, p.action, p.outcome, s.sentence, r.state, r.started_at, "
+    "r.ended_at, r.reason, r.batch FROM backfill_dates p JOIN backfills f ON f.backfill = p.backfill "
+    "LEFT JOIN reasons s ON s.reason = p.reason "
+    "LEFT JOIN dag_runs r ON r.dag = f.dag AND r.logical_date = p.logical_date"
+)
+"""Dates of backfills, p, each with what its dag_run says now."""
+TAKEN_OUT = f"s.sentence GLOB '{SKIPPED_BY}*'"
+"""Whether the reason, s, of a date that is left alone is that somebody took it out."""
 _OWNERS = "SELECT owner, pid, host, started_at FROM owners"
 _TO_DO = "outcome IS NULL AND action <> 'skip'"
 _LEASES = "SELECT pool, owner, slots, used, wanted, least, waiting, rank, size, served_at FROM pool_leases"
@@ -98,12 +108,7 @@ class SqlReader(LedgerReader):
     ) -> Iterator[BackfillDateRow]:
         """Stream the dates of a backfill, ascending or descending, each with what its dag_run says now."""
         parameters: list[int | None] = [self._keys.backfill(backfill_id)]
-        query = (
-            "SELECT p.logical_date, p.data_interval_end, p.action, p.outcome, s.sentence, r.state, r.started_at, "
-            "r.ended_at, r.reason, r.batch FROM backfill_dates p JOIN backfills f ON f.backfill = p.backfill "
-            "LEFT JOIN reasons s ON s.reason = p.reason "
-            "LEFT JOIN dag_runs r ON r.dag = f.dag AND r.logical_date = p.logical_date WHERE p.backfill = ?"
-        )
+        query = f"{PLANNED} WHERE p.backfill = ?"
         if after is not None:
             query += f" AND p.logical_date {'<' if backwards else '>'} ?"
             parameters.append(after)
@@ -114,9 +119,10 @@ class SqlReader(LedgerReader):
         return BACKFILL_DATE.records(self._connection.rows(query, parameters))
 
     def worked_on(self, backfill_id: str, *, backwards: bool = False) -> Iterator[int]:
-        """Stream the dates a backfill works on, done or not."""
+        """Stream the dates a backfill works on, done or not, and those that somebody took out of it."""
         rows = self._connection.rows(
-            "SELECT logical_date FROM backfill_dates WHERE backfill = ? AND action <> 'skip' "
+            f"SELECT logical_date FROM backfill_dates WHERE backfill = ? AND (action <> 'skip' OR reason IN "
+            f"(SELECT s.reason FROM reasons s WHERE {TAKEN_OUT})) "
             f"ORDER BY logical_date {'DESC' if backwards else 'ASC'}",
             (self._keys.backfill(backfill_id),),
         )

@@ -14,8 +14,10 @@ from store.store_builders import REQUEST, backfill_row, finishing, opening, plan
 
 from backfill_cli import clock
 from backfill_cli.app.feed import StoreFeed
+from backfill_cli.app.leaving import take_out
 from backfill_cli.app.wave_walk import rows_to_do
 from backfill_cli.app.waves import WaveFeed
+from backfill_cli.core.leaving import skipped_reason
 from backfill_cli.core.listening import ProgressCounts, WaveReport
 from backfill_cli.core.ports import Store
 from backfill_cli.core.records import Action, BackfillRow, Batch, Claim, Counts
@@ -54,6 +56,7 @@ class World:
         self.skips = frozenset(date for date in self.dates if chance.random() < 0.2)
         self.dag = make_dag(make_task("extract"), dag_id="daily_sales")
         self.done: list[int] = []
+        self.gone: set[int] = set()
         self.told: list[WaveReport] = []
         request = {**REQUEST, "run_backwards": backwards, "shape": shape.data()}
         planned = {"create": len(self.dates) - len(self.skips), "skip": len(self.skips)}
@@ -73,16 +76,37 @@ class World:
         assert row is not None
         return row
 
+    def take_out(self, feed: WaveFeed, done: Counts, is_open: list[int]) -> None:
+        """Somebody takes a date out that is still to come, or that is open and has not begun."""
+        dates = [one for one in self.wave_of if one not in self.done and one not in self.gone]
+        if not dates:
+            return
+        date = self.chance.choice(dates)
+        assert feed.is_to_come(date) == (date not in is_open), "what is not open, and not done, is to come"
+        self.gone.add(date)
+        self.store.write(lambda w: take_out(w, self.row, [date], skipped_reason("ana")))
+        if date in is_open:
+            is_open.remove(date)
+            self.store.write(lambda w: w.set_runs("daily_sales", [run_row(date, RunState.QUEUED)]))
+        left = len(self.wave_of) - len(self.gone)
+        feed.leave_out([date], ProgressCounts(left, *done, 0, len(is_open), 0))
+
     def save(self, batch: Batch) -> None:
         self.store.write(lambda w: w.save(self.claim, batch))
 
-    def play(self, *, killed_after: int) -> WaveFeed:
-        """Run until the end, a stop, or the kill: so many dates finished, whatever is open."""
+    def play(self, *, killed_after: int, taken_out: float = 0.0) -> WaveFeed:
+        """Run until the end, a stop, or the kill: so many dates finished, whatever is open.
+
+        Args:
+            taken_out: How likely it is, at every turn, that somebody takes a date out.
+        """
         row = self.row
         source = StoreFeed(self.store, self.dag, row)
         feed = WaveFeed(self.store, source, row, self.shape, owner=OWNER, parallel=2, clock=Steady(), listeners=[self])
         completed, failed, is_open, finished = row.completed, row.failed, list[int](), 0
         while finished < killed_after:
+            if self.chance.random() < taken_out:
+                self.take_out(feed, Counts(completed, failed), is_open)
             specs = feed.take(3 - len(is_open)) if len(is_open) < 3 else None
             for spec in specs or ():
                 self.opens(spec.logical_date, is_open)
@@ -107,10 +131,10 @@ class World:
 
     def opens(self, date: int, is_open: Sequence[int]) -> None:
         number = self.wave_of[date]
-        assert date not in self.done, "never again"
+        assert date not in {*self.done, *self.gone}, "never again"
         assert {self.wave_of[one] for one in is_open} <= {number}, "one wave at a time"
         before = {one for one, wave in self.wave_of.items() if wave < number}
-        assert before <= set(self.done), "nothing of a wave before is left"
+        assert before <= {*self.done, *self.gone}, "nothing of a wave before is left"
         if self.shape.chunk is not None and number > 1:
             rows = self.store.read(lambda r: list(r.backfill_dates("bf-1")))
             barred = [one for one in rows if one.run_state is RunState.FAILED and self.wave_of[one.logical_date] > 0]
@@ -136,18 +160,19 @@ days = st.lists(st.integers(0, 40), min_size=1, max_size=25, unique=True)
 
 
 @settings(max_examples=60)
-@given(shapes, days, st.booleans(), st.randoms(use_true_random=False))
+@given(shapes, days, st.booleans(), st.sampled_from([0.0, 0.3]), st.randoms(use_true_random=False))
 def test_over_kills_stops_and_repairs_every_date_is_done_once_and_wave_by_wave(
-    tmp_path_factory: Any, shape: Shape, days: list[int], backwards: bool, chance: random.Random
+    tmp_path_factory: Any, shape: Shape, days: list[int], backwards: bool, taken_out: float, chance: random.Random
 ) -> None:
+    """But those that somebody takes out on the way, none of which is ever begun; all others stay in their waves."""
     world = World(tmp_path_factory.getbasetemp(), shape, days, chance, backwards)
     for _ in range(200):
-        world.play(killed_after=chance.choice([1, 3, 100]))
-        if len(world.done) == len(world.wave_of):
+        world.play(killed_after=chance.choice([1, 3, 100]), taken_out=taken_out)
+        if len(world.done) + len(world.gone) == len(world.wave_of):
             break
         if chance.random() < 0.5:
             world.repair()
-    assert sorted(world.done) == sorted(world.wave_of), "nothing is lost"
+    assert sorted([*world.done, *world.gone]) == sorted(world.wave_of), "nothing is lost"
     ended = [one for one in world.told if one.ended and not one.reason]
     assert all(one.tally.pending == 0 for one in ended)
 

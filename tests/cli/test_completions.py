@@ -147,6 +147,20 @@ def test_dates_offer_where_people_start_then_what_has_run_then_months_and_days(a
     assert ask("dates", "2024-02-3") == ask("dates", "2024-13-") == []
 
 
+def test_skip_takes_an_id_then_dates_that_are_still_to_do_each_once(project, ask, tmp_path, monkeypatch):
+    [done] = ask("backfills")
+    assert ask("skip-words", "", "skip") == [done]
+    assert ask("skip-words", "", "skip", done) == [], "all of it is done"
+    monkeypatch.chdir(project)
+    store = str(tmp_path / "other.db")
+    options = BackfillOptions(dag_id="dags/sales.py", start_date=date(2024, 4, 1), end_date=date(2024, 4, 3))
+    plan = BackfillService(store=store).plan(options)
+    for name in (plan.backfill_id, "daily_sales"):
+        words = ("skip", "--store=" + store, name)
+        assert ask("skip-words", "", *words) == ["2024-04-01", "2024-04-02", "2024-04-03"]
+    assert ask("skip-words", "2024-04-0", *words, "2024-04-02") == ["2024-04-01", "2024-04-03"]
+
+
 def test_logs_take_an_id_then_a_date_then_a_task(ask):
     [backfill_id] = ask("backfills")
     assert ask("log-words", "", "logs") == [backfill_id]

@@ -50,5 +50,19 @@ SAMPLES: dict[str, tuple[str, Callable[[], Any]]] = {
         partial(answered, Control.CANCEL, "running", "cancelled; 3 running tasks are ended now", reason="wrong range"),
     ),
     "set": ("set", partial(answered, Control.SET, "running", "parallel is 8 from now on, it was 4", parallel=8)),
+    "skip": (
+        "skip",
+        partial(
+            answered,
+            Control.SKIP,
+            "running",
+            "2024-03-04, 2024-03-05, 2024-03-06 and 4 more are left out; 2024-03-11 is left alone already; "
+            "20 dates remain",
+            reason="the source has no data",
+            remaining=20,
+            skipped=8,
+            dates=("2024-03-04T00:00:00+00:00", "2024-03-05T00:00:00+00:00"),
+        ),
+    ),
     "resume": ("resume", partial(answered, Control.RESUME, "running", "it goes on")),
 }

@@ -195,6 +195,38 @@ def test_a_finished_date_leaves_the_board():
     assert not board.open
 
 
+def left_out(*dates: int, total: int) -> Steered:
+    return Steered(Control.SKIP, "ana", None, NOW_US + 60 * SECOND, "they are left out", False, 4, total, dates)
+
+
+def test_dates_that_are_left_out_leave_the_board_its_totals_and_its_time_left():
+    board = board_in_the_middle()
+    at = NOW_US + 190 * SECOND
+    before = board.pace.left(at)
+    board.steer(left_out(DATES[20], *DATES[26:], total=25))
+    assert DATES[20] not in board.open
+    assert DATES[19] in board.open
+    assert "20 of 25" in board.lines(at, 80, 24)[1].plain
+    assert board.pace.left(at)[1] < before[1]
+
+
+def test_the_chunk_on_the_board_has_fewer_dates_without_those_left_out_of_it():
+    board = Board(start_of(DATES, NOW_US))
+    board.note_wave(begins())
+    dates = begins().tally.dates
+    board.steer(left_out(begins().tally.last, DATES[30], total=29))
+    (shown,) = [one.plain for one in board.lines(NOW_US, 80, 24) if "chunk" in one.plain]
+    assert shown.endswith(f"of {dates - 1}")
+
+
+def test_the_lines_say_by_whom_and_reckon_with_what_is_left():
+    out = io.StringIO()
+    lines = LineListener(out)
+    lines.on_start(start_of(DATES, NOW_US))
+    lines.on_steered(left_out(DATES[30], total=30)._replace(reason="no data"))
+    assert out.getvalue().splitlines()[1].endswith("skip by ana: they are left out because no data")
+
+
 def test_a_board_over_a_hundred_thousand_dates_holds_only_the_open_ones():
     """32 tasks, thousands of dates a second: what is kept follows --parallel, and noting stays cheap."""
     board = Board(start_of(DATES, NOW_US))

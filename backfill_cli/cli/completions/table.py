@@ -95,6 +95,7 @@ FLAGS: dict[str, Value] = {
 ARGUMENTS: dict[str, Value] = {
     "ID": BACKFILL,
     "ID parallel=N": Value("set-words", asked=True),
+    "ID DATE [DATE…]": Value("skip-words", asked=True),
     "[ID] DATE [TASK]": Value("log-words", asked=True),
     "[ID] DATE": Value("date-words", asked=True),
     "DAG": DAG,
