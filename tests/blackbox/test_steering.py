@@ -159,6 +159,35 @@ def test_a_plan_and_an_interrupted_backfill_are_changed_without_a_process(naps: 
     naps.bfill("cancel", other).says(7, "cancelled")
 
 
+LATE = """\
+from concurrent.futures import ThreadPoolExecutor
+
+class Late(ThreadPoolExecutor):
+    def submit(self, work, /, *args):
+        def begin_late():
+            time.sleep(0.1)
+            return work(*args)
+        return super().submit(begin_late)
+
+sys.modules["late_executor"] = sys.modules[__name__]
+
+with DAG("naps", schedule="@daily", start_date=datetime(2024, 1, 1), max_active_runs=16):
+    BashOperator(task_id="nap", bash_command="true", executor="late_executor:Late")
+"""
+
+
+def test_a_pause_is_answered_when_what_was_submitted_has_begun(project: Project) -> None:
+    """An executor that lets each try wait for a while: hardly a moment at which none is about to begin."""
+    project.write("dags/naps.py", LATE)
+    going, backfill_id = begin(project, "--parallel", "4")
+    paused = answered(project.bfill("pause", backfill_id, "--json"))
+    time.sleep(0.5)
+    assert max(begun(project)) <= paused
+    project.bfill("resume", backfill_id).exits(0)
+    going.wait().exits(0)
+    assert len(begun(project)) == 30
+
+
 def test_a_backfill_killed_while_paused_says_so_and_resume_runs_it_on(naps: Project) -> None:
     going, backfill_id = begin(naps, "--parallel", "4", dates=12)
     naps.bfill("pause", backfill_id).exits(0)
