@@ -5,7 +5,6 @@ Owns the bundle and its translation into options; what a flag does is the core's
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -47,7 +46,7 @@ class Pacing:
         typer.Option(
             "--target-latency",
             metavar="TIME",
-            help="With --parallel-min: fewer when half of the tries take longer than 2s, 1.5s, 5m.",
+            help="With --parallel-min: fewer when half of the tries take longer than 2s, 300ms, 5m.",
             rich_help_panel=_PACE,
         ),
     ] = None
@@ -76,16 +75,14 @@ class Pacing:
 
 
 def _latency(text: str) -> timedelta:
-    from datetime import timedelta
+    from backfill_cli.core.durations import parse_span
 
-    from backfill_cli.core.durations import parse_duration
-
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)s?", text.strip())
-    length = timedelta(seconds=float(found[1])) if found else parse_duration(text)
-    if not length:
+    is_number = text.strip().replace(".", "", 1).isdecimal()  # of seconds
+    length = parse_span(f"{text.strip()}s" if is_number else text)
+    if length is None:
         raise UsageProblem(
             f"--target-latency '{text}' is no length of time",
-            hint="write --target-latency 2s, 1.5s or 5m",
+            hint="write --target-latency 2s, 300ms or 5m",
             code="bad-value",
         )
     return length

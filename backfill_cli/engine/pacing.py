@@ -66,6 +66,8 @@ class Pacer:
         if lacking:
             for pace, reservation in self._store.write(lambda writer: _reserved(writer, lacking, now)).items():
                 pace.granted(reservation)
+        if machine.paused or machine.stopping:
+            return  # nothing starts: whoever is left alone is not to be asked how it is, either
         for pool, breaker in self._throttle.breakers.items():
             if breaker.is_asking and pool not in self._asked:
                 self._ask(pool, self._checks[pool], tell)

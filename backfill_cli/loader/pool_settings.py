@@ -55,15 +55,16 @@ def _breaker(what: str, value: Any) -> Any:
 
 
 def _seconds(what: str, value: Any) -> float:
-    """Return the seconds of `30s`, `5m`, `1h30m`, or of a number of them."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf"):
-        return float(value)
-    from backfill_cli.core.durations import parse_duration
+    """Return the seconds of `30s`, `300ms`, `1h30m`, or of a number of them; not more than a year's."""
+    from backfill_cli.core.durations import parse_span
+    from backfill_cli.core.signals import LONGEST_DELAY_S
 
-    found = parse_duration(value) if isinstance(value, str) else None
-    if found is None:
-        raise BadPool(f"{what}: cooldown = {value!r}|a time such as '30s' or '5m', or seconds")
-    return found.total_seconds()
+    found = parse_span(value) if isinstance(value, str) else None
+    seconds = value if found is None else found.total_seconds()
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds <= LONGEST_DELAY_S:
+        longest = f"{LONGEST_DELAY_S / 86_400:g} days at most"
+        raise BadPool(f"{what}: cooldown = {value!r}|a time such as '30s', '300ms' or '5m', or seconds; {longest}")
+    return float(seconds)
 
 
 def _health(what: str, value: Any) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from blackbox.throttled_server import Throttled
-from blackbox.world import Project
+from blackbox.world import Project, until
 
 DATES = 300
 
@@ -85,7 +85,7 @@ def test_latency_above_its_target_makes_it_fewer(calls: Project, server: Throttl
     """A server that does not refuse, but takes longer the more ask at once: 0.04 s each, so 0.2 s for five."""
     server.takes_s = 0.0
     server.slows_s = 0.04
-    words = ("--parallel-min", "1", "--target-latency", "0.2s", "--events", "events.ndjson")
+    words = ("--parallel-min", "1", "--target-latency", "200ms", "--events", "events.ndjson")
     calls.bfill(*run(*words, dates=100)).exits(0)
     assert any("half of the tries took more than" in why for why in reasons(calls))
     assert 2 <= settled(calls) <= 7
@@ -106,6 +106,26 @@ def test_a_probe_that_says_no_makes_it_fewer(calls: Project, server: Throttled) 
     assert going.wait(10).code == 143
 
 
+def test_behind_a_pause_it_goes_on_with_the_number_it_had_found(calls: Project, server: Throttled) -> None:
+    """And while it is paused, nobody is asked how it is."""
+    server.takes_s = 0.1
+    probe = f"echo . >>{calls.folder}/asked"
+    going = calls.start(*run("--parallel-min", "1", "--probe", probe, "--events", "events.ndjson", dates=2_000))
+    until(lambda: any(one.get("parallel") == 16 for one in events(calls)))
+    (row,) = calls.rows("SELECT backfill_id FROM backfills")
+    calls.bfill("pause", row["backfill_id"]).exits(0)
+    until(lambda: not server.busy)
+    changes, asked, probed = reasons(calls), len(server.asked), (calls.folder / "asked").read_text()
+    time.sleep(2.5)
+    assert (reasons(calls), len(server.asked), (calls.folder / "asked").read_text()) == (changes, asked, probed)
+    found = [one["parallel"] for one in events(calls) if one["event"] == "parallel_changed"][-1]
+    calls.bfill("resume", row["backfill_id"]).exits(0)
+    until(lambda: server.busy >= min(found, 16))
+    until(lambda: len((calls.folder / "asked").read_text()) > len(probed))
+    going.signal(signal.SIGTERM)
+    assert going.wait(20).code == 143
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -113,6 +133,8 @@ def test_a_probe_that_says_no_makes_it_fewer(calls: Project, server: Throttled) 
         (("--parallel-min", "0"), "--parallel-min 0"),
         (("--target-latency", "2s"), "--target-latency"),
         (("--parallel-min", "1", "--target-latency", "soon"), "soon"),
+        (("--parallel-min", "1", "--target-latency", "1h30"), "1h30"),
+        (("--parallel-min", "1", "--target-latency", "9" * 400), "999"),
         (("--probe", "true"), "--probe"),
     ],
 )

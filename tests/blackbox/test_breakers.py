@@ -56,6 +56,16 @@ def test_a_broken_system_is_left_alone_then_probed_by_one_task_until_it_answers(
     assert sum(row["outcome"] == "retry" for row in calls.attempts("calls", "call")) == 4, "tries are used as always"
 
 
+def test_a_cooldown_may_be_shorter_than_a_second(calls: Project, server: Throttled) -> None:
+    calls.write("bfill.toml", '[pools.api]\nslots = 1\nbreaker = {failures = 3, cooldown = "300ms"}\n')
+    broken_for(server, 4)
+    ran = calls.bfill(*RUN).exits(0)
+    assert "breaker_opened pool=api cooldown_s=0.3 " in ran.err
+    broken, fine = server.times(500), server.times(200)
+    assert 0.28 <= broken[3] - broken[2] < 1
+    assert 0.28 <= fine[0] - broken[3] < 1
+
+
 def test_without_a_breaker_everybody_hammers_on(calls: Project, server: Throttled) -> None:
     """What the breaker spares: the same server, asked by each task until its tries are used up."""
     calls.write("bfill.toml", "[pools]\napi = 1\n")
@@ -107,6 +117,9 @@ def test_status_tells_of_a_breaker_from_another_terminal(calls: Project, server:
         ("breaker = 5", "breaker = 5"),
         ("breaker = {failures = 0}", "failures = 0"),
         ('breaker = {cooldown = "soon"}', "cooldown = 'soon'"),
+        ('breaker = {cooldown = "0ms"}', "cooldown = '0ms'"),
+        ("breaker = {cooldown = 1e300}", "cooldown = 1e+300"),
+        ('breaker = {cooldown = "367d"}', "cooldown = '367d'"),
         ("health = 1", "health = 1"),
     ],
 )

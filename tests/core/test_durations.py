@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfill_cli.core.durations import parse_duration, typed
+from backfill_cli.core.durations import parse_duration, parse_span, typed
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,18 @@ def test_durations_are_written_with_their_units(text: str, meant: timedelta) -> 
 @pytest.mark.parametrize("text", ["", "0s", "2", "30m1h", "h", "-2h", "1.5h", "1234567d", "٣d"])
 def test_what_is_no_duration_is_none(text: str) -> None:
     assert parse_duration(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("300ms", 0.3), ("1.5s", 1.5), ("0.2S", 0.2), ("1h30m", 5_400), (" 2s ", 2), ("0.5ms", 5e-4)]
+)
+def test_a_span_may_be_shorter_than_a_second(text: str, seconds: float) -> None:
+    assert parse_span(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("text", ["", "0ms", "0.0s", "300", "1.5h", "soon", "-1s", "1e3s", "9999999999s", "٣s", "1.s"])
+def test_what_is_no_span_is_none(text: str) -> None:
+    assert parse_span(text) is None
 
 
 @given(st.integers(1, 999_999))
