@@ -53,7 +53,7 @@ class Watching:
         """Return who listens to a shift, in the process that runs it."""
         found: list[Listener] = []
         if self._stream is not None:
-            found.append(self._of_lines(_Sayer(say, LINES), of=dag_id, begins=not self._stays))
+            found.append(self._of_lines(_Sayer(say, LINES), of=dag_id, is_calm=self._stays))
         if self._events is not None:
             found.append(self._of_events(_Sayer(say, EVENTS).write, of_many=True))
         return found

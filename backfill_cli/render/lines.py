@@ -28,6 +28,12 @@ _EVERY_US = 10_000_000
 _AT_LEAST_US = 1_000_000
 """…and even then no more than one a second."""
 
+_CALM_EVERY_US, _CALM_AT_LEAST_US = 600_000_000, 60_000_000
+"""The same where nobody waits for it to end: in the journal of a service."""
+
+_LONG_US = 10_000_000
+"""Microseconds after which such a journal has a line that says what began."""
+
 _REMIND_US = 600_000_000
 """Microseconds after which what still holds tasks back is told once more."""
 
@@ -54,12 +60,15 @@ class LineListener:
 
     Args:
         of: Stands behind the moment of each line that says itself of no DAG: where several run side by side.
-        begins: Say when it begins; else how it ended is enough, and what goes wrong or takes long.
+        is_calm: How it ended is enough, told by somebody else, and what goes wrong or takes long.
     """
 
-    def __init__(self, file: Sink, *, of: str = "", begins: bool = True) -> None:
+    def __init__(self, file: Sink, *, of: str = "", is_calm: bool = False) -> None:
         self._file: Sink | None = file
-        self._begins = begins
+        self._is_calm = is_calm
+        self._every_us = _CALM_EVERY_US if is_calm else _EVERY_US
+        self._at_least_us = _CALM_AT_LEAST_US if is_calm else _AT_LEAST_US
+        self._is_begun = False
         self._of = f"{of} " if of else ""
         self._start: RunStart | None = None
         self._dates = DateFormat("UTC", ())
@@ -77,9 +86,8 @@ class LineListener:
         self._dates = DateFormat(start.timezone, (start.first, start.last))
         self._last_at = self._idle_since = start.started_at
         self._pace.start(start.started_at, start.total)
-        told = f"backfill {start.backfill_id} {start.dag_id} {start.total} dates parallel {start.parallel}"
-        if self._begins:
-            self._write(start.started_at, told)
+        if not self._is_calm:
+            self._begin(start)
 
     def on_batch(self, batch: Batch, counts: ProgressCounts, at: int) -> None:
         if self._start is None or self._file is None:
@@ -93,7 +101,7 @@ class LineListener:
         self._pace.note(at, done)
         tenth = 10 * done // max(1, counts.total)
         waited = at - self._last_at
-        due = waited >= _EVERY_US or (tenth > self._last_tenth and waited >= _AT_LEAST_US)
+        due = waited >= self._every_us or (tenth > self._last_tenth and waited >= self._at_least_us)
         if due and done != self._last_done and done < counts.total:
             self._last_at, self._last_tenth, self._last_done = at, tenth, done
             left = self._pace.left(at)
@@ -105,12 +113,19 @@ class LineListener:
         """Tell once what holds tasks back until some moment, and what keeps all of them from running."""
         self._waiting = {reason: number for reason, number in waiting.items() if reason != NEXT_TRY}
         now = clock.now_us()
+        if self._start is not None and not self._is_begun and now - self._start.started_at >= _LONG_US:
+            self._begin(self._start)
         idle_us = 0 if self._idle_since is None or self._is_paused else now - self._idle_since
         for reason, number in self._waiting.items():
             stem = _END.sub("", reason)
             if (idle_us >= _STALLED_US or stem != reason) and now - self._held.get(stem, 0) >= _REMIND_US:
                 self._held[stem] = now
                 self._say(now, f"waiting {count(number, 'task')} for {reason}")
+
+    def _begin(self, start: RunStart) -> None:
+        self._is_begun = True
+        told = f"backfill {start.backfill_id} {start.dag_id} {start.total} dates parallel {start.parallel}"
+        self._write(start.started_at, told)
 
     def _most_wait(self) -> str:
         """Say what most tasks wait for: the end of a progress line."""

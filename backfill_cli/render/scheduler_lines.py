@@ -46,7 +46,7 @@ def shift(standing: Standing, result: BackfillResult) -> str:
     took = "" if result.duration_s is None else f" in {duration(result.duration_s)}"
     head = f"{standing.dag_id}{which} ok {result.completed}{counts}{took} {result.backfill_id}"
     again = f", {result.next_command}" if result.failed and result.next_command else ""
-    return head + "".join(f", {one}" for one in _when(standing.next_at, shown)) + again
+    return head + "".join(f", {one}" for one in _soon(standing.next_at, result.ended_at, shown)) + again
 
 
 def trouble(name: str, found: Trouble | None) -> str:
@@ -100,6 +100,13 @@ def _next(facts: Facts | None) -> list[str]:
 
 def _due(facts: Facts) -> list[str]:
     return _when(facts.next_at, DateFormat(facts.timezone, [facts.next_at])) or [facts.why]
+
+
+def _soon(next_at: int | None, ended_at: int | None, dates: DateFormat) -> list[str]:
+    """Return when it is due next: the time alone when that is the same day."""
+    if next_at is None or ended_at is None or dates.local(next_at).date() != dates.local(ended_at // 1_000_000).date():
+        return _when(next_at, dates)
+    return [f"next due {dates.full(next_at).partition(' ')[2] or dates.full(next_at)}"]
 
 
 def _when(next_at: int | None, dates: DateFormat) -> list[str]:
