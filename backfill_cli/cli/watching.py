@@ -89,7 +89,7 @@ class Watching:
     def on_trouble(self, name: str, trouble: Trouble | None) -> None:
         from backfill_cli.render import scheduler_lines
 
-        self._say(scheduler_lines.trouble(name, trouble))
+        self._say(scheduler_lines.trouble(name, trouble), is_error=trouble is not None)
         if self._events is not None:
             self._events.trouble(name, trouble)
 
@@ -123,11 +123,14 @@ class Watching:
         self._write("")
         self.is_live = False
 
-    def _say(self, text: str) -> None:
+    def _say(self, text: str, *, is_error: bool = False) -> None:
         from backfill_cli.render.safe import safe_text
         from backfill_cli.render.words import stamp
 
-        self._write(f"{stamp(clock.now_us())} {safe_text(text)}\n")
+        line = f"{stamp(clock.now_us())} {safe_text(text)}\n"
+        if self._stream is None and is_error:  # -q is nothing but errors
+            streams.write_quietly(sys.stderr, line)
+        self._write(line)
 
     def _write(self, text: str) -> None:
         if self._stream is None:

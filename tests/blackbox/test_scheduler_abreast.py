@@ -120,6 +120,7 @@ def test_children_of_a_killed_scheduler_end_and_the_next_pass_goes_on(project: P
     going.wait()
     until(lambda: not any(alive(pid) for pid in pids))
     assert shifts(project) == []
+    assert [len(project.tries(name, "load")) for name in ("one", "two")] == [1, 1]
     project.bfill(*NOW).exits(0)
     for name in ("one", "two"):
         assert project.tries(name, "load") == {f"2024-01-0{day}": ["success"] for day in (1, 2, 3)}
@@ -140,6 +141,42 @@ def test_a_killed_shift_is_an_error_of_its_dag_alone_and_goes_on_in_the_next_pas
     assert two["runs"][0]["completed"] == 3
     project.bfill(*NOW).exits(0)
     assert [tries.count("success") for tries in project.tries("one", "load").values()] == [1, 1, 1]
+
+
+def test_a_second_pass_leaves_dates_that_wait_for_the_first_one_alone(project: Project) -> None:
+    """Section 4: the date behind a catch-up would be blocked in a process that does not run the one before it."""
+    project.write(
+        "dags/chain.py",
+        """
+        with DAG("chain", schedule="@daily", start_date=datetime(2024, 1, 1), catchup=True):
+            @task(depends_on_past=True)
+            def load(ds: str):
+                time.sleep(0.3)
+            load()
+        """,
+    )
+    first = project.start(*NOW)
+    until(lambda: project.runs("chain"))
+    later = ("scheduler", "--once", "--now", "2024-01-05", "--json")
+    assert project.bfill(*later).exits(0).data["dags"][0]["runs"] == []
+    first.wait().exits(0)
+    assert project.bfill(*later).exits(0).data["completed"] == 1
+    assert set(project.runs("chain").values()) == {"success"}
+
+
+def test_two_passes_together_have_no_more_dates_open_than_max_active_runs(project: Project) -> None:
+    """Section 6: two processes, two shifts of one DAG; the later one has its turn before the first has ended."""
+    write_dags(project, one=0.3)
+    text = (project.folder / "dags/some.py").read_text()
+    (project.folder / "dags/some.py").write_text(text.replace("2024, 1, 1", "2023, 12, 20"))
+    first = project.start(*NOW)
+    until(lambda: project.attempts("one"))
+    project.bfill("scheduler", "--once", "--now", "2024-01-05").exits(0)
+    assert "queued" in project.runs("one").values(), "the catch-up was over first"
+    first.wait().exits(0)
+    rows = project.attempts("one")
+    assert len(rows) == 16
+    assert most_at_once([(row["started_at"], row["ended_at"]) for row in rows]) == 1
 
 
 def test_tasks_of_dags_in_two_folders_import_what_lies_beside_their_file(project: Project) -> None:

@@ -343,6 +343,15 @@ def test_a_failed_date_is_told_and_is_exit_code_1(project: Project) -> None:
     assert list(outcomes(project).values()) == [["failed"]]
 
 
+def test_quiet_is_nothing_but_errors(project: Project) -> None:
+    write_dag(project, every='"@daily"')
+    project.write("dags/bad.py", "x = DAG(1 / 0)\n")
+    ran = project.bfill("scheduler", "--until", later(2.5), "-q").exits(3)
+    assert ran.out == ""
+    (line,) = ran.err.splitlines()
+    assert "error: dags/bad.py:" in line
+
+
 def test_what_cannot_be_is_refused(project: Project) -> None:
     write_dag(project)
     project.bfill("scheduler", "--until", "2024-01-01").says(2, "--until is over already")
