@@ -19,7 +19,8 @@ class Shaping:
         typer.Option(
             "--chunk",
             metavar="7d|30|auto",
-            help="One chunk after another: of whole days, of so many dates, or of about ten minutes.",
+            help="One chunk after another: of whole days, of so many dates, or of about ten minutes. A DAG with"
+            " batch_intervals runs the consecutive dates of a chunk as one.",
             rich_help_panel=_SHAPE,
         ),
     ] = None

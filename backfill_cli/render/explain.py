@@ -62,7 +62,7 @@ def _dag_run(result: ExplainResult, dates: DateFormat, width: int) -> Iterator[T
             yield from folded(run.reason, width, first=("           ", ""), rest="           ")
     if len(result.batch) > 1:
         others = f"{dates.full(result.batch[0])} … {dates.short(result.batch[-1])}"
-        yield _fact("batch", f"one of {count(len(result.batch), 'date')} that ran as one: {others}")
+        yield _fact("batch", f"one of {count(len(result.batch), 'date')} that run as one: {others}")
     if result.held_by is not None:
         yield _fact("worked on", f"by pid {result.held_by[0]} on {result.held_by[1]}")
     backfill = result.backfill

@@ -153,7 +153,15 @@ def _gaps(result: StatusResult, dates: DateFormat, width: int, limit: int) -> It
 
 def task_table(runs: Sequence[RunView], task_ids: Sequence[str], dates: DateFormat, width: int) -> Iterator[Text]:
     """Dates × tasks with symbols and durations; symbols alone when the terminal is too narrow."""
-    full = columns([["", *((one, DIM) for one in task_ids)], *(_row(run, task_ids, dates, True) for run in runs)])
+    # The tasks of a batch stand once, with the first of its dates that is shown.
+    firsts = {run.batch: run.logical_date for run in reversed(runs) if run.batch is not None and run.tasks}
+    rows = [
+        _with_others(run, run.batch, task_ids, dates)
+        if run.batch is not None and firsts.get(run.batch) != run.logical_date
+        else _row(run, task_ids, dates, True)
+        for run in runs
+    ]
+    full = columns([["", *((one, DIM) for one in task_ids)], *rows])
     if max(one.cell_len for one in full) <= width:
         yield from full
     else:
@@ -172,19 +180,24 @@ def task_table(runs: Sequence[RunView], task_ids: Sequence[str], dates: DateForm
 
 
 def _row(run: RunView, task_ids: Sequence[str], dates: DateFormat, seconds: bool) -> list[Part]:
-    seen = look(shown_state(run))
-    cells: list[Part] = [line((f"{seen.symbol} ", seen.style), dates.short(run.logical_date))]
-    if seconds and run.batch in (None, run.logical_date):
+    cells: list[Part] = [_date(run, dates)]
+    if seconds:
         return [*cells, *(_task(run.tasks.get(task_id)) for task_id in task_ids)]
-    if seconds and run.batch is not None:
-        # The tasks of the batch stand once, with its first date.
-        return [*cells, (f"with {dates.short(run.batch)}", DIM), *("" for _ in task_ids[1:])]
     symbols = line()
     for task_id in task_ids:
         view = run.tasks.get(task_id)
         task_look = look(view.state if view else "scheduled")
         symbols.append_text(line((task_look.symbol, task_look.style)))
     return [*cells, symbols]
+
+
+def _with_others(run: RunView, batch: int, task_ids: Sequence[str], dates: DateFormat) -> list[Part]:
+    return [_date(run, dates), (f"with {dates.short(batch)}", DIM), *("" for _ in task_ids[1:])]
+
+
+def _date(run: RunView, dates: DateFormat) -> Text:
+    seen = look(shown_state(run))
+    return line((f"{seen.symbol} ", seen.style), dates.short(run.logical_date))
 
 
 def _task(view: TaskView | None) -> Text:

@@ -374,7 +374,7 @@ def test_logs_and_explain_of_any_date_lead_to_its_batch(weeks: Project) -> None:
     assert [one[:10] for one in told["dag_run"]["batch"]] == [f"2024-01-{n:02}" for n in range(8, 15)]
     assert told["tasks"][0]["last_attempt"]["outcome"] == "success"
     assert (
-        "one of 7 dates that ran as one: 2024-01-08 … 01-14"
+        "one of 7 dates that run as one: 2024-01-08 … 01-14"
         in weeks.bfill("explain", "--dag", "weeks", "2024-01-10").out
     )
 
