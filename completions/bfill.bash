@@ -142,7 +142,7 @@ _bfill_kind() {
 # what stands behind a kind of value
 _bfill_values() {
     case "$1" in
-        actions) _bfill_offer actions "" "plan" "run" "rerun-failed" "reset" "pools set" "pools delete" ;;
+        actions) _bfill_offer actions "" "plan" "run" "rerun-failed" "reset" "pause" "resume" "cancel" "set" "skip" "pools set" "pools delete" ;;
         ages) _bfill_offer ages "" "30d" "90d" "180d" "365d" ;;
         backfills) _bfill_offer backfills "" ;;
         chunk-failures) _bfill_offer chunk-failures "" "stop" "skip" "10%" ;;

@@ -393,7 +393,7 @@ complete -c bfill -n '__bfill_at "explain"' -l help -d 'Show this message and ex
 complete -c bfill -n '__bfill_at "audit"' -a verify -d 'Check that the chain holds, and history with it.'
 complete -c bfill -n '__bfill_at "audit"' -a report -d 'Who, what, why, failures, repairs: as md, html, json or csv.'
 complete -c bfill -n '__bfill_at "audit"' -l actor -x -d 'Done by.'
-complete -c bfill -n '__bfill_at "audit"' -l action -x -k -a 'plan run rerun-failed reset pools set pools delete' -d 'What was done: run, reset…'
+complete -c bfill -n '__bfill_at "audit"' -l action -x -k -a 'plan run rerun-failed reset pause resume cancel set skip pools set pools delete' -d 'What was done: run, reset…'
 complete -c bfill -n '__bfill_at "audit"' -l target -x -k -a '(__bfill_ask targets)' -d 'A DAG or a backfill.'
 complete -c bfill -n '__bfill_at "audit"' -l since -x -k -a '(__bfill_ask dates)' -d 'From here on, included.'
 complete -c bfill -n '__bfill_at "audit"' -l until -x -k -a '(__bfill_ask dates)' -d 'Up to here, included.'

@@ -80,7 +80,7 @@ def job_of(ctx: AppContext, prepared: Prepared, plan: PlanResult, store: Store) 
     """Return the job of a plan: what is in the store of the same identity, or a new backfill.
 
     That is the rest of one that was interrupted, or a stored plan that still says the same. A plan that has moved is
-    replaced: the command at hand says everything that the plan said.
+    replaced: the command at hand says everything that the plan said, but for the dates that somebody took out of it.
     """
     dag_id = prepared.dag.dag_id
 
@@ -99,11 +99,14 @@ def job_of(ctx: AppContext, prepared: Prepared, plan: PlanResult, store: Store) 
         same = prepared.as_left(left_out)
         return same, preview(ctx, same, store, dry_run=False)
 
+    moved: tuple[Prepared, PlanResult] | None = None
     for row in stopped + unfinished(BackfillState.PLANNED):
         same, planned = without_left_out(row)
         if row.state is not BackfillState.PLANNED or what_moved(planned, row) is None:
             return Job(same.target, same.options, shaped(ctx, same, store, row), planned, row)
-    return Job(prepared.target, prepared.options, prepared, plan)
+        moved = moved or (same, planned)
+    same, planned = moved or (prepared, plan)
+    return Job(same.target, same.options, same, planned)
 
 
 def preview_stored(ctx: AppContext, options: BackfillOptions) -> PlanResult:

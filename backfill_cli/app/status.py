@@ -194,7 +194,8 @@ def _page_of_dates(reader: Reader, row: BackfillRow, page: Page, *, is_live: boo
     shown: list[DateResult] = []
     for one in reader.backfill_dates(row.backfill_id, after=page.after, limit=limit):
         result = date_result(one, row, is_live=is_live)
-        if not page.wants(result.state, stale=False):
+        is_skipped = result.left_alone and "skipped" in page.where
+        if not is_skipped and not page.wants(result.state, stale=False):
             continue
         if len(shown) == page.limit:
             return shown, True

@@ -106,6 +106,8 @@ def test_a_skipped_date_is_never_tried_and_counted_everywhere_with_who_and_why(p
     shown = project.bfill("status", name, "--json").exits(0).data
     assert (shown["skipped"], shown["remaining"], shown["total_dates"]) == (2, 3, 5)
     assert "no data" in {one["logical_date"][:10]: one["reason"] for one in shown["runs"]}["2024-01-02"]
+    where = project.bfill("status", name, "--where", "skipped", "--json").exits(0).data
+    assert [day(one["logical_date"]) for one in where["runs"]] == [2, 4]
     lets(project, 1)
     done = going.wait().exits(0)
     assert (done.data["completed"], done.data["skipped"], done.data["total_dates"]) == (3, 2, 5)
@@ -249,6 +251,20 @@ def test_a_plan_is_run_without_the_date_by_its_id_and_by_the_same_command_but_no
     replaced = project.bfill("plan", *words(1, 5)[1:]).exits(0).data["backfill_id"]
     assert project.bfill("run", replaced, "--json").exits(0).data["completed"] == 2
     assert tried(project) == [1, 2, 3, 4, 5]
+    sound(project)
+
+
+def test_a_plan_that_has_moved_is_run_without_the_date_by_the_same_command(project: Project) -> None:
+    """What somebody took out is not run because another backfill has done some of the rest."""
+    project.write("dags/naps.py", NAPS)
+    name = project.bfill("plan", *words(1, 4)[1:]).exits(0).data["backfill_id"]
+    skip(project, name, 2).exits(0)
+    project.bfill(*words(4, 4)).exits(0)
+    project.bfill("run", name).says(7, "has moved")
+    done = project.bfill(*words(1, 4)).exits(0)
+    assert done.data["backfill_id"] != name
+    assert left_out(done)[2].endswith(": no data")
+    assert tried(project) == [1, 3, 4]
     sound(project)
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from backfill_cli.cli.completions import FILES
 from backfill_cli.cli.running import REPROCESS
 from backfill_cli.cli.words import STATES
+from backfill_cli.core.records import Control
 
 
 class Value(NamedTuple):
@@ -40,7 +41,9 @@ POOL = Value("pools", asked=True)
 SCENARIO = Value("scenarios", asked=True)
 
 FLAGS: dict[str, Value] = {
-    "--action": Value("actions", ("plan", "run", "rerun-failed", "reset", "pools set", "pools delete")),
+    "--action": Value(
+        "actions", ("plan", "run", "rerun-failed", "reset", *map(str, Control), "pools set", "pools delete")
+    ),
     "--actor": NOTHING,
     "--after": DATE,
     "--chunk": Value("chunks", ("7d", "30d", "30", "auto")),
