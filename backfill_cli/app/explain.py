@@ -93,7 +93,14 @@ class _Look:
         previous = None if before is None else past_run(reader, dag, before, is_open=self._held(before))
         is_live, ignores = self._held(run), self._ignores_past(run, logical_date)
         free = self._free() if is_live else {}
-        return DateFacts(logical_date, run, instances, previous, ignores, is_live, free)
+        waits = self._waits(run, logical_date) if is_live else {}
+        return DateFacts(logical_date, run, instances, previous, ignores, is_live, free, waits)
+
+    def _waits(self, run: RunRow | None, logical_date: int) -> dict[str, str]:
+        """Return what the process that has the date says its tasks wait for: limits, hours, breakers, slots."""
+        waits = None if run is None or run.owner is None else self._reader.waits(run.owner)
+        place = self._batches.place_of(logical_date, None if run is None else run.batch) or logical_date
+        return {one.task_id: one.why for one in (waits.tasks if waits else ()) if one.logical_date == place}
 
     def _free(self) -> dict[str, tuple[int, int]]:
         pools = views(self._settings, self._reader).values()

@@ -41,8 +41,11 @@ def slots_of(settings: Settings, store: Store) -> dict[str, int]:
 
 def list_pools(ctx: AppContext) -> PoolsResult:
     """Return every pool: its size and where that comes from, who holds slots of it, how many tasks wait. Reads only."""
+    from backfill_cli.app.pool_holds import with_holds
+
+    now = ctx.clock.now_us()
     with ctx.store(write=False) as store:
-        return PoolsResult([*store.read(lambda reader: views(ctx.settings, reader)).values()])
+        return PoolsResult(store.read(lambda reader: with_holds(reader, views(ctx.settings, reader), now)))
 
 
 def views(settings: Settings, reader: Reader) -> dict[str, PoolView]:

@@ -77,6 +77,7 @@ class DateFacts:
         ignore_past: It is the first date of a backfill with `--ignore-first-depends-on-past`.
         is_live: A living process works on it.
         free: Of each pool that has a limit, the slots that are free and those there are.
+        waits: Of tasks that are ready, what that process says they wait for.
     """
 
     logical_date: int
@@ -86,6 +87,7 @@ class DateFacts:
     ignore_past: bool = False
     is_live: bool = False
     free: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    waits: Mapping[str, str] = field(default_factory=dict)
 
     def state(self, task_id: str) -> TaskState:
         one = self.instances.get(task_id)
@@ -171,6 +173,8 @@ def _watched(dag: Dag, rule: str, watched: str, previous: PastRun) -> Check:
 def _slots(task: Task, facts: DateFacts) -> Check:
     if not facts.is_live:
         return Check("slots", MET, "all rules allow it: the next run of this date starts it")
+    if task.task_id in facts.waits:
+        return Check("slots", WAITS, f"all rules allow it; it waits for {facts.waits[task.task_id]}")
     free, size = facts.free.get(task.pool, (None, 0))
     slots = "" if free is None else f"pool {task.pool}: needs {task.pool_slots}, {free} of {size} free; "
     return Check("slots", WAITS, f"all rules allow it; {slots}it starts when its turn comes")

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from backfill_cli.core.instants import iso_us
 from backfill_cli.core.pools import MOST_SLOTS, UNLIMITED
 from backfill_cli.core.problems import Problem
 from backfill_cli.errors import UsageProblem
@@ -37,6 +38,20 @@ class PoolUser(NamedTuple):
     waiting: int
 
 
+class PoolHold(NamedTuple):
+    """Why nothing of a pool starts, in any process of the store.
+
+    Args:
+        why: In words, with the time that is left.
+        until: Epoch microseconds; None: until a task has probed.
+        by: The backfill that was told, or saw it.
+    """
+
+    why: str
+    until: int | None
+    by: str
+
+
 @dataclass(frozen=True, slots=True)
 class PoolView:
     """One pool as it stands.
@@ -53,6 +68,7 @@ class PoolView:
     description: str | None = None
     beneath: int | None = None
     users: Sequence[PoolUser] = ()
+    holds: Sequence[PoolHold] = ()
 
     @property
     def taken(self) -> int:
@@ -77,6 +93,7 @@ class PoolView:
             "from": self.origin,
             "description": self.description,
             "users": [one._asdict() for one in self.users],
+            "holds": [{"why": one.why, "until": iso_us(one.until), "by": one.by} for one in self.holds],
         }
 
 

@@ -27,6 +27,8 @@ def render_list(result: PoolsResult, width: int) -> Iterator[Text]:
         yield text
         if pool.description:
             yield line((f"   {cut(pool.description, width - 4)}", DIM))
+        for hold in pool.holds:
+            yield line((f"   {cut(hold.why, width - 4)}", WARN))
         users = [_user(one) for one in pool.users if one.held or one.waiting]
         yield from columns(users, indent=3)
     if all(pool.origin != STORE for pool in result.pools):

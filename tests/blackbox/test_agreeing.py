@@ -210,3 +210,22 @@ def test_a_row_that_cannot_be_is_damage(calls: Project, server: Throttled, table
         connection.execute(f"UPDATE {table} SET {change}")
     calls.bfill("store", "check").exits(4)
     assert f"table {table}" in start(calls, server, B, 1).wait().exits(4).err
+
+
+def test_the_list_of_pools_and_the_explanation_of_a_date_say_what_holds(calls: Project, server: Throttled) -> None:
+    breaker(calls, failures=3, cooldown="1h", retries=0)
+    broken_for(server, 3)
+    opened = start(calls, server, A, 8, "--workers", "1")
+    until(lambda: states(calls) == [("open", 0)])
+    (row,) = calls.rows("SELECT backfill_id FROM backfills")
+    listed = calls.bfill("pools", "list").exits(0).out
+    found = re.search(rf"circuit breaker opened by {row['backfill_id']}, until \d\d:\d\d \(3 × HTTPError", listed)
+    assert found, listed
+    (pool,) = [one for one in calls.bfill("pools", "list", "--json").data["pools"] if one["name"] == "api"]
+    (hold,) = pool["holds"]
+    assert (hold["by"], hold["why"][:15]) == (row["backfill_id"], "circuit breaker")
+    told = "it waits for the circuit breaker of pool api, open, until"
+    until(lambda: told in calls.bfill("explain", "2021-01-04", "--dag", "calls").out)
+    opened.signal(signal.SIGTERM)
+    opened.wait().exits(143)
+    assert "circuit breaker opened by" in calls.bfill("pools", "list").out, "also when nobody runs"
