@@ -100,13 +100,20 @@ def show(ctx: AppContext, target: str) -> DagResult:
         found = find_target(ctx, BackfillOptions(dag_id=target), store)
         dag = found.dag
 
-        def read(reader: Reader) -> tuple[dict[str, int], int]:
+        def read(reader: Reader) -> DagResult:
             counts = reader.count_runs(dag.dag_id, -(2**60), 2**60)
-            return {str(state): number for state, number in counts.items() if number}, len(reader.versions(dag.dag_id))
+            row = reader.dag(dag.dag_id)
+            return DagResult(
+                dag,
+                *_around_now(ctx, dag),
+                {str(state): number for state, number in counts.items() if number},
+                len(reader.versions(dag.dag_id)),
+                found.warnings,
+                None if row is None else row.paused_at,
+                target,
+            )
 
-        counts, versions = store.read(read)
-    complete, following = _around_now(ctx, dag)
-    return DagResult(dag, complete, following, counts, versions, found.warnings)
+        return store.read(read)
 
 
 def _info(

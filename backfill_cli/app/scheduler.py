@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from backfill_cli.loader.resolve import Resolved
 
 
+_REVERSED = "reversed-stretch"
+
+
 class Said(NamedTuple):
     """What a listener of a shift has to tell, on its way to the scheduler's process."""
 
@@ -79,6 +82,8 @@ def schedule_once(
             stretch = _stretch(ctx, options, target.dag.timezone)
             outlook = _look(ctx, target.dag, stretch)
         except BfillError as error:
+            if error.code == _REVERSED:  # what was typed is wrong, and no DAG
+                raise
             found.append(broken(name, error.message, error.hint, error.exit_code))
             continue
         if outlook is None:
@@ -240,9 +245,7 @@ def _stretch(ctx: AppContext, options: ScheduleOptions, timezone: str) -> Stretc
     now = ctx.clock.now_us() // 1_000_000 if options.now is None else second_of(options.now, timezone)
     until = now if options.until is None else second_of(options.until, timezone)
     if until < now:
-        raise UsageProblem(
-            "--until is before --now", hint="name the later moment with --until", code="reversed-stretch"
-        )
+        raise UsageProblem("--until is before --now", hint="name the later moment with --until", code=_REVERSED)
     return Stretch(now, until)
 
 

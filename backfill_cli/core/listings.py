@@ -123,6 +123,8 @@ class DagResult:
         last_complete: The latest interval that is over; `next_interval` the one that is running or comes next.
         counts: dag_runs by state.
         versions: How many versions of it have run.
+        paused_at: Since when the scheduler creates nothing for it, epoch microseconds; None when it does.
+        asked: What named it: it names it in other commands too.
     """
 
     dag: Dag
@@ -131,6 +133,8 @@ class DagResult:
     counts: Mapping[str, int] = field(default_factory=dict)
     versions: int = 0
     problems: Sequence[Problem] = ()
+    paused_at: int | None = None
+    asked: str = ""
     exit_code: int = 0
 
     def data(self) -> dict[str, Any]:
@@ -146,6 +150,7 @@ class DagResult:
             "start_date": iso(dag.start_date),
             "end_date": iso(dag.end_date),
             "catchup": dag.catchup,
+            "paused": self.paused_at is not None,
             "max_active_runs": dag.max_active_runs,
             "max_active_tasks": dag.max_active_tasks,
             "dagrun_timeout_s": dag.dagrun_timeout_s,

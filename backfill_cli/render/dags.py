@@ -14,8 +14,8 @@ from backfill_cli.core.shapes import days_in
 from backfill_cli.render.dates import DateFormat
 from backfill_cli.render.parts import closing, notes, tally
 from backfill_cli.render.text import Part, columns, cut, line
-from backfill_cli.render.theme import BOLD, DIM, look
-from backfill_cli.render.words import count, duration, near_path
+from backfill_cli.render.theme import BOLD, DIM, WARN, look
+from backfill_cli.render.words import count, duration, moment, near_path
 
 
 def render_list(result: DagsResult, width: int) -> Iterator[Text]:
@@ -93,6 +93,8 @@ def _facts(result: DagResult) -> Iterator[Text]:
     end = dates.full(dag.end_date) if dag.end_date is not None else ""
     catchup = "catchup" if dag.catchup else "no catchup"
     yield line((" dates     ", DIM), f"{begin} …{' ' + end if end else ''}, {catchup}")
+    if result.paused_at is not None:
+        yield line((" paused    ", WARN), f"since {moment(result.paused_at)}: the scheduler creates nothing for it")
     if result.last_complete:
         yield line(
             (" latest    ", DIM),
@@ -139,6 +141,8 @@ def _task(dag: Dag, task: Task) -> list[Part]:
         extras.append(f"pool {task.pool}" + (f" × {task.pool_slots}" if task.pool_slots > 1 else ""))
     if task.rate_limit is not None:
         extras.append(f"at most {task.rate_limit.said}")
+    if task.priority_weight != 1:
+        extras.append(f"weight {task.priority_weight}")
     if task.max_active is not None:
         extras.append(f"at most {task.max_active} at once")
     above = ", ".join(sorted(task.upstream, key=lambda one: dag.position[one]))
@@ -156,5 +160,4 @@ def _next(result: DagResult) -> str:
         return ""
     dates = DateFormat(result.dag.timezone, result.last_complete)
     day = dates.argument(result.last_complete[0])
-    target = quote(result.dag.dag_id if result.dag.path is None else near_path(result.dag.path))
-    return f"bfill plan --dag {target} --start {day} --end {day} --dry-run"
+    return f"bfill plan --dag {quote(result.asked or result.dag.dag_id)} --start {day} --end {day} --dry-run"

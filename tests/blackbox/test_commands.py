@@ -174,6 +174,12 @@ def test_dags_lists_shows_and_validates(project: Project, sales: Path) -> None:
     assert [one["task_id"] for one in shown["tasks"]] == ["extract", "load"]
     assert shown["schedule"] == "@daily"
     project.bfill("dags", "show", "slaes").says(3, "sales")
+    project.write(
+        "dags/two.py",
+        'for name in ("one", "two"):\n    with DAG(name, schedule="@daily"):\n        EmptyOperator(task_id="a")\n',
+    )
+    offered = project.bfill("dags", "show", "two").exits(0).out.splitlines()[-1].removeprefix(" next: bfill ")
+    project.bfill(*offered.split()).exits(0)
 
 
 # conf, quiet, streams

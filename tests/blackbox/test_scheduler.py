@@ -125,6 +125,8 @@ def test_a_paused_dag_owes_what_its_catchup_says_after_unpause(project: Project)
         assert project.bfill("dags", "pause", "late", "--json").exits(0).data["changed"]
         assert once(project, "2024-01-03")["why"] == "paused"
         assert "paused" in project.bfill("dags", "list").exits(0).out
+        assert "the scheduler creates nothing for it" in project.bfill("dags", "show", "late").exits(0).out
+        assert project.bfill("dags", "show", "late", "--json").exits(0).data["paused"]
         assert not project.bfill("dags", "pause", "late", "--json").exits(0).data["changed"]
         project.bfill("dags", "unpause", "late").exits(0)
         once(project, "2024-01-05")
@@ -225,6 +227,8 @@ def test_what_a_stopped_scheduler_left_is_the_next_pass_and_not_a_waiting_backfi
 def test_a_moment_needs_its_flags(project: Project) -> None:
     write_dag(project)
     project.bfill("scheduler", "--once", "--until", "2024-01-01").says(2, "--now")
+    reversed_ = project.bfill("scheduler", "--once", "--now", "2024-01-02", "--until", "2024-01-01", "--json").exits(2)
+    assert reversed_.json["error"]["code"] == "reversed-stretch", "said once, and not of each DAG"
 
 
 def test_a_backfill_at_full_width_does_not_hold_the_newest_date_back(project: Project) -> None:
