@@ -31,9 +31,22 @@ def list_all(ctx: AppContext) -> DagsResult:
         for one in list_dags(ctx.settings)
     ]
     with ctx.store(write=False) as store:
-        paused = {row.dag_id for row in store.read(lambda reader: reader.dags()) if row.paused_at is not None}
-    shown = [replace(one, paused=True, next_due=None) if one.dag_id in paused else one for one in found]
+        shown = store.read(lambda reader: _as_scheduled(reader, found))
     return DagsResult(shown, folders=[str(one) for one in ctx.settings.dags])
+
+
+def _as_scheduled(reader: Reader, found: Sequence[DagInfo]) -> list[DagInfo]:
+    """Return the DAGs with what the scheduler has done about them, and will do."""
+    known = {row.dag_id: row.paused_at is not None for row in reader.dags()}
+
+    def seen(one: DagInfo) -> DagInfo:
+        if one.dag_id not in known:
+            return one
+        is_paused = known[one.dag_id]
+        next_due = None if is_paused else one.next_due
+        return replace(one, paused=is_paused, next_due=next_due, last_scheduled=reader.last_scheduled(one.dag_id))
+
+    return [seen(one) for one in found]
 
 
 def validate(ctx: AppContext, targets: Sequence[str]) -> DagsResult:

@@ -24,6 +24,7 @@ from backfill_cli.core.scheduling import ScheduleOptions, ScheduleResult, Watche
 from backfill_cli.errors import BfillError, UsageProblem
 from backfill_cli.interrupts import remember, stop_if_asked
 from backfill_cli.loader.changes import Signature, signature
+from backfill_cli.store.presence import present
 
 LOOK_EVERY_S = 2.0
 """Seconds between two looks at files and store: whoever changes something sees what comes of it soon."""
@@ -53,7 +54,8 @@ def stay(ctx: AppContext, options: ScheduleOptions, watcher: Watcher, *, is_watc
     until = None if options.until is None else second_of(options.until, ctx.settings.timezone)
     if until is not None and until * 1_000_000 < ctx.clock.now_us():
         raise UsageProblem("--until is over already", hint="name a later moment", code="reversed-stretch")
-    return _Resident(ctx, options, watcher, until, TICK_S if is_watched else LOOK_EVERY_S).run()
+    with present(ctx.settings.store):
+        return _Resident(ctx, options, watcher, until, TICK_S if is_watched else LOOK_EVERY_S).run()
 
 
 class _Resident:

@@ -30,6 +30,7 @@ from backfill_cli.core.results import DateResult
 from backfill_cli.core.standing import BackfillView, RunView, StatusResult
 from backfill_cli.core.states import GOING, BackfillState, RunState
 from backfill_cli.errors import UsageProblem
+from backfill_cli.store.presence import schedulers
 
 if TYPE_CHECKING:
     from backfill_cli.app.context import AppContext
@@ -93,7 +94,8 @@ def _latest(ctx: AppContext, reader: Reader, where: frozenset[str]) -> StatusRes
     running = reader.backfills(states=list(GOING), limit=LATEST)
     known = {row.backfill_id for row in rows}
     older = [row for row in running if row.backfill_id not in known and states is None]
-    return StatusResult(None, backfills=[view_of(ctx, reader, row) for row in (*older, *rows)])
+    views = [view_of(ctx, reader, row) for row in (*older, *rows)]
+    return StatusResult(None, backfills=views, schedulers=schedulers(ctx.settings.store))
 
 
 def view_of(ctx: AppContext, reader: Reader, row: BackfillRow) -> BackfillView:

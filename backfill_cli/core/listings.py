@@ -28,6 +28,7 @@ class DagInfo:
         last_complete: The latest interval that is over, [start, end) in epoch seconds; None when there is none.
         paused: The scheduler creates nothing for it.
         next_due: When its next interval is due, epoch seconds; None when there is none, or it is paused.
+        last_scheduled: The end of the last interval the scheduler has created, epoch seconds; None before the first.
         error, hint, where: Why it could not be loaded; `error` is None for a sound one.
         warnings: What is odd about a sound one.
     """
@@ -43,6 +44,7 @@ class DagInfo:
     last_complete: tuple[int, int] | None = None
     paused: bool = False
     next_due: int | None = None
+    last_scheduled: int | None = None
     error: str | None = None
     hint: str = ""
     code: str = ""
@@ -62,6 +64,7 @@ class DagInfo:
             "last_complete": _interval(self.last_complete),
             "paused": self.paused,
             "next_due_at": iso(self.next_due),
+            "last_scheduled_end": iso(self.last_scheduled),
             "error": None
             if self.error is None
             else {"code": self.code, "message": self.error, "hint": self.hint, "where": self.where},

@@ -153,6 +153,7 @@ class StatusResult:
 
     Args:
         backfills: The latest ones; alone without arguments.
+        schedulers: Those that stay and look after the store: pid, and since when (epoch microseconds); beside those.
         backfill: The one asked for, or None for a range.
         counts: Dates by state: success, failed, running, queued, blocked, missing, stale…; a stale success is not
             among `success`, so that they add up.
@@ -189,6 +190,7 @@ class StatusResult:
     gaps_only: bool = False
     waits: Waits | None = None
     chunks: Sequence[WaveView] = ()
+    schedulers: Sequence[tuple[int, int]] = ()
 
     def data(self) -> dict[str, Any]:
         listing: dict[str, Any] = {
@@ -197,7 +199,8 @@ class StatusResult:
             "backfills": [view.data() for view in self.backfills],
         }
         if self.dag_id is None:
-            return listing
+            told = [{"pid": pid, "since": iso_us(since)} for pid, since in self.schedulers]
+            return listing | {"schedulers": told}
         totals = self.backfill.data() if self.backfill else {}
         keys = ("total_dates", "completed", "failed", "blocked", "skipped", "remaining", "interrupted")
         return listing | {

@@ -28,7 +28,7 @@ def render_list(result: DagsResult, width: int) -> Iterator[Text]:
             one.timezone or "",
             count(one.tasks, "task"),
             (near_path(one.path) if one.path else "(command)", DIM),
-            ("paused" if one.paused else "", BOLD),
+            ("paused", BOLD) if one.paused else (_due(one), DIM),
         ]
         for one in sound
     ]
@@ -39,6 +39,12 @@ def render_list(result: DagsResult, width: int) -> Iterator[Text]:
         yield line((" hint: put one into dags/, name folders in bfill.toml, or give --dag path/file.py", DIM))
     elif sound:
         yield from closing(f"bfill dags show {quote(sound[0].dag_id or '')}")
+
+
+def _due(one: DagInfo) -> str:
+    if one.next_due is None:
+        return ""
+    return f"due {DateFormat(one.timezone or 'UTC', [one.next_due]).full(one.next_due)}"
 
 
 def render_validate(result: DagsResult, width: int) -> Iterator[Text]:

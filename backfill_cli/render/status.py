@@ -29,6 +29,8 @@ _FEW_DATES = 15
 def render(result: StatusResult, width: int) -> Iterator[Text]:
     """Return the lines of the status screen."""
     if result.dag_id is None:
+        for pid, since in result.schedulers:
+            yield line(" ", ("scheduler", BOLD), f"   pid {pid}", (f"   since {moment(since)}", DIM))
         yield from latest(result.backfills, width)
         return
     dates = DateFormat(

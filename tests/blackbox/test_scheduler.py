@@ -50,6 +50,17 @@ def test_catchup_creates_one_run_for_each_missed_interval_oldest_first(project: 
     assert all(name.startswith("scheduled__") for name in ids)
 
 
+def test_dags_list_says_how_far_the_scheduler_has_come_and_when_it_is_due_again(project: Project) -> None:
+    write_dag(project)
+    (before,) = project.bfill("dags", "list", "--json").exits(0).data["dags"]
+    assert before["last_scheduled_end"] is None
+    once(project, "2024-01-05T12:00Z")
+    (after,) = project.bfill("dags", "list", "--json").exits(0).data["dags"]
+    assert after["last_scheduled_end"] == "2024-01-05T00:00:00+00:00"
+    due = datetime.fromisoformat(after["next_due_at"])
+    assert f"due {due:%Y-%m-%d}" in project.bfill("dags", "list").exits(0).out
+
+
 def test_max_active_runs_bounds_a_catchup(project: Project) -> None:
     """Section 6: never more than three dates open, measured from attempt times."""
     write_dag(project, catchup="True", max_active_runs="3", seconds=0.2)

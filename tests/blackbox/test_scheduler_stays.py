@@ -334,6 +334,23 @@ def test_events_are_one_stream_with_the_dag_and_the_backfill_of_each(project: Pr
         assert len({one["backfill_id"] for one in events if one.get("dag_id") == dag_id}) == 1
 
 
+def test_status_says_that_it_is_there_until_it_is_not(project: Project) -> None:
+    """Also when it is killed, and its shift lives on for a moment."""
+    write_dag(project, every='"@daily"', seconds=1.5)
+    assert project.bfill("status", "--json").data["schedulers"] == []
+    going = project.start("scheduler", session=True)
+    until(lambda: project.rows("SELECT 1 FROM task_instances WHERE state = 'running'"))
+    (found,) = project.bfill("status", "--json").data["schedulers"]
+    assert found["pid"] == going.pid
+    assert f"scheduler   pid {going.pid}" in project.bfill("status").out
+    going.signal(signal.SIGKILL)
+    going.wait()
+    assert project.bfill("status", "--json").data["schedulers"] == []
+    assert pids(project), "its shift had ended before"
+    until(lambda: not pids(project))
+    project.bfill("store", "check").exits(0)
+
+
 def test_a_failed_date_is_told_and_is_exit_code_1(project: Project) -> None:
     write_dag(project, every='"@daily"')
     project.breaks("tick", (datetime.now(UTC) - timedelta(days=1)).strftime("%Y-%m-%d"))

@@ -158,7 +158,15 @@ def test_status_pins_its_own_modules(project):
         *["store.connections", "store.counting", "store.engines", "store.keys", "store.locks", "store.memory"],
         *["store.migrations", "store.opening", "store.patience", "store.problems", "store.reading"],
         *["store.reading_backfills", "store.rows", "store.sql", "store.writing", "store.writing_backfills"],
-        *["store.companions", "store.documents", "core.leases", "core.leaving", "core.pools", "core.waits"],
+        *[
+            "store.companions",
+            "store.documents",
+            "store.presence",
+            "core.leases",
+            "core.leaving",
+            "core.pools",
+            "core.waits",
+        ],
     }
 
 

@@ -480,8 +480,8 @@ def verdict_bad() -> AuditVerdict:
 def dags_list() -> DagsResult:
     return DagsResult(
         [
-            DagInfo("daily_sales", "dags/sales.py", "@daily", PARIS, "3f9c2a1", 4),
-            DagInfo("hourly_clicks", "dags/clicks.py", "0 * * * *", "UTC", "77aa88b", 2),
+            DagInfo("daily_sales", "dags/sales.py", "@daily", PARIS, "3f9c2a1", 4, next_due=day("2024-04-02")),
+            DagInfo("hourly_clicks", "dags/clicks.py", "0 * * * *", "UTC", "77aa88b", 2, paused=True),
             DagInfo(
                 None,
                 "dags/broken.py",

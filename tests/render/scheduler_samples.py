@@ -9,6 +9,7 @@ from typing import Any
 from backfill_cli.core.listings import PauseResult
 from backfill_cli.core.results import BackfillResult
 from backfill_cli.core.scheduling import Earlier, ScheduleResult, Standing
+from backfill_cli.core.standing import StatusResult
 from backfill_cli.core.states import BackfillState
 
 DUE = 1_712_008_800  # 2024-04-02 00:00 in Paris
@@ -76,9 +77,15 @@ def stayed() -> ScheduleResult:
     )
 
 
+def looked_after() -> StatusResult:
+    """Nothing has run yet, and a scheduler waits."""
+    return StatusResult(None, schedulers=[(4711, 1_711_965_731_000_000)])
+
+
 SAMPLES: dict[str, tuple[str, Callable[[], Any]]] = {
     "scheduler": ("scheduler", passed),
     "scheduler-stayed": ("scheduler", stayed),
+    "status-latest-scheduler": ("status", looked_after),
     "scheduler-nothing": ("scheduler", partial(ScheduleResult, ())),
     "dags-pause": ("dags pause", partial(PauseResult, "daily_sales", paused=True, changed=True, audit_head=HEAD)),
     "dags-unpause": ("dags unpause", partial(PauseResult, "daily_sales", paused=False, changed=False)),
