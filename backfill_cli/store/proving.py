@@ -39,7 +39,7 @@ def _text(mark: str, numbers: str, texts: str, later: str = "") -> str:
     """
     written = [f"quote(x.{one})" for one in numbers.split()]
     written += [f"quote(CAST({_NAMES.get(one, f'x.{one}')} AS BLOB))" for one in texts.split()]
-    also = f" || coalesce(',{later}' || quote(x.{later}), '')" if later else ""
+    also = f" || CASE WHEN x.{later} IS NULL THEN '' ELSE ',{later}' || quote(x.{later}) END" if later else ""
     return f"CAST('{mark}' || {_COMMA.join(written)}{also} AS BLOB)"
 
 

@@ -211,3 +211,23 @@ def test_views_speak_iso_and_names(path: Path) -> None:
     )
     assert connection.one("SELECT seq, at, actor FROM v_audit") == (1, "2024-01-31T11:20:00.000001+00:00", "ada")
     connection.close()
+
+
+def test_step_7_leaves_what_is_attested_as_it_was(path: Path) -> None:
+    """Digests cover a batch, and a dag_run without one has the text it had before there were any."""
+    from store_builders import day, register, run_row
+
+    store = open_store(str(path), write=True)
+    register(store)
+
+    def text_of(batch: int | None) -> bytes:
+        row = run_row(day(1), batch=batch)
+        store.write(lambda writer: writer.set_runs("daily_sales", [row]))
+        ((page,),) = [store.read(lambda reader: list(reader.history().histories("daily_sales")))]
+        return bytes(page.runs[0][3])
+
+    alone = text_of(None)
+    columns = "logical_date data_interval_end started_at ended_at run_type state version conf reason maker owner"
+    assert alone.count(b",") == len(columns.split()) - 1, "as in step 2"
+    assert text_of(day(7)) == alone + f",batch{day(7)}".encode()
+    store.close()
