@@ -29,6 +29,7 @@ from backfill_cli.core.instants import instant, run_id
 from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.planning import Policy, decide_action, unfinished_because
 from backfill_cli.core.records import RunType
+from backfill_cli.core.standing import MISSING
 from backfill_cli.core.states import FAILURES, BackfillState, RunState, TaskState
 from backfill_cli.core.zones import EARLIEST, LATEST
 
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
     from backfill_cli.core.records import AttemptRow, BackfillRow, InstanceRow, RunRow
     from backfill_cli.loader.resolve import Resolved
     from backfill_cli.loader.settings import Settings
-
-MISSING = "missing"
 
 
 def explain(ctx: AppContext, options: BackfillOptions, *, when: When, task_ids: tuple[str, ...] = ()) -> ExplainResult:

@@ -14,8 +14,9 @@ from itertools import islice
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from backfill_cli.app.status_page import MISSING, REMAINING, STALE, Page
+from backfill_cli.app.status_page import Page
 from backfill_cli.core.planning import unfinished_because
+from backfill_cli.core.standing import MISSING, REMAINING, STALE
 from backfill_cli.core.states import RunState
 
 if TYPE_CHECKING:

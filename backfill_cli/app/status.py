@@ -13,21 +13,12 @@ from typing import TYPE_CHECKING
 from backfill_cli.app.lookup import find_backfill
 from backfill_cli.app.outcomes import date_result, failure_groups
 from backfill_cli.app.reexecuting import reexecuted
-from backfill_cli.app.status_page import (
-    MISSING,
-    REMAINING,
-    STALE,
-    Page,
-    after_date,
-    instances_on,
-    slowest_tasks,
-    task_views,
-)
+from backfill_cli.app.status_page import Page, after_date, instances_on, slowest_tasks, task_views
 from backfill_cli.app.targets import has_range
 from backfill_cli.core.planning import BLOCKED, CLEARED, INTERRUPTED, LEFT_FAILED, PARTIAL
 from backfill_cli.core.records import SCHEDULED, Action, BackfillRow
 from backfill_cli.core.results import DateResult
-from backfill_cli.core.standing import BackfillView, RunView, StatusResult
+from backfill_cli.core.standing import MISSING, REMAINING, STALE, BackfillView, RunView, StatusResult
 from backfill_cli.core.states import GOING, BackfillState, RunState
 from backfill_cli.errors import UsageProblem
 from backfill_cli.store.presence import schedulers
@@ -233,7 +224,7 @@ def _views_of(reader: Reader, dag_id: str, shown: Sequence[DateResult], task_ids
     for date, one in zip(dates, shown, strict=True):
         fill = one.state not in (MISSING,) and places[date] is not None
         tasks = task_views(instances.get(date, ()), task_ids, fill=fill)
-        found.append(RunView(date, one.run_id, one.state, one.reason, False, tasks, one.batch))
+        found.append(RunView(date, one.run_id, one.state, one.reason, False, tasks, one.batch, one.left_alone))
     return found
 
 

@@ -15,17 +15,12 @@ from typing import TYPE_CHECKING
 
 from backfill_cli.app.batches import Batches
 from backfill_cli.core.records import InstanceRow
-from backfill_cli.core.standing import RunView, SlowTask, TaskView
+from backfill_cli.core.standing import STALE, RunView, SlowTask, TaskView
 from backfill_cli.core.states import Outcome, TaskState
 
 if TYPE_CHECKING:
     from backfill_cli.core.ports import Reader
     from backfill_cli.core.ranges import When
-
-MISSING = "missing"
-STALE = "stale"
-REMAINING = "remaining"
-"""A living process has the date still before it: nobody else need run it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,16 +15,7 @@ from backfill_cli.app.history import liveness
 from backfill_cli.app.outcomes import failure_groups
 from backfill_cli.app.range_tally import Tally
 from backfill_cli.app.reexecuting import reexecuted
-from backfill_cli.app.status_page import (
-    MISSING,
-    REMAINING,
-    STALE,
-    Page,
-    after_date,
-    instances_on,
-    slowest_tasks,
-    task_views,
-)
+from backfill_cli.app.status_page import Page, after_date, instances_on, slowest_tasks, task_views
 from backfill_cli.app.status_waits import running, with_waits
 from backfill_cli.app.targets import find_selection, find_target, has_range
 from backfill_cli.core.instants import instant, run_id
@@ -32,7 +23,7 @@ from backfill_cli.core.planning import BLOCKED, CLEARED, INTERRUPTED, PARTIAL
 from backfill_cli.core.problems import Problem
 from backfill_cli.core.records import RunType
 from backfill_cli.core.results import DateResult
-from backfill_cli.core.standing import RunView, StatusResult
+from backfill_cli.core.standing import MISSING, REMAINING, STALE, RunView, StatusResult
 from backfill_cli.core.states import RunState
 
 if TYPE_CHECKING:

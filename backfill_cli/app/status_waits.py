@@ -12,9 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from backfill_cli.app.status_page import REMAINING
 from backfill_cli.core.records import BackfillRow
-from backfill_cli.core.standing import RunView, StatusResult, TaskView
+from backfill_cli.core.standing import REMAINING, RunView, StatusResult, TaskView
 from backfill_cli.core.states import BackfillState, RunState, TaskState
 from backfill_cli.core.waits import Waits
 

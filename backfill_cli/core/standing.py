@@ -19,6 +19,11 @@ from backfill_cli.core.waits import Waits
 if TYPE_CHECKING:
     from backfill_cli.core.wave_tallies import WaveView
 
+MISSING = "missing"
+STALE = "stale"
+REMAINING = "remaining"
+"""A living process has the date still before it: nobody else need run it."""
+
 
 @dataclass(frozen=True, slots=True)
 class TaskView:
@@ -55,6 +60,7 @@ class RunView:
 
     Args:
         batch: The first date of the batch it ran in, whose tasks these are; None for one that ran alone.
+        left_alone: The backfill that is shown has left it as it was.
     """
 
     logical_date: int
@@ -64,6 +70,7 @@ class RunView:
     stale: bool
     tasks: Mapping[str, TaskView]
     batch: int | None = None
+    left_alone: bool = False
 
     def data(self) -> dict[str, Any]:
         return {

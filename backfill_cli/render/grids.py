@@ -13,7 +13,7 @@ from datetime import date, timedelta
 
 from rich.text import Text
 
-from backfill_cli.core.standing import RunView
+from backfill_cli.core.standing import MISSING, RunView
 from backfill_cli.render.dates import DateFormat
 from backfill_cli.render.text import line
 from backfill_cli.render.theme import DIM, look, worst
@@ -27,7 +27,9 @@ Days = dict[date, list[str]]
 
 
 def shown_state(run: RunView) -> str:
-    """Return the state a grid shows: `stale` for a success under another version."""
+    """Return the state a grid shows: `stale` for a success under another version, `skipped` for what was left out."""
+    if run.left_alone and run.state == MISSING:
+        return "skipped"
     return "stale" if run.stale and run.state == "success" else run.state
 
 

@@ -41,7 +41,7 @@ def task_table(runs: Sequence[RunView], task_ids: Sequence[str], dates: DateForm
             continue  # of a batch, which says its dates, once
         told.add((run.batch, run.reason or ""))
         if run.reason and run.state != "success":
-            seen = look(run.state)
+            seen = look(shown_state(run))
             reason = cut(run.reason, max(20, width - 14 - wide(dates.short(run.logical_date))))
             yield line("   ", (seen.symbol, seen.style), f" {dates.short(run.logical_date)}  {reason}")
 

@@ -106,6 +106,7 @@ def test_a_skipped_date_is_never_tried_and_counted_everywhere_with_who_and_why(p
     shown = project.bfill("status", name, "--json").exits(0).data
     assert (shown["skipped"], shown["remaining"], shown["total_dates"]) == (2, 3, 5)
     assert "no data" in {one["logical_date"][:10]: one["reason"] for one in shown["runs"]}["2024-01-02"]
+    assert " – 01-02  skipped by " in project.bfill("status", name).exits(0).out
     where = project.bfill("status", name, "--where", "skipped", "--json").exits(0).data
     assert [day(one["logical_date"]) for one in where["runs"]] == [2, 4]
     lets(project, 1)
