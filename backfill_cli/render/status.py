@@ -37,7 +37,7 @@ def render(result: StatusResult, width: int) -> Iterator[Text]:
         result.timezone,
         [result.first, result.last, *(run.logical_date for run in result.runs[:500]), *ends(result.chunks)],
     )
-    yield from _head(result, dates)
+    yield from _head(result, dates, width)
     if result.gaps_only:
         yield from _gaps(result, dates, width, len(result.gaps))
         yield from closing(result.next_command)
@@ -57,7 +57,7 @@ def render(result: StatusResult, width: int) -> Iterator[Text]:
     yield from closing(result.next_command)
 
 
-def _head(result: StatusResult, dates: DateFormat) -> Iterator[Text]:
+def _head(result: StatusResult, dates: DateFormat, width: int) -> Iterator[Text]:
     span = ""
     if result.first is not None and result.last is not None:
         span = f"{dates.full(result.first)} … {dates.full(result.last)}"
@@ -71,7 +71,7 @@ def _head(result: StatusResult, dates: DateFormat) -> Iterator[Text]:
             made.append(f"  {extra}")
         yield made
         if view.row.reason:
-            yield line(("   ", DIM), (view.row.reason, DIM))
+            yield from folded(view.row.reason, width, first=("   ", DIM), rest="   ")
         if view.repaired_by:
             yield line((" repaired by ", DIM), ", ".join(view.repaired_by))
     counts = tally(result.counts, ("success", "failed", "blocked", "running", "queued", "stale", "missing"))

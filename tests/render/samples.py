@@ -326,7 +326,7 @@ def status_backfill() -> StatusResult:
         ),
         run_view(dates[2], "running", tasks={"extract": task_view("success", 3.0), "clean": task_view("running")}),
         run_view(dates[3], "blocked", reason="waits for load of 2024-03-19, which failed"),
-        run_view(dates[4], "missing"),
+        run_view(dates[4], "remaining"),
     ]
     view = BackfillView(backfill_row(), "running", pid=4711, host="etl1", rate_per_min=3.1, eta_s=170.0, timezone=PARIS)
     return StatusResult(
@@ -336,7 +336,7 @@ def status_backfill() -> StatusResult:
         last=dates[-1],
         timezone=PARIS,
         schedule="@daily",
-        counts={"success": 1, "failed": 1, "running": 1, "blocked": 1, "missing": 1},
+        counts={"success": 1, "failed": 1, "running": 1, "blocked": 1, "remaining": 1},
         task_ids=TASKS,
         runs=runs,
         more=True,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 
 import pytest
 
 from backfill_cli.render.screens import SCREENS, show
+from backfill_cli.render.status import render
 from render import samples, wave_samples
 
 WIDTHS = (80, 120)
@@ -66,3 +68,15 @@ def test_a_plan_that_skips_everything_says_there_is_nothing_to_do():
 def test_a_stale_success_is_counted_and_drawn_as_stale():
     text = drawn("status-range", 80)
     assert text.count("~") == 4  # the tally and three cells
+
+
+def test_why_a_backfill_stands_still_is_told_in_full_however_long():
+    """What somebody wrote for whoever comes next is worth a second line, and none that the terminal folds."""
+    status = samples.status_backfill()
+    said = "paused by ann since 2024-04-01 10:02:11 UTC: maintenance until 14:00, ask Ann or Bert before it is resumed"
+    row = replace(status.backfill.row, reason=said)
+    paused = replace(status, backfill=replace(status.backfill, row=row, state="paused"))
+    lines = [line.plain for line in render(paused, 80)]
+    told = lines[2:4]
+    assert " ".join(" ".join(told).split()) == said
+    assert max(map(len, lines)) <= 80
