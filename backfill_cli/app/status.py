@@ -97,7 +97,9 @@ def view_of(ctx: AppContext, reader: Reader, row: BackfillRow) -> BackfillView:
         state = BackfillState.INTERRUPTED
     rate = eta = None
     done = row.completed + row.failed
-    if state == BackfillState.RUNNING and row.started_at is not None and done:
+    # One that was gone on with has done its first part at some other time: no pace follows from when it began.
+    is_in_one_go = owner is not None and row.started_at is not None and owner.started_at <= row.started_at
+    if state == BackfillState.RUNNING and row.started_at is not None and done and is_in_one_go:
         seconds = max(0.001, (ctx.clock.now_us() - row.started_at) / 1_000_000)
         rate = done / seconds * 60
         eta = round(row.remaining / (done / seconds), 1)

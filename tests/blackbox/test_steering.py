@@ -110,6 +110,22 @@ def test_parallel_goes_up_and_down_as_measured_and_run_goes_on_with_it(naps: Pro
     assert naps.bfill("audit", "verify").code == 0
 
 
+def test_a_backfill_that_was_gone_on_with_has_no_pace_from_the_day_it_began(naps: Project) -> None:
+    """Interrupted yesterday and gone on with now, it would have hours left by what it did in a day."""
+    going, backfill_id = begin(naps, "--parallel", "2")
+    view = naps.bfill("status", backfill_id, "--json").exits(0).data["backfill"]
+    assert view["eta_s"] is not None
+    going.signal(signal.SIGINT)
+    going.wait().exits(130)
+    before = len(naps.attempts("naps"))
+    again = naps.start("run", backfill_id, "--json")
+    until(lambda: len(naps.attempts("naps")) > before)
+    view = naps.bfill("status", backfill_id, "--json").exits(0).data["backfill"]
+    assert (view["state"], view["eta_s"]) == ("running", None)
+    again.signal(signal.SIGINT)
+    again.wait().exits(130)
+
+
 def test_what_cannot_be_set_is_refused_and_the_dag_has_the_last_word(naps: Project) -> None:
     going, backfill_id = begin(naps)
     naps.bfill("set", backfill_id, "workers=3").says(2, "workers=3", "parallel=")
