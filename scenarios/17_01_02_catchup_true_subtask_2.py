@@ -8,7 +8,7 @@ a job nobody takes away goes on asking a source that is long gone.
 
 What bfill does: start_date and end_date bound the logical date, where an interval begins, and both belong to it: the
 hour from 12:00 to 13:00 is the last, and due at 13:00. Behind it the DAG is over: nothing is due, next_due_at is empty.
-A pass ends when nothing is due; it does not wait for what is not to come.
+A pass ends when nothing is due; and `bfill scheduler`, which otherwise stays, leaves by itself when its DAGs are over.
 
 What to look at: what was created at each moment around the end; what the last pass says; what a year later owes.
 
@@ -98,6 +98,13 @@ def main(demo: Demo) -> None:
     demo.check_equal("the pass ends by itself, with exit code 0", ran.code, 0)
     runs = demo.stored("SELECT count(*) FROM v_dag_runs WHERE dag_id = ?", demo.dag_id)
     demo.check_equal("no run was created behind the end", runs, [(4,)])
+
+    demo.step(
+        "The scheduler that stays", "Without --once it would wait for the next interval, in real time. There is none."
+    )
+    ran = demo.bfill(f"scheduler --dag {demo.dag_id}")
+    demo.check_equal("it leaves by itself, with exit code 0", ran.code, 0)
+    demo.check("and says why", "every DAG is over" in ran.err, ran.err.strip().splitlines()[-1][21:])
 
     demo.step(
         "A date as the end", "The DAG one_day has the same start, and end_date=date(2024, 5, 6): all of that day."

@@ -14,7 +14,7 @@ import pytest
 
 from blackbox.world import Going, Project, most_at_once, until
 
-SOON_S = 1.5
+SOON_S = 2.5
 """Seconds behind the end of an interval in which its task begins, on a machine that others use as well."""
 
 
