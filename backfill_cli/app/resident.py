@@ -85,6 +85,7 @@ class _Resident:
         self._ended: dict[Member, Worked | Trouble] = {}
         self._told: dict[str, Trouble] = {}
         self._survey_trouble: Trouble | None = None
+        self._was_sound = False  # a DAG that was asked for and is gone for a moment is waited for
 
     def run(self) -> ScheduleResult:
         """Loop until there is a reason to leave."""
@@ -155,6 +156,7 @@ class _Resident:
                 self._agenda.learned(member.name, said, now)
             case Survey():
                 self._agenda.survey(said.found, now)
+                self._was_sound |= any(isinstance(one, Facts) for one in said.found)
                 self._watcher.on_survey(self._agenda)
                 self._survey_trouble = said.trouble
                 self._tell_troubles()
@@ -214,7 +216,7 @@ class _Resident:
             return f"stopped by {Signals(self._stops[0]).name}"
         if not self._agenda.is_known:
             return None
-        if self._options.dags and all(one.trouble for one in self._agenda.entries.values()):
+        if self._options.dags and not self._was_sound:
             return "none of the DAGs can be run"
         if any(self._agenda.ready(self._now())):
             return None

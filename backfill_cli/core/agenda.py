@@ -10,6 +10,7 @@ it. So to be due once too often costs a look and nothing else.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -95,6 +96,7 @@ class Agenda:
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
         self.is_known = False
+        self._shifts: Counter[str] = Counter()
 
     @property
     def is_over(self) -> bool:
@@ -106,7 +108,9 @@ class Agenda:
         before, self.entries = self.entries, {}
         for one in found:
             name = one.name if isinstance(one, Facts) else one[0]
-            entry = self.entries[name] = before.get(name) or Entry(Facts(name, name))
+            # A file that was broken for a moment may come back while a shift of its DAG still runs.
+            entry = before.get(name) or Entry(Facts(name, name), shifts=self._shifts[name])
+            self.entries[name] = entry
             if isinstance(one, Facts):
                 self._take(entry, one, now)
             else:
@@ -123,16 +127,18 @@ class Agenda:
     def begun(self, name: str) -> None:
         """A shift of a DAG begins."""
         entry = self.entries[name]
-        entry.shifts += 1
+        self._shifts[name] += 1
+        entry.shifts = self._shifts[name]
         # Until the shift says when the next interval is complete nobody knows: it looks at the clock later than this.
         entry.due_since, entry.again_at, entry.facts = None, None, entry.facts._replace(next_at=None)
 
     def ended(self, name: str, now: int, facts: Facts | None = None, trouble: Trouble | None = None) -> None:
         """A shift of a DAG has ended, with how the DAG stands now, or with trouble; with neither it was interrupted."""
+        self._shifts[name] -= 1
         entry = self.entries.get(name)
         if entry is None:
             return  # its file was removed meanwhile
-        entry.shifts -= 1
+        entry.shifts = self._shifts[name]
         if facts is not None:
             self._take(entry, facts, now)
         elif trouble is not None:

@@ -31,7 +31,9 @@ def changed(before: dict[str, Facts], agenda: Agenda) -> list[str]:
     """Return what is new since the last look at all DAGs."""
     now = {name: one.facts for name, one in agenda.entries.items() if one.trouble is None}
     added = [", ".join([f"{one.dag_id} added", *_due(one)]) for name, one in now.items() if name not in before]
-    return added + [f"{one.dag_id} removed" for name, one in before.items() if name not in agenda.entries]
+    # A file that does not load any more has an entry of its own, and is told of as an error.
+    gone = [one for name, one in before.items() if name not in agenda.entries and one.path not in agenda.entries]
+    return added + [f"{one.dag_id} removed" for one in gone]
 
 
 def shift(standing: Standing, result: BackfillResult) -> str:

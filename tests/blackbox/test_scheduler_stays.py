@@ -210,6 +210,21 @@ def test_a_broken_file_is_told_once_and_again_when_the_error_is_another_one(proj
     assert all("bad.py:" in line for line in errors)
 
 
+def test_a_file_that_is_replaced_slowly_is_waited_for_also_when_it_was_asked_for(project: Project) -> None:
+    write_dag(project)
+    path = project.folder / "dags/tick.py"
+    going = project.start("scheduler", "--dag", "dags/tick.py")
+    until(lambda: starts(project))
+    text = path.read_text()
+    path.unlink()
+    until(lambda: going.says("error: there is no DAG file"))
+    path.write_text(text)
+    until(lambda: going.says("is well again"))
+    count = len(starts(project))
+    until(lambda: len(starts(project)) > count)
+    stopped(going)
+
+
 def test_a_paused_dag_goes_on_soon_after_it_is_unpaused(project: Project) -> None:
     write_dag(project, every='"@daily"')
     project.bfill("dags", "pause", "tick").exits(0)

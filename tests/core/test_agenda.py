@@ -136,6 +136,16 @@ def test_a_file_that_is_removed_while_its_shift_runs_is_forgotten():
     assert list(made.entries) == ["b"]
 
 
+def test_a_file_that_is_broken_for_a_moment_comes_back_to_the_shift_that_still_runs():
+    made = agenda(facts("f:a", is_due=True, in_order=True))
+    made.begun("f:a")
+    made.survey([("f", WRONG)], 110)
+    made.survey([facts("f:a", is_due=True, in_order=True)], 112)
+    assert ready(made, 112) == []
+    made.ended("f:a", 115, facts("f:a", next_at=120, in_order=True))
+    assert ready(made, 120) == ["f:a"]
+
+
 @given(
     step=st.integers(1, 40),
     takes=st.lists(st.integers(0, 100), min_size=1, max_size=8),

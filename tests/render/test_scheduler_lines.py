@@ -72,6 +72,8 @@ def test_what_it_begins_with_and_what_is_new_later():
     after = agenda(Facts("b", "sales", why="paused"))
     assert scheduler_lines.changed(known, after) == ["sales added, paused", "stock removed"]
     assert scheduler_lines.changed(known, before) == []
+    known = {"f.py:a": Facts("f.py:a", "a", path="f.py")}
+    assert scheduler_lines.changed(known, agenda(("f.py", WRONG))) == [], "it is broken, and told of as that"
 
 
 def test_an_error_that_names_its_file_does_not_name_it_twice():
