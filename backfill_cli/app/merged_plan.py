@@ -52,10 +52,17 @@ def tally_of(prepared: Prepared, store: Store, to_run: int) -> MergeTally | None
     selection, shape, timezone = prepared.selection, prepared.shape, prepared.dag.timezone
     runs = history(store, prepared.dag.dag_id, selection.first, selection.last, backwards=selection.backwards)
     past = _Watch(prepared, runs)
-    rows = (row for row in prepared.rows(past) if row.action is not Action.SKIP)
-    cutter = None if shape is None else Cutter(shape, to_run, timezone)
-    dates = ((1 if cutter is None else cutter.take(row.logical_date), past.candidate(row)) for row in rows)
-    return tally_batches(dates, merge, timezone, parallel=prepared.parallel)
+    out = prepared.policy.left_out  # these keep their places among the waves
+    cutter = None if shape is None else Cutter(shape, to_run + len(out), timezone)
+
+    def dates() -> Iterator[tuple[int, Candidate]]:
+        for row in prepared.rows(past):
+            if row.action is not Action.SKIP or row.logical_date in out:
+                wave = 1 if cutter is None else cutter.take(row.logical_date)
+                if row.action is not Action.SKIP:
+                    yield wave, past.candidate(row)
+
+    return tally_batches(dates(), merge, timezone, parallel=prepared.parallel)
 
 
 class _Watch:

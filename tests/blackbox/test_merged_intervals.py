@@ -360,6 +360,16 @@ def test_a_plan_says_how_many_runs_there_are_and_what_is_missing_to_merge(weeks:
     assert "consecutive dates of a chunk run as one" in weeks.bfill("dags", "show", "weeks").exits(0).out
 
 
+def test_a_plan_from_which_dates_were_taken_counts_the_runs_around_them(weeks: Project) -> None:
+    plan = weeks.bfill("plan", *JANUARY, "--chunk", "7d", "--json").exits(0).data
+    weeks.bfill("skip", plan["backfill_id"], "2024-01-10", "2024-01-29", "2024-01-30", "2024-01-31").exits(0)
+    left = weeks.bfill("run", plan["backfill_id"], "--dry-run", "--json").exits(0).data
+    assert left["batches"] == {"dates": 27, "runs": 5, "largest": 7}
+    weeks.bfill("run", plan["backfill_id"], "-q").exits(0)
+    assert sizes(weeks) == [7, 2, 4, 7, 7]
+    sound(weeks)
+
+
 @pytest.mark.parametrize("size", ["0", "-1", "'7x'", "1.5", "[7]", "'0d'"])
 def test_a_length_that_is_none_is_refused_with_its_line(project: Project, size: str) -> None:
     project.write("dags/one.py", f'with DAG("one", schedule="@daily", batch_intervals={size}): pass\n')
