@@ -60,12 +60,12 @@ class StoreFeed:
             self._page.extend(self._store.read(self._read_page))
         return [self._page.popleft() for _ in range(min(most, len(self._page)))]
 
-    def is_to_come(self, logical_date: int) -> bool:
-        """Return whether a date without outcome has not been given yet; with `only`, whether it is one of those."""
-        if logical_date in self._ahead():
-            return True
-        if self._single is not None:
-            return logical_date in self._single
+    def to_come(self, dates: Collection[int]) -> frozenset[int]:
+        """Return those of these dates, which have no outcome, that have not been given yet; with `only`, of its own."""
+        ahead = {*self._ahead(), *(self._single or ())}
+        return frozenset(date for date in dates if date in ahead or (self._single is None and self._is_unread(date)))
+
+    def _is_unread(self, logical_date: int) -> bool:
         is_read = self._after is not None and not self._is_beyond(logical_date, self._after)
         return not is_read or (self._last is not None and self._is_beyond(logical_date, self._last))
 
@@ -79,7 +79,6 @@ class StoreFeed:
             self._single.extendleft(reversed(ahead))
         elif ahead:
             self._after = ahead[0] + 1 if self._backwards else ahead[0] - 1
-        self._is_done = self._is_done and not ahead
 
     def _ahead(self) -> list[int]:
         """The dates that were read and not given yet, in the order of the run."""

@@ -114,11 +114,12 @@ def _standing(
         yield from (DateStands(one, is_unrun=is_unrun[one.logical_date]) for one in rows)
         return
     asked = {one.logical_date for one in rows}
+    to_come = run.to_come(asked)
     is_open = {date: one for one in run.machine.runs.values() for date in one.logical_dates or (one.logical_date,)}
     for one in rows:
         date, found = one.logical_date, is_open.get(one.logical_date)
         if found is None:
-            yield DateStands(one, is_unrun=is_unrun[date], has_passed=not run.is_to_come(date))
+            yield DateStands(one, is_unrun=is_unrun[date], has_passed=date not in to_come)
         else:
             is_part = not asked.issuperset(found.logical_dates)
             yield DateStands(one, is_open=True, is_unrun=is_unrun[date] and not found.has_begun, is_part=is_part)

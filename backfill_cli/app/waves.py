@@ -98,11 +98,11 @@ class WaveFeed:
             self._end(self._wave)
         return ()
 
-    def is_to_come(self, logical_date: int) -> bool:
-        """Return whether a date without outcome has not been given yet."""
-        if self._wave is not None and self._wave.kind == "pilot" and logical_date not in self.pilot:
-            return True
-        return self._source.is_to_come(logical_date)
+    def to_come(self, dates: Collection[int]) -> frozenset[int]:
+        """Return those of these dates, which have no outcome, that have not been given yet."""
+        found = self._source.to_come(dates)
+        is_pilot = self._wave is not None and self._wave.kind == "pilot"
+        return found.union(date for date in dates if date not in self.pilot) if is_pilot else found
 
     def leave_out(self, dates: Collection[int], counts: ProgressCounts) -> None:
         """Do without these dates; the wave they were in may have ended with that."""

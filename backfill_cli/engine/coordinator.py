@@ -64,8 +64,8 @@ class Feed(Protocol):
         """Return up to `most` dates; fewer, or none, only when there are no more. None: nothing until a date ends."""
         ...
 
-    def is_to_come(self, logical_date: int) -> bool:
-        """Return whether a date of the backfill that has no outcome has not been given yet."""
+    def to_come(self, dates: Collection[int]) -> frozenset[int]:
+        """Return those of these dates of the backfill, which have no outcome, that have not been given yet."""
         ...
 
     def leave_out(self, dates: Collection[int], counts: ProgressCounts) -> None:
@@ -153,9 +153,9 @@ class Coordinator:
         """Who has cancelled the run, in words; None when nobody has."""
         return self._ending.cancelled
 
-    def is_to_come(self, logical_date: int) -> bool:
-        """Whether a date without outcome is still to be opened."""
-        return self._feed.is_to_come(logical_date)
+    def to_come(self, dates: Collection[int]) -> frozenset[int]:
+        """Return those of these dates without outcome that are still to be opened."""
+        return self._feed.to_come(dates)
 
     def leave_out(self, dates: Collection[int]) -> None:
         """Do without dates that the store leaves out by now; nothing has begun in them. For pollers, between turns."""

@@ -35,7 +35,7 @@ class Running:
         self.store.write(lambda w: w.save(CLAIM, batch))
 
     def asks(self, args: dict[str, Any]) -> LeftOut:
-        run: Any = SimpleNamespace(machine=self.play.machine, is_to_come=lambda date: False)
+        run: Any = SimpleNamespace(machine=self.play.machine, to_come=lambda dates: frozenset())
 
         def work(writer: Writer) -> LeftOut:
             row = writer.backfill("bf-1")

@@ -504,21 +504,6 @@ def test_what_the_scheduler_works_through_is_not_skipped(project: Project) -> No
     going.wait().exits(0)
 
 
-def test_the_request_of_a_stopped_process_does_not_happen_later(project: Project) -> None:
-    gated(project, 1)
-    going, name = begin(project, 3)
-    going.signal(signal.SIGSTOP)
-    try:
-        refused = skip(project, name, 3).exits(5)
-        assert "nothing was changed" in refused.json["error"]["message"]
-    finally:
-        going.signal(signal.SIGCONT)
-    time.sleep(0.8)
-    lets(project, 1)
-    assert going.wait().exits(0).data["completed"] == 3
-    sound(project)
-
-
 def test_the_first_date_taken_out_hands_on_that_the_past_is_ignored(project: Project) -> None:
     """Semantics section 4, rule 1: the first run is the first that is left."""
     project.write("dags/naps.py", CHAIN)
