@@ -213,12 +213,7 @@ class BackfillMachine:
             adaptive.bound(parallel)
 
     def leave_out(self, dates: Collection[int], now: int) -> None:
-        """Do without these dates from now on, between two turns.
-
-        Args:
-            dates: None of them is done; in those that are open nothing has begun. They close without a trace.
-            now: Epoch microseconds.
-        """
+        """Do without dates that are not done, between two turns; those that are open, with nothing begun, close."""
         self.total -= len(dates)
         for run in [self.runs.pop(date) for date in dates if date in self.runs]:
             run.is_closed = True
