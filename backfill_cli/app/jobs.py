@@ -15,7 +15,7 @@ from backfill_cli.app.commands import command_line, run_command
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.leaving import left_out_dates
 from backfill_cli.app.lookup import find_backfill, is_alive
-from backfill_cli.app.overlaps import conflict
+from backfill_cli.app.overlaps import conflict, told_of_holders
 from backfill_cli.app.plan import Prepared, prepare, preview, shaped
 from backfill_cli.app.stored import options_of, prepare_stored
 from backfill_cli.app.targets import has_selection
@@ -115,7 +115,7 @@ def preview_stored(ctx: AppContext, options: BackfillOptions) -> PlanResult:
 
     with ctx.store(write=False) as store:
         job = find_job(ctx, options, store, None)
-        plan = _with_all_waves(job, store)
+        plan = told_of_holders(store, _with_all_waves(job, store), options.on_conflict)
     manner_of(ctx, job)
     found = job.row.backfill_id if job.row else options.backfill_id
     assert found is not None

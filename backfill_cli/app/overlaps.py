@@ -7,17 +7,20 @@ then is `app/conflicts.py`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from backfill_cli.core.planning import HELD
+from backfill_cli.core.problems import Problem
 from backfill_cli.core.records import SCHEDULED, Action
 from backfill_cli.core.zones import clock_of
 from backfill_cli.errors import ConflictError
 
 if TYPE_CHECKING:
-    from backfill_cli.core.ports import Reader
+    from backfill_cli.core.ports import Reader, Store
     from backfill_cli.core.records import BackfillRow, OwnerRow, PlanRow
+    from backfill_cli.core.results import PlanResult
 
 
 class DatesHeld(ConflictError):
@@ -52,14 +55,12 @@ def live_owner(reader: Reader, row: BackfillRow) -> OwnerRow | None:
 def refuse_overlap(reader: Reader, dag_id: str, rows: Iterable[PlanRow], *, besides: str | None = None) -> None:
     """Refuse when a living process still has to finish a date that these rows want to run, or owns it now.
 
-    A date that is open now is a SKIP in the plan, which only looks; whoever asks to run it has to be told. Where
-    several are in the way, a scheduled run is named before a backfill.
+    Where several are in the way, a scheduled run is named before a backfill.
 
     Raises:
         DatesHeld: One does.
     """
-    wanted = frozenset(row.logical_date for row in rows if row.action is not Action.SKIP or row.reason == HELD)
-    found = list(_holders(reader, dag_id, wanted, besides))
+    found = list(_holders(reader, dag_id, _wanted(rows), besides))
     if found:
         other, dates = min(found, key=lambda one: one[0].identity != SCHEDULED)
         raise conflict(reader, other, dates[0], dates[-1], frozenset(dates))
@@ -72,6 +73,40 @@ def held_by_others(reader: Reader, dag_id: str, first: int, last: int, *, beside
         for other in reader.overlapping(dag_id, first, last, besides=besides)
         for date in reader.claimed(other.backfill_id, first, last)
     }
+
+
+def told_of_holders(store: Store, plan: PlanResult, choice: str) -> PlanResult:
+    """Return a plan that says which of its dates living processes hold: its run would be refused, or wait.
+
+    Args:
+        choice: `--on-conflict`; with `skip` those dates stand in the plan as what they are.
+    """
+    if plan.first is None or plan.last is None or choice == "skip":
+        return plan
+
+    def look(reader: Reader) -> list[Problem]:
+        dag_id, bounds = plan.dag.dag_id, (plan.first or 0, plan.last or 0)
+        if not reader.overlapping(dag_id, *bounds):
+            return []
+        wanted = _wanted(plan.rows())
+        return [_told(other, len(dates), choice) for other, dates in _holders(reader, dag_id, wanted, None)]
+
+    return replace(plan, warnings=[*plan.warnings, *store.read(look)])
+
+
+def _told(other: BackfillRow, count: int, choice: str) -> Problem:
+    hints = {
+        "wait": "run waits until they are finished",
+        "cancel-other": f"run cancels {other.backfill_id} first",
+    }
+    refused = "run is refused until they are finished: add --on-conflict wait, or skip"
+    dates = "1 date is" if count == 1 else f"{count:,} dates are"
+    return Problem("dates-held", f"{dates} being run by {other.backfill_id}", hints.get(choice, refused))
+
+
+def _wanted(rows: Iterable[PlanRow]) -> frozenset[int]:
+    """The dates that rows want to run; one that is open elsewhere is a SKIP in a plan, which only looks."""
+    return frozenset(row.logical_date for row in rows if row.action is not Action.SKIP or row.reason == HELD)
 
 
 def _holders(

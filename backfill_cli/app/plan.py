@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from backfill_cli.app.commands import asked_range, command_line, run_command
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.history import history, liveness
-from backfill_cli.app.overlaps import held_by_others
+from backfill_cli.app.overlaps import held_by_others, told_of_holders
 from backfill_cli.app.past import watch_past, would_block
 from backfill_cli.app.pools import slots_of
 from backfill_cli.app.secrets import refuse_open_secrets
@@ -359,6 +359,7 @@ def plan(ctx: AppContext, options: BackfillOptions) -> PlanResult:
     with ctx.store(write=False) as store:
         prepared = prepare(ctx, options, store)
         result = preview(ctx, prepared, store, dry_run=options.dry_run)
+        result = told_of_holders(store, result, options.on_conflict)
     manner_of(ctx, Job(prepared.target, options, prepared, result))
     if options.dry_run or not result.to_run:
         return result

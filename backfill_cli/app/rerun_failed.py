@@ -14,6 +14,7 @@ from backfill_cli.app.context import AppContext
 from backfill_cli.app.jobs import job_of
 from backfill_cli.app.leaving import left_out_dates
 from backfill_cli.app.lookup import find_backfill
+from backfill_cli.app.overlaps import told_of_holders
 from backfill_cli.app.plan import Prepared, check_options, policy_for, prepare, preview, shaped
 from backfill_cli.app.pools import slots_of
 from backfill_cli.app.run import carry_out, nothing_to_do
@@ -80,7 +81,7 @@ def plan_rerun(ctx: AppContext, options: BackfillOptions) -> PlanResult:
     """Return what `rerun-failed` would do; nothing is stored."""
     with ctx.store(write=False) as store:
         prepared = _prepare(ctx, replace(options, rerun_failed=True), store)
-        return preview(ctx, prepared, store, dry_run=True)
+        return told_of_holders(store, preview(ctx, prepared, store, dry_run=True), options.on_conflict)
 
 
 def _prepare(ctx: AppContext, options: BackfillOptions, store: Store, parent_id: str | None = None) -> Prepared:

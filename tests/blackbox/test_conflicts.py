@@ -288,3 +288,23 @@ def test_a_scheduled_run_is_never_cancelled_for_a_backfill(naps: Project) -> Non
     going.wait().exits(0)
     assert set(tries(naps).values()) == {1}
     sound(naps)
+
+
+def test_a_plan_says_which_of_its_dates_another_process_holds_begun_or_not(naps: Project) -> None:
+    """A plan that shows them as dates to create, and no more, is refused when it is run."""
+    naps.write("hold/2024-01-03", "")
+    first, first_id = begin(naps, 2, 6)
+    until(lambda: len(naps.attempts("naps")) == 1)
+    asked = ("--dag", "naps", "--start", "2024-01-05", "--end", "2024-01-08", "--dry-run", "--json")
+    for choice, hint in (("fail", "--on-conflict wait"), ("wait", "waits"), ("cancel-other", f"cancels {first_id}")):
+        for command in ("plan", "run"):
+            data = naps.bfill(command, *asked, "--on-conflict", choice).exits(0).data
+            (told,) = [one for one in data["warnings"] if one["code"] == "dates-held"]
+            assert told["message"] == f"2 dates are being run by {first_id}"
+            assert hint in told["hint"]
+    skipped = naps.bfill("plan", *asked, "--on-conflict", "skip").exits(0).data
+    assert [one["code"] for one in skipped["warnings"]] == ["left-to-another"]
+    beside = naps.bfill("plan", "--dag", "naps", "--dates", "2024-01-08", "--dry-run", "--json").exits(0).data
+    assert beside["warnings"] == []
+    (naps.folder / "hold/2024-01-03").unlink()
+    first.wait().exits(0)
