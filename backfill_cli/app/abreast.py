@@ -53,7 +53,8 @@ class Abreast:
         if matters(self._lease, settled.lease):
             settled = self._store.write(work)
             self._lease = settled.lease
-        machine.share = settled.limit
+        # With nothing left to open there must be room all the same: the feed has yet to say that it is empty.
+        machine.share = settled.limit if mine.wanted > mine.used else mine.used + 1
         return EAGER_S if settled.is_handing_over else None
 
     def _wanting(self, machine: BackfillMachine) -> Lease:

@@ -8,9 +8,11 @@ import signal
 import time
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
+from promises.clocks import needs_faketime, with_clock
 
 from blackbox.world import Going, Project, most_at_once, until
 
@@ -323,6 +325,30 @@ def test_two_schedulers_on_one_store_run_each_interval_once(project: Project) ->
     for going in both:
         stopped(going)
     assert_each_once(project)
+    assert {tuple(one) for one in outcomes(project).values()} == {("success",)}
+
+
+@needs_faketime
+def test_a_clock_that_is_set_back_and_on_again_creates_nothing_twice(project: Project, tmp_path: Path) -> None:
+    """It goes back by an hour and comes again; then by a day forward, as after a sleep of the machine, to catch up."""
+    write_dag(project, every="timedelta(minutes=10)", start=ago(3600), catchup="True")
+    with with_clock(tmp_path) as (forker, clock):
+        project.forker = forker
+        project.bfill("--version").exits(0)
+        going = project.start("scheduler")
+        until(lambda: len(outcomes(project)) == 6)
+        clock.set("-1h")
+        time.sleep(3)
+        assert len(outcomes(project)) == 6
+        clock.set("+0")
+        time.sleep(3)
+        assert len(outcomes(project)) == 6
+        clock.set("+1d")
+        until(lambda: len(outcomes(project)) == 6 + 144)
+        clock.set("+0")
+        time.sleep(3)
+        assert " error" not in stopped(going).err
+    assert_each_once(project, step=600)
     assert {tuple(one) for one in outcomes(project).values()} == {("success",)}
 
 
