@@ -167,3 +167,16 @@ def test_a_probe_whose_run_has_timed_out_lets_another_probe() -> None:
     play.turn()
     play.end("call", LOST, date=date)
     assert len(play.flying) == 1
+
+
+def test_what_a_stop_has_ended_says_nothing_about_the_system() -> None:
+    """Kept in the store it would open the breaker for whoever comes next."""
+    dag = make_dag(make_task("call", pool="api"))
+    throttle = Throttle()
+    throttle.breakers["api"] = Breaker("api", RULE, throttle.holds)
+    play = Play(dag, [day(1), day(2), day(3)], limits=make_limits(3, api=3), throttle=throttle)
+    play.turn()
+    play.machine.stop(abort=True)
+    for date in (day(1), day(2), day(3)):
+        play.end("call", FAIL, date=date, reason="killed by SIGKILL")
+    assert throttle.breakers["api"].circuit.is_clear
