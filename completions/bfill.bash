@@ -170,7 +170,7 @@ _bfill_values() {
         shells) _bfill_offer shells "" "bash" "zsh" "fish" ;;
         skip-words) _bfill_offer skip-words "" ;;
         spans) _bfill_offer spans "" "1d" "7d" "30d" "90d" "6h" ;;
-        states) _bfill_offer states "list" "queued" "running" "success" "failed" "scheduled" "skipped" "upstream_failed" "up_for_retry" "removed" "blocked" "interrupted" "cleared" "partial" "missing" "stale" "remaining" ;;
+        states) _bfill_offer states "list" "queued" "running" "success" "failed" "scheduled" "skipped" "upstream_failed" "up_for_retry" "removed" "blocked" "interrupted" "cleared" "partial" "missing" "stale" "remaining" "planned" "paused" "cancelled" ;;
         tags) _bfill_offer tags "" ;;
         targets) _bfill_offer targets "" ;;
         tasks) _bfill_offer tasks "" ;;

@@ -35,6 +35,7 @@ _MAKES_SENSE: Mapping[str, tuple[str, ...]] = {
     "resume": ("paused", "interrupted"),
     "cancel": (*_GOING, *_WAITING),
     "set": (*_GOING, *_WAITING),
+    "skip": (*_GOING, *_WAITING),
     "run": (*_WAITING, "cancelled"),
     "rerun-failed": ("failed", "interrupted", "cancelled"),
 }

@@ -51,11 +51,8 @@ def status(
         limit: Dates on the page.
         after: Go on behind this logical date.
     """
-    unknown = where - STATES
-    if unknown:
-        raise UsageProblem(
-            f"--where '{min(unknown)}' is not a state of a date", hint=f"use one of: {', '.join(sorted(STATES))}"
-        )
+    is_list = not (options.backfill_id or options.dag_id or options.dag or options.command)
+    _check_states(where, "a backfill" if is_list else "a date", frozenset(BackfillState) if is_list else STATES)
     with ctx.store(write=False) as store:
         if options.backfill_id is not None:
             if has_range(options) or options.dag_id is not None:
@@ -67,7 +64,7 @@ def status(
             row = find_backfill(store, options.backfill_id)
             page = Page(where, after_date(after, str(row.request.get("timezone", "UTC"))), limit)
             return store.read(lambda reader: _of_backfill(ctx, reader, row, page))
-        if options.dag_id is None and options.dag is None and options.command is None:
+        if is_list:
             if has_range(options):
                 raise UsageProblem("a range needs a DAG", hint="add --dag DAG", code="no-dag")
             return store.read(lambda reader: _latest(ctx, reader, where))
@@ -80,13 +77,24 @@ def status(
 
 
 def _latest(ctx: AppContext, reader: Reader, where: frozenset[str]) -> StatusResult:
-    states = [BackfillState(one) for one in where if one in set(BackfillState)] or None
+    states = [BackfillState(one) for one in where] or None
     rows = reader.backfills(states=states, besides=SCHEDULED, limit=LATEST)
-    running = reader.backfills(states=list(GOING), limit=LATEST)
+    going = reader.backfills(states=list(GOING), limit=LATEST)
     known = {row.backfill_id for row in rows}
-    older = [row for row in running if row.backfill_id not in known and states is None]
+    older = [row for row in going if row.backfill_id not in known]
     views = [view_of(ctx, reader, row) for row in (*older, *rows)]
-    return StatusResult(None, backfills=views, schedulers=schedulers(ctx.settings.store))
+    # Asked of what is shown: one whose process has died is interrupted, whatever its row says.
+    shown = [one for one in views if not where or one.state in where]
+    return StatusResult(None, backfills=shown, schedulers=schedulers(ctx.settings.store))
+
+
+def _check_states(where: frozenset[str], what: str, known: frozenset[str]) -> None:
+    if unknown := where - known:
+        raise UsageProblem(
+            f"--where '{min(unknown)}' is not a state of {what}",
+            hint=f"use one of: {', '.join(sorted(known))}",
+            code="bad-value",
+        )
 
 
 def view_of(ctx: AppContext, reader: Reader, row: BackfillRow) -> BackfillView:

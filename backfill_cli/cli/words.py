@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from backfill_cli.core.states import RunState, TaskState
+from backfill_cli.core.states import BackfillState, RunState, TaskState
 from backfill_cli.errors import UsageProblem
 
 STATES = tuple(
     dict.fromkeys(
-        [*RunState, *TaskState, "blocked", "interrupted", "cleared", "partial", "missing", "stale", "remaining"]
+        [
+            *[*RunState, *TaskState, "blocked", "interrupted", "cleared", "partial", "missing", "stale", "remaining"],
+            *BackfillState,
+        ]
     )
 )
 

@@ -84,3 +84,6 @@ def test_tab_says_that_a_backfill_whose_process_died_is_interrupted(project: Pro
     (project.folder / "go").touch()
     assert " interrupted " in project.bfill("__complete", "backfills", "bf-").exits(0).out
     assert project.bfill("status", "--json").data["backfills"][0]["state"] == "interrupted"
+    (found,) = project.bfill("status", "--where", "interrupted", "--json").exits(0).data["backfills"]
+    assert found["state"] == "interrupted", "though its row says running"
+    assert project.bfill("status", "--where", "running", "--json").exits(0).data["backfills"] == []

@@ -66,8 +66,11 @@ def test_nothing_begins_behind_the_answer_to_a_pause_and_what_runs_ends_by_itsel
     assert "paused by" in shown
     assert "maintenance" in shown
     assert shown.splitlines()[-1] == f" next: bfill resume {backfill_id}"
-    (listed,) = naps.bfill("status", "--json").exits(0).data["backfills"]
+    (listed,) = naps.bfill("status", "--where", "paused", "--json").exits(0).data["backfills"]
     assert (listed["state"], listed["pid"]) == ("paused", going.pid)
+    assert naps.bfill("status", "--where", "running,planned", "--json").exits(0).data["backfills"] == []
+    naps.bfill("status", "--where", "missing").says(2, "not a state of a backfill", "interrupted")
+    naps.bfill("status", backfill_id, "--where", "paused").says(2, "not a state of a date", "remaining")
     resumed = naps.bfill("resume", backfill_id, "--json")
     data = going.wait().exits(0).data
     assert (data["completed"], data["state"]) == (30, "success")

@@ -149,12 +149,13 @@ def test_dates_offer_where_people_start_then_what_has_run_then_months_and_days(a
 
 def test_skip_takes_an_id_then_dates_that_are_still_to_do_each_once(project, ask, tmp_path, monkeypatch):
     [done] = ask("backfills")
-    assert ask("skip-words", "", "skip") == [done]
+    assert ask("skip-words", "", "skip") == [], "what has ended is not left out of"
     assert ask("skip-words", "", "skip", done) == [], "all of it is done"
     monkeypatch.chdir(project)
     store = str(tmp_path / "other.db")
     options = BackfillOptions(dag_id="dags/sales.py", start_date=date(2024, 4, 1), end_date=date(2024, 4, 3))
     plan = BackfillService(store=store).plan(options)
+    assert ask("skip-words", "", "skip", "--store=" + store) == [plan.backfill_id]
     for name in (plan.backfill_id, "daily_sales"):
         words = ("skip", "--store=" + store, name)
         assert ask("skip-words", "", *words) == ["2024-04-01", "2024-04-02", "2024-04-03"]
@@ -175,6 +176,7 @@ def test_logs_take_an_id_then_a_date_then_a_task(ask):
         ("resume", {"paused", "interrupted"}),
         ("cancel", {"running", "paused", "planned", "interrupted"}),
         ("set", {"running", "paused", "planned", "interrupted"}),
+        ("skip", {"running", "paused", "planned", "interrupted"}),
         ("run", {"planned", "interrupted", "cancelled"}),
         ("rerun-failed", {"failed", "interrupted", "cancelled"}),
         ("status", {"running", "paused", "planned", "interrupted", "cancelled", "failed", "success"}),
@@ -185,7 +187,7 @@ def test_a_command_is_offered_the_backfills_it_does_something_with(project, monk
     seen = [SeenBackfill(f"bf-20240101-{state}", "d", state, None, None, "UTC") for state in every]
     monkeypatch.setattr(Peek, "backfills", lambda _: seen)
     completer = Completer(Line([command], ""), cwd=project, environ={}, now=datetime(2024, 5, 17))
-    kind = "set-words" if command == "set" else "backfills"
+    kind = f"{command}-words" if command in ("set", "skip") else "backfills"
     assert {one.word.rpartition("-")[2] for one in completer.candidates(kind)} == states
 
 
