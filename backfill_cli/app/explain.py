@@ -88,17 +88,22 @@ class _Look:
         reader, dag = self._reader, self._dag
         run = reader.run(dag.dag_id, logical_date)
         instances = {one.task_id: one for one in self._instances(run, logical_date)}
-        before = run_before(reader, dag, logical_date) if dag.waits_on_past else None
+        place = self._place(run, logical_date)
+        before = run_before(reader, dag, place) if dag.waits_on_past else None
         previous = None if before is None else past_run(reader, dag, before, is_open=self._held(before))
-        is_live, ignores = self._held(run), self._ignores_past(run, logical_date)
+        is_live, ignores = self._held(run), self._ignores_past(run, place)
         free = self._free() if is_live else {}
-        waits = self._waits(run, logical_date) if is_live else {}
+        waits = self._waits(run, place) if is_live else {}
         return DateFacts(logical_date, run, instances, previous, ignores, is_live, free, waits)
 
-    def _waits(self, run: RunRow | None, logical_date: int) -> dict[str, str]:
+    def _place(self, run: RunRow | None, logical_date: int) -> int:
+        """Return the date under which its tasks stand and wait: of a batch, the first."""
+        place = self._batches.place_of(logical_date, None if run is None else run.batch)
+        return logical_date if place is None else place
+
+    def _waits(self, run: RunRow | None, place: int) -> dict[str, str]:
         """Return what the process that has the date says its tasks wait for: limits, hours, breakers, slots."""
         waits = None if run is None or run.owner is None else self._reader.waits(run.owner)
-        place = self._batches.place_of(logical_date, None if run is None else run.batch) or logical_date
         return {one.task_id: one.why for one in (waits.tasks if waits else ()) if one.logical_date == place}
 
     def _free(self) -> dict[str, tuple[int, int]]:
@@ -200,8 +205,7 @@ class _Look:
     def _tasks(self, facts: DateFacts, shown: frozenset[str]) -> list[TaskExplained]:
         """The tasks of the DAG in its order, then those that are in it no longer."""
         last: dict[str, AttemptRow] = {}
-        batch = None if facts.run is None else facts.run.batch
-        place = self._batches.place_of(facts.logical_date, batch) or facts.logical_date
+        place = self._place(facts.run, facts.logical_date)
         for one in self._reader.attempts(self._dag.dag_id, place, place):
             last[one.task_id] = one
         dag = self._dag
@@ -221,6 +225,8 @@ class _Look:
         """Return what to type now: what mends the cause first, since this date goes on behind it."""
         if result.action is None or (result.state == RunState.SUCCESS and not result.is_stale):
             return ""
+        # A date of a batch that is named alone would run alone, and anew.
+        ends = (result.batch[0], result.batch[-1]) if len(result.batch) > 1 else (result.logical_date,)
         causes = [one.cause for one in result.tasks if one.cause is not None and one.cause.dates]
         first = min(causes, key=lambda one: one.logical_date, default=None)
         watched = self._watched(result, first)
@@ -229,11 +235,12 @@ class _Look:
         if first is not None:
             # All dates from the cause to this one: what is blocked behind a repair goes on with it.
             command = "rerun-failed" if TaskState(first.state) in FAILURES else "run"
-            return f"bfill {command} {join(self._words(options, first.logical_date, result.logical_date))}"
+            begin = self._place(self._at(first.logical_date).run, first.logical_date)
+            return f"bfill {command} {join(self._words(options, begin, ends[-1]))}"
         backfill = result.backfill
         if result.run is None and backfill is not None and not backfill.state.is_terminal:
             return f"bfill run {backfill.backfill_id}"
-        words = self._words(options, result.logical_date)
+        words = self._words(options, *ends)
         if result.state == RunState.FAILED:
             return f"bfill rerun-failed {join(words)}"
         return f"bfill run {join([*words, '--reprocess', 'stale'] if result.is_stale else words)}"

@@ -286,6 +286,12 @@ def test_depends_on_past_holds_between_batches_and_a_repair_lets_the_next_go_on(
     project.breaks("load", "2024-01-08")
     data = project.bfill("run", *JANUARY, "--parallel", "4", "--json").exits(1).data
     assert (data["completed"], data["failed"], data["blocked"]) == (7, 7, 17)
+    told = project.bfill("explain", "--dag", "weeks", "2024-01-20", "--json").exits(0).data
+    assert told["previous"]["logical_date"][:10] == "2024-01-14", "not the date before, which is of the same batch"
+    assert told["tasks"][1]["cause"]["logical_date"][:10] == "2024-01-14"
+    assert "--start 2024-01-08 --end 2024-01-21" in told["next_command"], "from the beginning to the end of a batch"
+    failed = project.bfill("explain", "--dag", "weeks", "2024-01-10", "--json").exits(0).data["next_command"]
+    assert failed == "bfill rerun-failed --dag weeks --start 2024-01-08 --end 2024-01-14"
     project.mends("load", "2024-01-08")
     project.bfill("rerun-failed", "-q").exits(0)
     assert set(project.runs("weeks").values()) == {"success"}
