@@ -60,6 +60,7 @@ def views(settings: Settings, reader: Reader) -> dict[str, PoolView]:
             stored[name].description if name in stored else None,
             settings.pools.get(name) if name in stored else None,
             users.get(name, ()),
+            rules=settings.pool_rules.get(name),
         )
         for name in sorted(sizes, key=lambda name: (name == DEFAULT_POOL, name))
     }

@@ -8,12 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from backfill_cli.core.instants import iso_us
 from backfill_cli.core.pools import MOST_SLOTS, UNLIMITED
 from backfill_cli.core.problems import Problem
 from backfill_cli.errors import UsageProblem
+
+if TYPE_CHECKING:
+    from backfill_cli.core.pool_rules import PoolRules
 
 _NAME = re.compile(r"\w[\w.-]*")
 _LONGEST = 100
@@ -60,6 +63,7 @@ class PoolView:
         slots: -1 is unlimited, 0 holds all its tasks.
         origin: Who says how large it is: `store`, `bfill.toml` or `built in`.
         beneath: What the settings say while the store's word goes before it; None when they say nothing.
+        rules: How gently the settings want it to be asked; None when they say nothing of that.
     """
 
     name: str
@@ -69,6 +73,7 @@ class PoolView:
     beneath: int | None = None
     users: Sequence[PoolUser] = ()
     holds: Sequence[PoolHold] = ()
+    rules: PoolRules | None = None
 
     @property
     def taken(self) -> int:
@@ -92,6 +97,9 @@ class PoolView:
             "waiting": self.waiting,
             "from": self.origin,
             "description": self.description,
+            "rate_limit": None if self.rules is None or self.rules.rate_limit is None else self.rules.rate_limit.said,
+            "breaker": None if self.rules is None or self.rules.breaker is None else self.rules.breaker._asdict(),
+            "has_health_check": self.rules is not None and self.rules.health is not None,
             "users": [one._asdict() for one in self.users],
             "holds": [{"why": one.why, "until": iso_us(one.until), "by": one.by} for one in self.holds],
         }

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 from rich.text import Text
 
+from backfill_cli.core.pool_rules import PoolRules
 from backfill_cli.core.pooling import PoolChange, PoolsResult, PoolUser, PoolView
 from backfill_cli.core.pools import STORE, UNLIMITED
 from backfill_cli.render.parts import closing
 from backfill_cli.render.run import short_head
 from backfill_cli.render.text import Part, columns, cut, line, wide
 from backfill_cli.render.theme import BOLD, DIM, WARN, look
-from backfill_cli.render.words import count
+from backfill_cli.render.words import count, duration
 
 _ORIGINS = {STORE: "set in the store"}
 
@@ -27,6 +28,8 @@ def render_list(result: PoolsResult, width: int) -> Iterator[Text]:
         yield text
         if pool.description:
             yield line((f"   {cut(pool.description, width - 4)}", DIM))
+        if rules := _rules(pool.rules):
+            yield line((f"   {rules}", DIM))
         for hold in pool.holds:
             yield line((f"   {cut(hold.why, width - 4)}", WARN))
         users = [_user(one) for one in pool.users if one.held or one.waiting]
@@ -64,6 +67,20 @@ def render_delete(result: PoolChange, width: int) -> Iterator[Text]:
         yield line(" ", (f"{seen.symbol} {result.name}", seen.style), f"   {_slots(result.after.slots)} again   ",
                    (result.after.origin, DIM))  # fmt: skip
     yield line((" audit head ", DIM), short_head(result.audit_head))
+
+
+def _rules(rules: PoolRules | None) -> str:
+    """How gently a pool is to be asked: `at most 100/min · breaker after 5 alike, for 30 s · health check`."""
+    if rules is None:
+        return ""
+    said = []
+    if rules.rate_limit is not None:
+        said.append(f"at most {rules.rate_limit.said}")
+    if rules.breaker is not None:
+        said.append(f"breaker after {rules.breaker.failures:,} alike, for {duration(rules.breaker.cooldown_s)}")
+    if rules.health is not None:
+        said.append("health check")
+    return " · ".join(said)
 
 
 def _row(pool: PoolView) -> list[Part]:

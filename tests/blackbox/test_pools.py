@@ -109,3 +109,19 @@ def test_a_pool_that_a_dag_uses_is_deleted_with_yes_alone(calls: Project) -> Non
         calls.bfill("pools", "delete", "api").says(7, "DAG calls", "--yes")
     calls.bfill("pools", "delete", "api", "--yes").exits(0)
     assert "api" not in sizes(calls)
+
+
+def test_a_pool_is_listed_with_what_the_settings_say_of_its_pace(project: Project) -> None:
+    project.write(
+        "bfill.toml",
+        '[pools.api]\nslots = 2\nrate_limit = "100/min"\nhealth = "true"\nbreaker = {failures = 3, cooldown = "5s"}\n',
+    )
+    api, plain = project.bfill("pools", "list", "--json").exits(0).data["pools"]
+    assert (api["rate_limit"], api["breaker"], api["has_health_check"]) == (
+        "100/min",
+        {"failures": 3, "cooldown_s": 5.0},
+        True,
+    )
+    assert (plain["rate_limit"], plain["breaker"], plain["has_health_check"]) == (None, None, False)
+    shown = project.bfill("pools", "list").exits(0).out
+    assert "at most 100/min · breaker after 3 alike, for 5 s · health check" in shown

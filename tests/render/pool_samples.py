@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from backfill_cli.core.circuits import BreakerRule
+from backfill_cli.core.pool_rules import PoolRules
 from backfill_cli.core.pooling import PoolChange, PoolsResult, PoolUser, PoolView
+from backfill_cli.core.rates import parse_rate
 
+RULES = PoolRules(4, parse_rate("100/min"), BreakerRule(5, 30.0), "https://warehouse.example/health")
 HEAD = "7:9f3c81d2" + "0" * 56
 _USERS = (
     PoolUser("bf-20240401-7k2m", "daily_sales", 4711, "etl-1", 2, 2, 3),
@@ -17,7 +21,7 @@ def pools() -> PoolsResult:
         [
             PoolView("api", 5, "store", "the partner's API allows five calls at once", 4, _USERS),
             PoolView("idle", 0, "store"),
-            PoolView("warehouse", 4, "bfill.toml"),
+            PoolView("warehouse", 4, "bfill.toml", rules=RULES),
             PoolView("wide", -1, "store"),
             PoolView("default_pool", 128, "built in", users=(_USERS[0]._replace(taken=3, held=32, waiting=0),)),
         ]
