@@ -54,13 +54,18 @@ class Abreast:
             settled = self._store.write(work)
             self._lease = settled.lease
         # With nothing left to open there must be room all the same: the feed has yet to say that it is empty.
-        machine.share = settled.limit if mine.wanted > mine.used else mine.used + 1
+        machine.share = settled.limit if _unfinished(machine) > mine.used else mine.used + 1
         return EAGER_S if settled.is_handing_over else None
 
     def _wanting(self, machine: BackfillMachine) -> Lease:
         """Return the lease with what is open and wanted at this moment."""
         is_still = machine.stopping or machine.paused
-        left = 0 if is_still else machine.total - machine.completed - machine.failed - machine.blocked
+        left = 0 if is_still else _unfinished(machine)
         used = len(machine.runs)
         wanted = max(used, min(left, machine.limits.parallel))
         return self._lease._replace(used=used, wanted=wanted, least=int(wanted > used), waiting=wanted - used)
+
+
+def _unfinished(machine: BackfillMachine) -> int:
+    """Return how many dates have not come to their end, those that are open included."""
+    return machine.total - machine.completed - machine.failed - machine.blocked
