@@ -68,7 +68,7 @@ def knowing(*known: str) -> Secrets:
 @example(secret="-----BEGIN KEY-----\nAbCd+/=efgh\n-----END KEY-----")
 def test_a_secret_is_found_in_every_usual_notation(notation: str, secret: str) -> None:
     secret = secret.strip()
-    assume(is_maskable(secret))
+    assume(is_maskable(secret) and secret not in "before  behind")
     written = NOTATIONS[notation](secret)
     masked = knowing(secret).text(f"before {written} behind")
     assert masked.startswith("before ")
