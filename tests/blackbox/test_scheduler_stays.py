@@ -334,6 +334,7 @@ def test_a_clock_that_is_set_back_and_on_again_creates_nothing_twice(project: Pr
     write_dag(project, every="timedelta(minutes=10)", start=ago(3600), catchup="True")
     with with_clock(tmp_path) as (forker, clock):
         project.forker = forker
+        project.env.update(clock.environ)
         project.bfill("--version").exits(0)
         going = project.start("scheduler")
         until(lambda: len(outcomes(project)) == 6)
