@@ -28,8 +28,9 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 @app.command(
     cls=Command,
     epilog=_EXAMPLES,
-    help="Create and run what is due: with catchup every interval since the last run, without it the latest complete"
-    " one. Dates that have a dag_run, or that a backfill is running, are left alone.",
+    help="Stay, and create and run what is due as it comes due; or once. With catchup that is every interval since the"
+    " last run, without it the latest complete one. Dates that have a dag_run, or that a backfill is running, are left"
+    " alone.",
 )
 @spread
 def scheduler(
