@@ -205,5 +205,6 @@ class Breaker:
         self._holds.put(of_pool(self.pool), SOURCE, Hold(reason, until, detail))
 
     def _tell(self, what: str, now: int, why: str, **more: object) -> None:
-        by = {} if self._is_own else {"by": self.circuit.by}
+        # Of a circuit that others have closed nothing is kept, not even who did.
+        by = {} if self._is_own or not self.circuit.by else {"by": self.circuit.by}
         self.news.append(PaceChange(what, now, why, {"pool": self.pool, **more, **by}))

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backfill_cli.core.breakers import Breaker, BreakerRule, BreakerState
+from backfill_cli.core.circuits import Circuit, Who
 from backfill_cli.core.holds import Holds, of_pool
 from backfill_cli.core.invocations import AttemptReport
 from backfill_cli.core.states import Outcome
@@ -180,3 +181,13 @@ def test_what_a_stop_has_ended_says_nothing_about_the_system() -> None:
     for date in (day(1), day(2), day(3)):
         play.end("call", FAIL, date=date, reason="killed by SIGKILL")
     assert throttle.breakers["api"].circuit.is_clear
+
+
+def test_a_circuit_that_others_have_closed_is_told_without_a_name() -> None:
+    """The store keeps nothing of one that is closed, so nobody knows any more who did it."""
+    made, _ = breaker()
+    made.share(Who("me", "bf-mine"))
+    made.agree(Circuit("api", BreakerState.OPEN, at=0, until=SECOND, by="bf-other"), 0)
+    made.agree(Circuit("api"), 2 * SECOND)
+    told = [(one.what, one.details.get("by", "nobody")) for one in made.news]
+    assert told == [("breaker_opened", "bf-other"), ("breaker_closed", "nobody")]
