@@ -187,7 +187,10 @@ def test_the_first_command_installs_and_backfills_the_weather_example(
 
 
 def test_the_second_command_is_the_test_command_and_ci_runs_it() -> None:
-    assert fences("sh")[1] == "python -m pip install -e '.[dev]' && python -m pytest -n 2 --dist loadfile\n"
+    assert (
+        fences("sh")[1]
+        == "python -m pip install -e '.[dev]' && python -m pytest -n 3 --dist loadfile --no-loadscope-reorder\n"
+    )
     done = subprocess.run(
         [ROOT / ".ci" / "run", "--show"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True
     )

@@ -170,6 +170,7 @@ CALLS = {"eval", "exec", "compile", "__import__"}
 ALLOWED = {
     ("loader/imports.py", "compile"): "a DAG file is its author's program, and is read from its source",
     ("loader/imports.py", "exec"): "the same; running it is what --dag asks for",
+    ("app/crew.py", "pickle"): "what a shift says to the scheduler that forked it, over a socket only the two have",
 }
 """Module and what it may use, with the reason.
 
