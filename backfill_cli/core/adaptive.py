@@ -55,7 +55,11 @@ class Adaptive:
         self._target_s = target_latency_s
         self._doubles = True
         self._epoch = 0
+        self._begin_round()
+
+    def _begin_round(self) -> None:
         self._round: list[float] = []
+        self._most_open = 0
 
     def bound(self, most: int) -> None:
         """Go no higher than this from now on; a least that is above it comes down with it."""
@@ -74,35 +78,37 @@ class Adaptive:
 
         Args:
             epoch: What `on_submit` has said of it.
-            open_runs: Dates that are open: a number that is not used up is not tried, and does not grow.
+            open_runs: Dates that are open: a number that is not used up in a round is not tried, and does not grow. Of
+                tries that end together the first alone sees all of them.
         """
         if epoch < self._epoch:
             return
+        self._most_open = max(self._most_open, open_runs)
         if report.outcome in _TOO_MUCH:
             told = report.reason or _TOO_MUCH[report.outcome]
             self._decrease(told if len(told) <= _SHOWN else told[: _SHOWN - 1] + "…", report.ended_at)
         elif report.outcome is Outcome.SUCCESS:
             self._round.append((report.ended_at - report.started_at) / 1_000_000)
             if len(self._round) >= max(self.parallel, 1):
-                self._end_round(report.ended_at, open_runs)
+                self._end_round(report.ended_at)
 
     def on_probe(self, *, is_well: bool, told: str, now: int) -> None:
         """Take the answer of a probe, at `now` (epoch µs)."""
         if not is_well:
             self._decrease(f"the probe: {told}", now)
 
-    def _end_round(self, now: int, open_runs: int) -> None:
-        latency_s = median(self._round)
-        self._round.clear()
+    def _end_round(self, now: int) -> None:
+        latency_s, is_used_up = median(self._round), self._most_open >= self.parallel
+        self._begin_round()
         if self._target_s is not None and latency_s > self._target_s:
             self._decrease(f"half of the tries took more than {latency_s:.3g} s", now)
-        elif open_runs >= self.parallel and (self._target_s is None or latency_s <= self._target_s * _COMFORT):
+        elif is_used_up and (self._target_s is None or latency_s <= self._target_s * _COMFORT):
             self._change(min(self.most, self.parallel * 2 if self._doubles else self.parallel + 1), now, "all is well")
 
     def _decrease(self, why: str, now: int) -> None:
         kept = _UNDOUBLED if self._doubles else _KEPT
         self._doubles = False
-        self._round.clear()
+        self._begin_round()
         self._epoch += 1
         self._change(max(self.least, min(self.parallel - 1, int(self.parallel * kept))), now, why)
 
@@ -112,4 +118,4 @@ class Adaptive:
         details = {"parallel": parallel, "before": self.parallel, "least": self.least, "most": self.most}
         self.news.append(PaceChange("parallel_changed", now, why, details))
         self.parallel, self.why = parallel, why
-        self._round.clear()
+        self._begin_round()

@@ -72,6 +72,17 @@ def test_what_is_submitted_before_a_decrease_has_taken_effect_is_no_further_sign
     assert adaptive.parallel == 6
 
 
+def test_a_number_that_was_used_up_grows_also_when_its_tries_end_together() -> None:
+    """Three that end in one turn leave two dates open when the last is told: for ever, if the rounds fall so."""
+    adaptive = Adaptive(4, 64)
+    for open_runs in (4, 4, 3, 2):
+        end(adaptive, Outcome.SUCCESS, 1, busy=open_runs)
+    assert adaptive.parallel == 8
+    for open_runs in (4, 3, 2, 1) * 2:
+        end(adaptive, Outcome.SUCCESS, 2, busy=open_runs)
+    assert adaptive.parallel == 8, "no more than four of the eight were open"
+
+
 @pytest.mark.parametrize("outcome", [Outcome.SKIPPED, Outcome.LOST])
 def test_what_says_nothing_about_the_system_moves_nothing(outcome: Outcome) -> None:
     adaptive = Adaptive(2, 64)
