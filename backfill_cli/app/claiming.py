@@ -16,7 +16,7 @@ from backfill_cli.app.history import liveness
 from backfill_cli.app.ids import new_backfill_id
 from backfill_cli.app.leaving import take_out
 from backfill_cli.app.orphans import Orphans
-from backfill_cli.app.overlaps import conflict, held_by_others, refuse_overlap
+from backfill_cli.app.overlaps import Overtaken, conflict, held_by_others, refuse_overlap
 from backfill_cli.app.plan import Prepared
 from backfill_cli.app.recovering import write_recovered
 from backfill_cli.app.trail import command_of, conf_details, record
@@ -69,10 +69,12 @@ def claim_new(
     """Store a new backfill and take its dates.
 
     Raises:
+        Overtaken: A backfill of the same request has been interrupted since it was looked for.
         ConflictError: A living process holds some of them, or a dead one's orphans still run.
     """
 
     def work(writer: Writer) -> BackfillRow:
+        _refuse_twin(writer, prepared)
         fresh = _with_liveness(prepared, writer)
         refuse_overlap(writer, fresh.dag.dag_id, fresh.rows(_past(fresh, writer)))
         row, replaced = _add(ctx, fresh, result, writer)
@@ -197,6 +199,16 @@ def _add(
     # Counted here: since the plan was shown, another process may have done some of its dates.
     writer.set_backfill(row.backfill_id, planned=dict(+planned))
     return _again(writer, row.backfill_id), [old.backfill_id for old in plans]
+
+
+def _refuse_twin(writer: Writer, prepared: Prepared) -> None:
+    """Refuse a second backfill beside the interrupted one of the same request, which is to go on instead.
+
+    Whoever looks before the transaction may still see its process alive; behind the recovery it is seen dead.
+    """
+    stopped = [BackfillState.INTERRUPTED]
+    if writer.backfills(dag_id=prepared.dag.dag_id, identity=prepared.identity, states=stopped, limit=1):
+        raise Overtaken
 
 
 def _with_liveness(prepared: Prepared, writer: Writer) -> Prepared:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from backfill_cli.app.overlaps import DatesHeld
+from backfill_cli.app.overlaps import DatesHeld, Overtaken
 from backfill_cli.core.records import SCHEDULED, Control
 from backfill_cli.core.states import BackfillState
 from backfill_cli.errors import ConflictError, RefusedError, UsageProblem
@@ -42,7 +42,7 @@ def past_conflicts(
     """Return what `attempt` returns, as often tried as `--on-conflict` allows.
 
     Args:
-        attempt: Finds the job, claims its dates and runs them; DatesHeld before it has changed anything.
+        attempt: Finds the job, claims its dates and runs them; DatesHeld or Overtaken before it has changed anything.
         confirm: Asked before another backfill is cancelled, unless `options.yes`.
 
     Raises:
@@ -56,6 +56,8 @@ def past_conflicts(
     while True:
         try:
             return attempt()
+        except Overtaken:
+            continue
         except DatesHeld as held:
             if choice == "fail":
                 raise

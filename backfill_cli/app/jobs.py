@@ -154,7 +154,7 @@ def _stored_job(ctx: AppContext, options: BackfillOptions, row: BackfillRow, sto
     # What another does meanwhile moves a plan, and who waits for it or leaves dates to it has said that it may.
     is_anew = row.state is BackfillState.PLANNED or is_held
     if is_anew or row.state.is_terminal:  # the same command once more: what is left to do is a backfill of its own
-        return Job(prepared.target, asked, prepared, plan)
+        return job_of(ctx, prepared, plan, store)
     return Job(prepared.target, asked, prepared, plan, row)
 
 

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from backfill_cli.core.results import PlanResult
 
 
+class Overtaken(Exception):
+    """The store has changed between the look and the claim: nothing was taken, and the next look sees why."""
+
+
 class DatesHeld(ConflictError):
     """A living process holds dates that are asked for.
 

@@ -28,7 +28,7 @@ from backfill_cli.app.ids import new_owner_id
 from backfill_cli.app.jobs import Choose, Job, find_job
 from backfill_cli.app.manner import manner_of, refuse
 from backfill_cli.app.orphans import Orphans, end_stragglers
-from backfill_cli.app.overlaps import DatesHeld
+from backfill_cli.app.overlaps import DatesHeld, Overtaken
 from backfill_cli.app.pacing import agreeing_of, pacer_of
 from backfill_cli.app.pools import slots_of
 from backfill_cli.app.recovering import abandon
@@ -117,7 +117,7 @@ def run_as_owner(
             problems = (*result.problems, *orphans.problems)
             # What came while the backfill was closed came too late to stop it, but it was said to this process.
             return replace(result, problems=problems, stopped_by=result.stopped_by or stops.first)
-        except DatesHeld:
+        except (DatesHeld, Overtaken):
             raise  # nothing was taken: there is nothing to give back, and a signal still ends the wait that follows
         except BaseException as error:
             stops.keep()
