@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.history import liveness
 from backfill_cli.app.proving import verdict_of
 from backfill_cli.core.auditing import head_text
 from backfill_cli.core.audits import AuditVerdict
+from backfill_cli.core.batch_tries import told_to_each
 from backfill_cli.core.instants import iso
 from backfill_cli.core.intervals import Span, merge
 from backfill_cli.core.ports import Reader
@@ -122,9 +124,22 @@ class _Reading:
                 spans[row.dag_id].append(Span(row.first, row.last + 1))
         fold = AttemptFold(self._rows, self._scope, lambda who: self._commands.get(who or "", "run"))
         for dag_id, covered in sorted(spans.items()):
-            for span in merge(covered):
-                fold.add(dag_id, self._reader.attempts(dag_id, span.start, span.end - 1))
+            for first, behind in merge(covered):
+                rows = self._reader.attempts(dag_id, first, behind - 1)
+                ends = self._reader.batch_ends(dag_id, first, behind - 1)
+                fold.add(dag_id, told_to_each(rows, ends, self._worked_on))
         return fold
+
+    def _worked_on(self, backfill_id: str, date: int, last: int) -> list[int]:
+        """Return the dates that a backfill worked on together with this one: they ended as it did, or are open so."""
+        rows = self._reader.backfill_dates(backfill_id, after=date - 1)
+        leader = next(rows, None)
+        outcome = None if leader is None else leader.outcome
+        return [
+            one.logical_date
+            for one in takewhile(lambda one: one.logical_date <= last, rows)
+            if one.action is not Action.SKIP and (one.batch == date or one.outcome is outcome is not None)
+        ]
 
     def _heads(self) -> Heads:
         chain = head_text(self._reader.audit_head())

@@ -42,7 +42,7 @@ from backfill_cli.core.machine import BackfillMachine, Limits
 from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.ports import Store
 from backfill_cli.core.problems import Problem
-from backfill_cli.core.records import BackfillRow, Claim, Counts
+from backfill_cli.core.records import BackfillRow, Claim, Counts, OwnerRow
 from backfill_cli.core.results import BackfillResult
 from backfill_cli.core.states import BackfillState
 from backfill_cli.core.throttle import throttle_of
@@ -187,7 +187,7 @@ def _run_claimed(
         pollers=_pollers(ctx, job, store, claim, machine, agreeing),
         pacer=pacer_of(ctx, store, throttle, agreeing, probe=job.options.probe),
     )
-    _tell_start(listeners, job, row)
+    _tell_start(listeners, job, row, store.read(lambda reader: reader.owner(me.owner)))
     stopped: Stopped | None = None
     try:
         with inherited(lineage, own_process=ctx.own_process), captured(own_process=ctx.own_process):
@@ -264,7 +264,8 @@ def _backends(ctx: AppContext, job: Job, workers: int, bench: Bench) -> Backends
     )
 
 
-def _tell_start(listeners: Sequence[Listener], job: Job, row: BackfillRow) -> None:
+def _tell_start(listeners: Sequence[Listener], job: Job, row: BackfillRow, owner: OwnerRow | None) -> None:
+    """Say that this command begins: what an earlier one did of the backfill is done, and that time is over."""
     dag = job.prepared.part
     start = RunStart(
         row.backfill_id,
@@ -275,8 +276,9 @@ def _tell_start(listeners: Sequence[Listener], job: Job, row: BackfillRow) -> No
         row.last or 0,
         row.total - row.skipped,
         job.prepared.parallel,
-        row.started_at or 0,
+        (owner.started_at if owner else row.started_at) or 0,
         {task_id: task.retry.retries + 1 for task_id, task in dag.tasks.items()},
+        row.completed + row.failed,
     )
     for listener in listeners:
         listener.on_start(start)

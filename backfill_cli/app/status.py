@@ -16,7 +16,7 @@ from backfill_cli.app.reexecuting import reexecuted
 from backfill_cli.app.status_page import Page, after_date, instances_on, slowest_tasks, task_views
 from backfill_cli.app.targets import has_range
 from backfill_cli.core.planning import BLOCKED, CLEARED, INTERRUPTED, LEFT_FAILED, PARTIAL
-from backfill_cli.core.records import SCHEDULED, Action, BackfillRow
+from backfill_cli.core.records import SCHEDULED, Action, BackfillRow, Control, OwnerRow
 from backfill_cli.core.results import DateResult
 from backfill_cli.core.standing import MISSING, REMAINING, STALE, BackfillView, RunView, StatusResult
 from backfill_cli.core.states import GOING, BackfillState, RunState
@@ -104,13 +104,8 @@ def view_of(ctx: AppContext, reader: Reader, row: BackfillRow) -> BackfillView:
     if row.state in GOING and (owner is None or not owner.is_alive):
         state = BackfillState.INTERRUPTED
     rate = eta = None
-    done = row.completed + row.failed
-    # One that was gone on with has done its first part at some other time: no pace follows from when it began.
-    is_in_one_go = owner is not None and row.started_at is not None and owner.started_at <= row.started_at
-    if state == BackfillState.RUNNING and row.started_at is not None and done and is_in_one_go:
-        seconds = max(0.001, (ctx.clock.now_us() - row.started_at) / 1_000_000)
-        rate = done / seconds * 60
-        eta = round(row.remaining / (done / seconds), 1)
+    if state == BackfillState.RUNNING and owner is not None:
+        rate, eta = _pace(reader, row, owner, ctx.clock.now_us())
     alive = owner if owner is not None and owner.is_alive else None
     repaired_by, is_broken = _repairs(reader, row)
     return BackfillView(
@@ -124,6 +119,19 @@ def view_of(ctx: AppContext, reader: Reader, row: BackfillRow) -> BackfillView:
         str(row.request.get("timezone", "UTC")),
         is_broken,
     )
+
+
+def _pace(reader: Reader, row: BackfillRow, owner: OwnerRow, now: int) -> tuple[float | None, float | None]:
+    """Return dates a minute and the seconds left, by what was done since it last went on; None where nothing was.
+
+    What an earlier command did, and what was done before a pause, was done at some other time: it tells no pace.
+    """
+    resumed = reader.controls().last_done(row.backfill_id, Control.RESUME)
+    since = max(owner.started_at, resumed.answered_at or 0 if resumed else 0)
+    is_in_one_go = row.started_at is not None and since <= row.started_at
+    done = row.completed + row.failed if is_in_one_go else reader.ended_since(row.backfill_id, since)
+    seconds = max(0.001, (now - since) / 1_000_000)
+    return (done / seconds * 60, round(row.remaining / (done / seconds), 1)) if done else (None, None)
 
 
 def _repairs(reader: Reader, row: BackfillRow) -> tuple[tuple[str, ...], bool]:

@@ -55,7 +55,7 @@ def _usage(error: Any, words: list[str]) -> UsageProblem:
     see = f"see: {path} --help"
     kind = type(error).__name__
     if kind == "NoSuchOption":
-        return _unknown_option(error.option_name, context, path, see)
+        return _unknown_option(error.option_name, context, path, see, words)
     flag = _flag(getattr(error, "param", None)) or getattr(error, "option_name", "")
     if kind == "BadOptionUsage":
         problem = "takes no value" if "does not take" in error.message else "needs a value"
@@ -81,12 +81,16 @@ def _value_of(flag: str, words: list[str]) -> str:
     return ""
 
 
-def _unknown_option(option: str, context: Any, path: str, see: str) -> UsageProblem:
+def _unknown_option(option: str, context: Any, path: str, see: str, words: list[str]) -> UsageProblem:
     from difflib import get_close_matches
 
-    if context is not None and context.parent is None and option in _SHARED:
-        hint = f"it stands after the command: bfill status {option}"
-        return UsageProblem(f"{option} does not go before the command", hint=hint, code="option-before-command")
+    below = getattr(context.command, "list_commands", None) if context is not None else None
+    if below is not None and option in _SHARED:
+        example = "status" if context.parent is None else below(context)[0]
+        named = [word for word in words if word in below(context)]
+        hint = f"it stands after the command: {path} {named[0] if named else example} {option}"
+        what = f"{option} does not go before the command" if named else f"{path} needs a command before {option}"
+        return UsageProblem(what, hint=hint, code="option-before-command")
     known = [one for param in context.command.params if not param.hidden for one in param.opts] if context else []
     # One near name: flags are alike enough that three would be noise.
     near = get_close_matches(option, known, n=1, cutoff=0.6)

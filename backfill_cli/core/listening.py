@@ -54,7 +54,12 @@ class WaveReport(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RunStart:
-    """What a listener learns before the first batch; `total` counts the dates that will be worked on."""
+    """What a listener learns before the first batch.
+
+    Args:
+        total: The dates to be worked on; `done` of them have ended in an earlier command.
+        started_at: When this command began with them, epoch microseconds.
+    """
 
     backfill_id: str
     dag_id: str
@@ -66,6 +71,7 @@ class RunStart:
     parallel: int
     started_at: int
     max_tries: Mapping[str, int]
+    done: int = 0
 
 
 class PaceChange(NamedTuple):

@@ -65,6 +65,10 @@ class Reader(Protocol):
         """Terminal dag_runs of those dates, by date, some thousands at a time: a fifth of what `runs` costs."""
         ...
 
+    def batch_ends(self, dag_id: str, first: int, last: int) -> Mapping[int, int]:
+        """First date of each batch, of now and of before → its last one, or a later one; empty without batches."""
+        ...
+
     def run(self, dag_id: str, logical_date: int) -> RunRow | None: ...
     def run_before(
         self, dag_id: str, logical_date: int, *, state: RunState | None = None, skip_manual: bool = False
@@ -134,6 +138,10 @@ class Reader(Protocol):
         self, backfill_id: str, *, after: int | None = None, limit: int | None = None, backwards: bool = False
     ) -> Iterator[BackfillDateRow]:
         """The dates of a backfill, ascending or descending, each with what its dag_run says now; streams."""
+        ...
+
+    def ended_since(self, backfill_id: str, at: int) -> int:
+        """How many dates of a backfill it has finished at that instant, epoch µs, or later; a walk over all of them."""
         ...
 
     def worked_on(self, backfill_id: str, *, backwards: bool = False) -> Iterator[int]:

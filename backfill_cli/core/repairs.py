@@ -28,6 +28,12 @@ NO_REASON = "no reason given"
 Who = str | None
 
 
+class Told(AttemptRow):
+    """A try of merged dates, at another one of them than the first: it failed or mended that one too."""
+
+    __slots__ = ()
+
+
 @dataclass(slots=True)
 class _Open:
     """One task on one date, failed for one cause: how often, when, in whose name last, and what made it good since."""
@@ -73,7 +79,10 @@ class AttemptFold:
         self.tries: Counter[tuple[str, str, Outcome]] = Counter()
 
     def add(self, dag_id: str, rows: Iterable[AttemptRow]) -> None:
-        """Fold in tries of one DAG, by date, task and try; a date must not come in two calls."""
+        """Fold in tries of one DAG, by date, task and try; a date must not come in two calls.
+
+        Tries of merged dates are told to each of them (`core/batch_tries.py`), and counted once.
+        """
         place: tuple[int, str] = (0, "")
         failed: dict[str, _Open] = {}
         lost: list[AttemptRow] = []
@@ -82,7 +91,8 @@ class AttemptFold:
             if row.outcome is Outcome.LATE:
                 continue
             is_ours = row.backfill_id in self._backfills
-            if is_ours:
+            is_told = type(row) is Told
+            if is_ours and not is_told:
                 self.tries[row.backfill_id or "", row.version, row.outcome] += 1
             if failed or lost:
                 if place != (row.logical_date, row.task_id):
@@ -96,7 +106,7 @@ class AttemptFold:
                 place = (row.logical_date, row.task_id)
                 if row.outcome in BAD:
                     _note_failure(failed, row)
-                elif row.outcome is Outcome.LOST:
+                elif row.outcome is Outcome.LOST and not is_told:
                     lost.append(row)
         self._leave(dag_id, place, failed, lost)
 
@@ -150,7 +160,7 @@ def _note_failure(failed: dict[str, _Open], row: AttemptRow) -> None:
     one = failed.get(reason)
     if one is None:
         one = failed[reason] = _Open(row.ended_at, row.ended_at, row.backfill_id)
-    one.tries += 1
+    one.tries += type(row) is not Told  # one try, however many dates it was of
     one.last_at = max(one.last_at, row.ended_at)
     # It failed again: what made it good before no longer counts.
     one.backfill_id, one.good = row.backfill_id, None

@@ -65,7 +65,7 @@ class Board:
         self._before_wave = 0
         self.paused = ""
         self.pace = Pace()
-        self.pace.start(start.started_at, start.total)
+        self.pace.start(start.started_at, start.total, start.done)
 
     def note(self, batch: Batch, counts: ProgressCounts, at: int) -> None:
         """Take in what was committed at `at`."""
@@ -108,8 +108,9 @@ class Board:
             self.wave = self.wave._replace(tally=self.wave.tally.without(news.dates))
         if news.action is Control.PAUSE:
             self.paused = paused_reason(news.by, news.at)
-        elif not news.is_paused:
+        elif not news.is_paused and self.paused:
             self.paused = ""
+            self.pace.restart(news.at)
 
     def lines(self, now: int, width: int, height: int) -> list[Text]:
         """Return the board at `now` (epoch microseconds) in at most `height` lines of `width` cells."""
@@ -145,10 +146,10 @@ class Board:
         facts = line(f"  {done:,} of {counts.total:,}")
         if counts.failed:
             facts.append_text(line("   ", (f"{counts.failed:,} failed", look("failed").style)))
-        rate = self.pace.per_minute(now)
+        rate = None if self.paused else self.pace.per_minute(now)
         if rate is not None:
             facts.append(f"   {rate * 1:.1f}/min" if rate < 600 else f"   {rate / 60:,.0f}/s")
-        left = self.pace.left(now)
+        left = None if self.paused else self.pace.left(now)
         if left is not None and done < counts.total:
             facts.append(f"   {span(*left)} left")
         bar = max(10, min(_BAR, width - facts.cell_len - 2))

@@ -85,7 +85,7 @@ class LineListener:
         self._start = start
         self._dates = DateFormat(start.timezone, (start.first, start.last))
         self._last_at = self._idle_since = start.started_at
-        self._pace.start(start.started_at, start.total)
+        self._pace.start(start.started_at, start.total, start.done)
         if not self._is_calm:
             self._begin(start)
 
@@ -158,6 +158,8 @@ class LineListener:
         self._say(clock.now_us(), f"stopping {why} running {running}: nothing new starts{again}")
 
     def on_steered(self, news: Steered) -> None:
+        if self._is_paused and not news.is_paused:
+            self._pace.restart(news.at)
         self._is_paused = news.is_paused
         self._idle_since = news.at
         self._pace.set_total(news.total)

@@ -1,7 +1,8 @@
 """How fast a backfill goes and how long it may still take: a pure fold over (instant, dates done).
 
 Owns the rate and the honest range of "time left": the slower and the faster of the pace since the start and the pace
-of the last minute or so. Too little done to tell is None, not a guess.
+of the last minute or so. The start is that of this command, or where somebody let it go on behind a pause: what an
+earlier command did, and the time in between, say nothing. Too little done to tell is None, not a guess.
 """
 
 from __future__ import annotations
@@ -23,14 +24,20 @@ class Pace:
 
     def __init__(self) -> None:
         self._began = 0
+        self._before = 0
         self._total = 0
         self._done = 0
         self._samples: deque[tuple[int, int]] = deque()
 
-    def start(self, at: int, total: int) -> None:
-        """Begin: `total` dates to do."""
-        self._began, self._total, self._done = at, total, 0
-        self._samples = deque([(at, 0)])
+    def start(self, at: int, total: int, done: int = 0) -> None:
+        """Begin: `total` dates to do, so many of them done by an earlier command."""
+        self._total, self._done = total, done
+        self.restart(at)
+
+    def restart(self, at: int) -> None:
+        """Tell the pace from here on: it stood still until now."""
+        self._began, self._before = at, self._done
+        self._samples = deque([(at, self._done)])
 
     def set_total(self, total: int) -> None:
         """So many dates are to be done from now on."""
@@ -54,14 +61,14 @@ class Pace:
         recent = self._recent(at)
         if recent is None or at <= self._began:
             return None
-        overall = self._done / (at - self._began)
+        overall = (self._done - self._before) / (at - self._began)
         rest = max(0, self._total - self._done)
         times = sorted(rest / pace / 1_000_000 for pace in (recent, overall))
         return times[0], times[1]
 
     def _recent(self, at: int) -> float | None:
         """Dates a microsecond over the window."""
-        if self._done < _ENOUGH or not self._samples:
+        if self._done - self._before < _ENOUGH or not self._samples:
             return None
         since, before = self._samples[0]
         if at <= since or self._done <= before:

@@ -29,9 +29,11 @@ from backfill_cli.store.keys import Keys
 from backfill_cli.store.problems import damaged
 from backfill_cli.store.rows import (
     ATTEMPT,
+    BATCH_END,
     DAG,
     DATE,
     DURATION,
+    FINISHED,
     INSTANCE,
     LEFT_RUN,
     RUN,
@@ -127,6 +129,33 @@ class LedgerReader:
             if set(map(type, dates)) != {int}:
                 raise damaged("dag_runs", "a date that is no number")
             yield EndedRuns(list(dates), list(map(known.__getitem__, kinds)))
+
+    def batch_ends(self, dag_id: str, first: int, last: int) -> Mapping[int, int]:
+        """Return for the first date of each batch, of now and of before, its last one; a walk over the dates."""
+        within = (self._keys.find_dag(dag_id), first, last)
+        rows = self._connection.rows(
+            "SELECT batch, max(logical_date) FROM dag_runs "
+            "WHERE dag = ? AND logical_date BETWEEN ? AND ? AND batch <> logical_date GROUP BY batch",
+            within,
+        )
+        ends = {min(pair): max(pair) for pair in BATCH_END.records(rows)}
+        if not ends:
+            return ends
+        # Of dates that have run otherwise since only backfills know: they finished them without a try of their own.
+        finished = self._connection.rows(
+            "SELECT p.backfill, p.logical_date, EXISTS (SELECT 1 FROM attempts a WHERE a.dag = f.dag AND "
+            "a.logical_date = p.logical_date AND a.backfill = p.backfill) FROM backfill_dates p "
+            "JOIN backfills f ON f.backfill = p.backfill WHERE f.dag = ? AND p.logical_date BETWEEN ? AND ? "
+            "AND p.outcome IS NOT NULL AND p.action <> 'skip' ORDER BY p.backfill, p.logical_date",
+            within,
+        )
+        of, leader = None, 0
+        for backfill, date, was_tried in FINISHED.records(finished):
+            if was_tried:
+                of, leader = backfill, date
+            elif backfill == of:
+                ends[leader] = max(date, ends.get(leader, date))
+        return ends
 
     def run(self, dag_id: str, logical_date: int) -> RunRow | None:
         """Return one dag_run, None when the date was never opened."""

@@ -128,6 +128,18 @@ class SqlReader(LedgerReader):
         )
         return DATE.records(rows)
 
+    def ended_since(self, backfill_id: str, at: int) -> int:
+        """Count the dates of a backfill that it finished at that instant (epoch µs) or later; a walk over them."""
+        row = self._connection.one(
+            "SELECT count(*) FROM backfill_dates p JOIN backfills f ON f.backfill = p.backfill "
+            "JOIN dag_runs r ON r.dag = f.dag AND r.logical_date = p.logical_date AND r.backfill = p.backfill "
+            # A date of which only some tasks were to run has no end of its own.
+            "WHERE p.backfill = ? AND p.outcome IS NOT NULL AND coalesce(r.ended_at, r.started_at) >= ?",
+            (self._keys.backfill(backfill_id), at),
+        )
+        assert row is not None
+        return int(row[0])
+
     def owners(self) -> list[OwnerRow]:
         """Return every process that coordinates or was killed while it did, oldest first."""
         rows = self._connection.rows(f"{_OWNERS} ORDER BY started_at, owner")

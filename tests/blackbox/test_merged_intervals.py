@@ -142,6 +142,28 @@ def test_a_failed_batch_fails_all_its_dates_and_is_repaired_as_one_by_its_failed
     sound(weeks)
 
 
+def test_a_report_names_every_date_of_a_failed_batch_and_what_repaired_each(weeks: Project) -> None:
+    """Each of the seven dates has failed, for an auditor as for the ledger; the try that failed was one."""
+
+    def failures() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = weeks.bfill("audit", "report", "--json").exits(0).data["failures"]
+        return found
+
+    weeks.breaks("load", "2024-01-08")
+    weeks.bfill("run", *JANUARY, "--chunk", "7d", "--chunk-failures", "skip", "-q").exits(1)
+    (found,) = failures()
+    assert (found["total_dates"], found["tries"], found["unrepaired"]) == (7, 1, 7)
+    assert [one[:10] for one in found["dates"]] == [f"2024-01-{day:02}" for day in range(8, 15)]
+    weeks.mends("load", "2024-01-08")
+    weeks.bfill("rerun-failed", "--dag", "weeks", "--dates", "2024-01-10", "-q").exits(0)
+    (found,) = failures()
+    assert (found["total_dates"], found["unrepaired"]) == (7, 6)
+    weeks.bfill("rerun-failed", "-q").exits(0)
+    (found,) = failures()
+    assert (found["total_dates"], found["tries"], found["unrepaired"]) == (7, 1, 0)
+    assert sum(one["dates"] for one in found["repairs"]) == 7
+
+
 def test_a_date_that_is_named_alone_runs_alone_and_anew(weeks: Project) -> None:
     """What the batch had done was done for seven dates: none of it counts for one."""
     weeks.breaks("load", "2024-01-01")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import re
 import signal
 import time
-from datetime import datetime
+from contextlib import closing
+from datetime import UTC, datetime
 
 import pytest
 
-from blackbox.world import Going, Project, Ran, most_at_once, until
+from blackbox.world import Going, Project, Ran, connect, most_at_once, until
 
 NAPS = """\
 with DAG("naps", schedule="@daily", start_date=datetime(2024, 1, 1), max_active_runs=16):
@@ -113,20 +116,57 @@ def test_parallel_goes_up_and_down_as_measured_and_run_goes_on_with_it(naps: Pro
     assert naps.bfill("audit", "verify").code == 0
 
 
-def test_a_backfill_that_was_gone_on_with_has_no_pace_from_the_day_it_began(naps: Project) -> None:
+def eta(project: Project, backfill_id: str) -> float | None:
+    """The seconds that status gives a running backfill."""
+    view = project.bfill("status", backfill_id, "--json").exits(0).data["backfill"]
+    assert view["state"] == "running"
+    left: float | None = view["eta_s"]
+    return left
+
+
+def dated_back(project: Project, backfill_id: str) -> None:
+    """What has happened until now was yesterday."""
+    with closing(connect(project.store, write=True)) as store:
+        day = 86_400_000_000
+        store.execute("UPDATE backfills SET started_at = started_at - ? WHERE backfill_id = ?", (day, backfill_id))
+        store.execute("UPDATE dag_runs SET started_at = started_at - ?1, ended_at = ended_at - ?1", (day,))
+        store.commit()
+
+
+def test_the_pace_of_a_backfill_that_was_gone_on_with_is_that_of_the_command_that_does(naps: Project) -> None:
     """Interrupted yesterday and gone on with now, it would have hours left by what it did in a day."""
     going, backfill_id = begin(naps, "--parallel", "2")
-    view = naps.bfill("status", backfill_id, "--json").exits(0).data["backfill"]
-    assert view["eta_s"] is not None
+    assert eta(naps, backfill_id) is not None
     going.signal(signal.SIGINT)
     going.wait().exits(130)
+    dated_back(naps, backfill_id)
     before = len(naps.attempts("naps"))
-    again = naps.start("run", backfill_id, "--json")
-    until(lambda: len(naps.attempts("naps")) > before)
-    view = naps.bfill("status", backfill_id, "--json").exits(0).data["backfill"]
-    assert (view["state"], view["eta_s"]) == ("running", None)
+    again = naps.start("run", backfill_id, "--events", "events.ndjson")
+    assert until(lambda: naps.rows("SELECT 1 FROM backfills WHERE state = 'running'"))
+    until(lambda: len(naps.attempts("naps")) >= before + 4)
+    left = 30 - len(naps.attempts("naps"))
+    assert 0.25 * left / 2 * 0.5 < (eta(naps, backfill_id) or 0) < 0.25 * left / 2 * 4
     again.signal(signal.SIGINT)
-    again.wait().exits(130)
+    told = again.wait().exits(130).err
+    # Nor does its log begin yesterday, or think that it will take until tomorrow.
+    today = f"{datetime.now(UTC):%Y-%m-}"
+    first = json.loads((naps.folder / "events.ndjson").read_text().splitlines()[0])
+    assert time.time() - at(first["at"]) < 60, first
+    assert all(line.startswith(today) for line in told.splitlines() if " progress " in line or " backfill " in line)
+    assert all(int(one) < 600 for one in re.findall(r" eta (\d+)s", told)), told
+
+
+def test_the_pace_of_a_backfill_that_was_paused_is_that_since_it_was_resumed(naps: Project) -> None:
+    going, backfill_id = begin(naps, "--parallel", "2")
+    naps.bfill("pause", backfill_id).exits(0)
+    time.sleep(2.5)
+    naps.bfill("resume", backfill_id).exits(0)
+    before = len(naps.attempts("naps"))
+    until(lambda: len(naps.attempts("naps")) >= before + 4)
+    left = 30 - len(naps.attempts("naps"))
+    assert (eta(naps, backfill_id) or 0) < 0.25 * left / 2 * 3
+    going.signal(signal.SIGINT)
+    going.wait().exits(130)
 
 
 def test_what_cannot_be_set_is_refused_and_the_dag_has_the_last_word(naps: Project) -> None:

@@ -12,7 +12,13 @@ MATRIX = [
     (["plan", "--strat", "2024-01-01"], 2, "unknown-option", "no option --strat", "did you mean --start?"),
     (["plan", "--zzzzzz"], 2, "unknown-option", "no option --zzzzzz", "bfill plan --help"),
     (["-z"], 2, "unknown-option", "no option -z", "bfill --help"),
-    (["-q", "plan"], 2, "option-before-command", "before the command", "bfill status -q"),
+    (["-q", "plan"], 2, "option-before-command", "-q does not go before the command", "bfill plan -q"),
+    (["-v"], 2, "option-before-command", "bfill needs a command before -v", "bfill status -v"),
+    (["dags", "-v"], 2, "option-before-command", "bfill dags needs a command", "bfill dags list -v"),
+    (["pools", "-y"], 2, "option-before-command", "bfill pools needs a command", "bfill pools list -y"),
+    (["store", "-q"], 2, "option-before-command", "bfill store needs a command", "bfill store check -q"),
+    (["scenario", "--store"], 2, "option-before-command", "bfill scenario needs a command", "scenario list --store"),
+    (["store", "-q", "prune"], 2, "option-before-command", "-q does not go before", "store prune -q"),
     (["plan", "--start"], 2, "option-value", "--start needs a value", "bfill plan --help"),
     (["plan", "--dry-run=3"], 2, "option-value", "--dry-run takes no value", "bfill plan --help"),
     (["plan", "--parallel", "x"], 2, "bad-value", "--parallel 'x' is not a whole number", "bfill plan --help"),
@@ -99,6 +105,14 @@ def test_the_same_mistake_is_one_json_document_with_json(bfill, words, code, slu
 def test_watching_in_json_is_refused_because_json_is_one_document(bfill):
     ran = bfill("status", "--watch", "--json")
     assert (ran.code, ran.json["error"]["code"]) == (2, "watch-and-json")
+
+
+@pytest.mark.parametrize("group", ["dags", "pools", "store", "scenario"])
+def test_a_word_with_commands_below_it_and_json_is_one_document_that_names_one_of_them(bfill, group):
+    ran = bfill(group, "--json")
+    assert (ran.code, ran.err, ran.json["command"]) == (2, "", group)
+    assert ran.json["error"]["message"] == f"bfill {group} needs a command before --json"
+    assert ran.json["error"]["hint"].startswith(f"it stands after the command: bfill {group} ")
 
 
 def test_json_behind_a_double_dash_is_an_argument_and_not_the_flag(bfill):
