@@ -8,16 +8,20 @@ this one never runs a line of a user's file, holds nothing open in the store, an
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from signal import Signals
+from typing import TYPE_CHECKING
 
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.crew import Crew, Gone, Member, Refused
 from backfill_cli.app.ledger_watch import LedgerWatch
 from backfill_cli.app.looking_after import Survey, Work, Worked
 from backfill_cli.app.scheduler import Said, second_of, vanished
+from backfill_cli.app.settings_watch import AT_REST_S, SettingsWatch
 from backfill_cli.app.tallies import Tallies
+from backfill_cli.app.troubles import Troubles
 from backfill_cli.app.warming import LOADING, RUNNING, warm
 from backfill_cli.core.agenda import FIRST_PAUSE_S, Agenda, Facts, Trouble
 from backfill_cli.core.scheduling import ScheduleOptions, ScheduleResult, Watcher
@@ -25,6 +29,9 @@ from backfill_cli.errors import BfillError, UsageProblem
 from backfill_cli.interrupts import remember, stop_if_asked
 from backfill_cli.loader.changes import Signature, signature
 from backfill_cli.store.presence import present
+
+if TYPE_CHECKING:
+    from backfill_cli.loader.settings_source import SettingsSource
 
 LOOK_EVERY_S = 2.0
 """Seconds between two looks at files and store: whoever changes something sees what comes of it soon."""
@@ -36,10 +43,18 @@ _SURVEY = ""
 """The name of the child that looks at all DAGs: no DAG has it."""
 
 
-def stay(ctx: AppContext, options: ScheduleOptions, watcher: Watcher, *, is_watched: bool = False) -> ScheduleResult:
+def stay(
+    ctx: AppContext,
+    options: ScheduleOptions,
+    watcher: Watcher,
+    *,
+    source: SettingsSource | None = None,
+    is_watched: bool = False,
+) -> ScheduleResult:
     """Create and run what is due of the DAGs as it comes due, until a signal, `options.until`, or the end of all DAGs.
 
     Args:
+        source: Where the settings came from, to be asked again; None: they never change.
         is_watched: Somebody looks at what waits, from second to second.
 
     Raises:
@@ -55,25 +70,24 @@ def stay(ctx: AppContext, options: ScheduleOptions, watcher: Watcher, *, is_watc
     if until is not None and until * 1_000_000 < ctx.clock.now_us():
         raise UsageProblem("--until is over already", hint="name a later moment", code="reversed-stretch")
     with present(ctx.settings.store):
-        return _Resident(ctx, options, watcher, until, TICK_S if is_watched else LOOK_EVERY_S).run()
+        settings = SettingsWatch(ctx, source)
+        return _Resident(ctx, options, watcher, settings, until, TICK_S if is_watched else LOOK_EVERY_S).run()
 
 
 class _Resident:
-    """One scheduler, from its first look to its last.
-
-    Args:
-        until: The last moment it looks at, epoch seconds; None is no last one.
-        longest_s: Seconds that it waits at most.
-    """
+    """One scheduler, from its first look to its last: `until` epoch seconds; it never waits more than `longest_s`."""
 
     def __init__(
-        self, ctx: AppContext, options: ScheduleOptions, watcher: Watcher, until: int | None, longest_s: float
+        self,
+        ctx: AppContext,
+        options: ScheduleOptions,
+        watcher: Watcher,
+        settings: SettingsWatch,
+        until: int | None,
+        longest_s: float,
     ) -> None:
-        self._ctx = ctx
-        self._options = options
-        self._watcher = watcher
-        self._until = until
-        self._longest_s = longest_s
+        self._ctx, self._options, self._watcher, self._settings = ctx, options, watcher, settings
+        self._until, self._longest_s = until, longest_s
         self._agenda = Agenda()
         self._work = Work(ctx, options, watcher, until)
         self._ledger = LedgerWatch(ctx)
@@ -83,8 +97,7 @@ class _Resident:
         self._recovered: frozenset[str] = frozenset()
         self._look_at = 0.0
         self._ended: dict[Member, Worked | Trouble] = {}
-        self._told: dict[str, Trouble] = {}
-        self._survey_trouble: Trouble | None = None
+        self._troubles = Troubles(self._agenda, watcher)
         self._was_sound = False  # a DAG that was asked for and is gone for a moment is waited for
 
     def run(self) -> ScheduleResult:
@@ -107,7 +120,7 @@ class _Resident:
         if self._stops:
             remember(self._stops[0])
         stopped_by = self._stops[0] if self._stops else None
-        return self._tallies.result(self._agenda, stopped_by, why)
+        return replace(self._tallies.result(self._agenda, stopped_by, why), problems=tuple(self._settings.problems()))
 
     # looking
 
@@ -116,6 +129,7 @@ class _Resident:
         if self._ctx.clock.monotonic() < self._look_at:
             return
         self._look_at = self._ctx.clock.monotonic() + LOOK_EVERY_S
+        self._look_at_settings()
         now = self._now()
         files, dead = signature(self._places()), self._note_ledger(now)
         is_new = files != self._files or not dead <= self._recovered or self._agenda.needs_survey(now)
@@ -123,6 +137,19 @@ class _Resident:
             # What the dead have left is given back once: what cannot be given back is not asked for again and again.
             self._files, self._recovered = files, dead
             crew.start(_SURVEY, self._work.survey)
+
+    def _look_at_settings(self) -> None:
+        """Go by what the settings file says by now; the shifts that run keep what they began with."""
+        news = self._settings.look()
+        if self._settings.is_moving:
+            self._look_at = self._ctx.clock.monotonic() + AT_REST_S
+        if news is None:
+            return
+        if news.changed:
+            self._ctx = replace(self._ctx, settings=self._settings.settings)
+            self._work = replace(self._work, ctx=self._ctx)
+            self._files = None  # all DAGs are looked at again: which there are, their zones, whether they can be run
+        self._watcher.on_settings(news)
 
     def _places(self) -> Iterator[Path]:
         yield from self._ctx.settings.dags
@@ -158,8 +185,8 @@ class _Resident:
                 self._agenda.survey(said.found, now)
                 self._was_sound |= any(isinstance(one, Facts) for one in said.found)
                 self._watcher.on_survey(self._agenda)
-                self._survey_trouble = said.trouble
-                self._tell_troubles()
+                self._troubles.of_survey = said.trouble
+                self._troubles.tell()
             case Worked():
                 self._ended[member] = said
             case Refused():
@@ -174,8 +201,8 @@ class _Resident:
             if status and not self._stops:
                 self._files = None  # it could not look, or was killed: somebody looks again, soon
                 self._look_at = self._ctx.clock.monotonic() + FIRST_PAUSE_S
-                self._survey_trouble = came if isinstance(came, Trouble) else Trouble(*vanished(status))
-                self._tell_troubles()
+                self._troubles.of_survey = came if isinstance(came, Trouble) else Trouble(*vanished(status))
+                self._troubles.tell()
             return
         if isinstance(came, Worked):
             self._agenda.ended(member.name, now, came.facts)
@@ -187,24 +214,7 @@ class _Resident:
         else:
             trouble = came or (None if self._stops else Trouble(*vanished(status)))
             self._agenda.ended(member.name, now, trouble=trouble)
-        self._tell_troubles()
-
-    def _tell_troubles(self) -> None:
-        """Tell each trouble once, and again when it is another one."""
-        found = {name: one.trouble for name, one in self._agenda.entries.items() if one.trouble is not None}
-        if self._survey_trouble is not None:
-            found[_SURVEY] = self._survey_trouble
-        for name in self._told.keys() - found.keys():
-            if name in self._agenda.entries:
-                self._watcher.on_trouble(self._called(name), None)
-        for name, trouble in found.items():
-            if self._told.get(name) != trouble:
-                self._watcher.on_trouble(self._called(name), trouble)
-        self._told = found
-
-    def _called(self, name: str) -> str:
-        """Return what people call a DAG: its id, or the file that does not load."""
-        return self._agenda.entries[name].facts.dag_id if name in self._agenda.entries else name
+        self._troubles.tell()
 
     # leaving and waiting
 

@@ -59,10 +59,12 @@ class BackfillService:
         command: Sequence[str] = (),
         tell: Callable[[str], None] | None = None,
     ) -> None:
+        self._asked: tuple[Path, dict[str, Any]] | None = None
         if settings is None:
             from backfill_cli.loader.settings import load_settings
 
-            settings = load_settings(Path.cwd(), os.environ, {"store": store and os.fspath(store), "workers": workers})
+            cwd, flags = self._asked = Path.cwd(), {"store": store and os.fspath(store), "workers": workers}
+            settings = load_settings(cwd, os.environ, flags)
         elif store is not None:
             settings = replace(settings, store=os.fspath(store))
         learn(settings, os.environ)
@@ -291,14 +293,17 @@ class BackfillService:
     def stay(self, options: ScheduleOptions, watcher: Watcher, *, is_watched: bool = False) -> ScheduleResult:
         """Create and run what is due as it comes due, until a signal, `options.until`, or the end of all DAGs.
 
-        Only where bfill is the whole process; each shift runs in one of its own.
+        Only where bfill is the whole process; each shift runs in one of its own. Settings that were read from a file
+        are read again when it changes.
 
         Args:
             is_watched: `watcher` wants to be told every second what is waited for.
         """
         from backfill_cli.app.resident import stay
+        from backfill_cli.loader.settings_source import SettingsSource
 
-        return stay(self._context(True), options, watcher, is_watched=is_watched)
+        source = None if self._asked is None else SettingsSource(self._asked[0], os.environ, self._asked[1])
+        return stay(self._context(True), options, watcher, source=source, is_watched=is_watched)
 
     def pause_dag(self, target: str, *, paused: bool, reason: str | None = None) -> PauseResult:
         """Let the scheduler create nothing for a DAG, or again what is due."""

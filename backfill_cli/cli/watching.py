@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from backfill_cli.core.agenda import Agenda, Facts, Trouble
     from backfill_cli.core.listening import Listener
     from backfill_cli.core.scheduling import Say, ScheduleResult, Standing
+    from backfill_cli.core.settings_news import SettingsNews
 
 LINES, EVENTS = "lines", "events"
 
@@ -92,6 +93,14 @@ class Watching:
         self._say(scheduler_lines.trouble(name, trouble), is_error=trouble is not None)
         if self._events is not None:
             self._events.trouble(name, trouble)
+
+    def on_settings(self, news: SettingsNews) -> None:
+        from backfill_cli.render import scheduler_lines
+
+        for text in scheduler_lines.settings(news):
+            self._say(text, is_error=news.trouble is not None)
+        if self._events is not None:
+            self._events.settings(news)
 
     def on_stopping(self, signal: int, shifts: int) -> None:
         from backfill_cli.render import scheduler_lines

@@ -17,6 +17,7 @@ from backfill_cli.core.results import BackfillResult
 if TYPE_CHECKING:
     from backfill_cli.core.agenda import Agenda, Trouble
     from backfill_cli.core.listening import Listener
+    from backfill_cli.core.settings_news import SettingsNews
 
 SIDE_BY_SIDE = 16
 """Shifts that run at once, unless something else is said: each is a process, which mostly waits for its tasks."""
@@ -70,6 +71,10 @@ class Watcher(Protocol):
 
     def on_trouble(self, name: str, trouble: Trouble | None) -> None:
         """A DAG cannot be looked at or run, for another reason than before; or (None) it can be again."""
+        ...
+
+    def on_settings(self, news: SettingsNews) -> None:
+        """The settings file has changed, is broken, or is sound again."""
         ...
 
     def on_waiting(self, agenda: Agenda, now: int) -> None:

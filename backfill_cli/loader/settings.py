@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -139,19 +139,26 @@ def resolve_secret(value: str, environ: Mapping[str, str]) -> str:
         ) from None
 
 
-def _find(cwd: Path) -> tuple[Path | None, dict[str, Any], list[str]]:
-    """Return the nearest settings file, its table and its lines; `bfill.toml` goes before `pyproject.toml`."""
+def settings_places(cwd: Path) -> Iterator[Path]:
+    """Yield the files that may hold the settings of a working directory; the first one that has some is the file."""
     for folder in (cwd, *cwd.parents):
-        own = folder / "bfill.toml"
-        if own.is_file():
-            text = _read(own)
-            return own, _parse(own, text), text.splitlines()
-        shared = folder / "pyproject.toml"
+        yield folder / "bfill.toml"
+        yield folder / "pyproject.toml"
+
+
+def _find(cwd: Path) -> tuple[Path | None, dict[str, Any], list[str]]:
+    """Return the settings file, its table and its lines."""
+    for file in settings_places(cwd):
+        if not file.is_file():
+            continue
+        text = _read(file)
+        if file.name == "bfill.toml":
+            return file, _parse(file, text), text.splitlines()
         # Looking before parsing: somebody else's broken pyproject.toml far above is not our error.
-        if shared.is_file() and "tool.bfill" in (text := _read(shared)):
-            table = _parse(shared, text).get("tool", {}).get("bfill")
+        if "tool.bfill" in text:
+            table = _parse(file, text).get("tool", {}).get("bfill")
             if table is not None:
-                return shared, table, text.splitlines()
+                return file, table, text.splitlines()
     return None, {}, []
 
 
@@ -170,7 +177,7 @@ def _parse(file: Path, text: str) -> dict[str, Any]:
 
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError; and what numbers and brackets without end lead to
         line = re.search(r"at line (\d+)", str(error))
         raise SettingsError(
             f"is not TOML: {error}",

@@ -1,8 +1,8 @@
 """`bfill scheduler --events`: one stream for all of its shifts, each event with the DAG and the backfill it is about.
 
 Owns what the scheduler itself has to tell: `scheduler_started`, which opens the stream, `dag_broken`, `dag_mended`,
-`scheduler_stopping` and `scheduler_stopped`. What happens in a shift is told as in any backfill (`render/events.py`),
-by a listener in the process that runs it.
+`settings_changed`, `settings_broken`, `settings_mended`, `scheduler_stopping` and `scheduler_stopped`. What happens in
+a shift is told as in any backfill (`render/events.py`), by a listener in the process that runs it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from backfill_cli.core.instants import iso_us
 from backfill_cli.core.masking import SECRETS
 from backfill_cli.core.results import BackfillResult
 from backfill_cli.core.scheduling import ScheduleResult
+from backfill_cli.core.settings_news import SettingsNews
 from backfill_cli.render.events import SCHEMA, EventListener
 
 _encode = JSONEncoder(ensure_ascii=True, allow_nan=False, default=str).encode
@@ -50,6 +51,16 @@ class SchedulerEvents:
             self._say("dag_mended", name=name)
         else:
             self._say("dag_broken", name=name, message=found.message, hint=found.hint, exit_code=found.exit_code)
+
+    def settings(self, news: SettingsNews) -> None:
+        """The settings file is broken, is sound again, or says something else."""
+        if news.trouble is not None:
+            self._say("settings_broken", **news.trouble._asdict())
+        if news.is_mended:
+            self._say("settings_mended", file=news.file or None)
+        if news.changed or news.restart:
+            changed = [one.name for one in news.changed]
+            self._say("settings_changed", file=news.file or None, changed=changed, needs_restart=list(news.restart))
 
     def stopping(self, signal: int, shifts: int) -> None:
         """A first signal came."""

@@ -5,11 +5,12 @@ Owns the words; where they are written is `cli/watching.py`. A shift that went w
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from backfill_cli.core.agenda import Agenda, Facts, Trouble
 from backfill_cli.core.results import BackfillResult
 from backfill_cli.core.scheduling import Standing
+from backfill_cli.core.settings_news import SettingsNews
 from backfill_cli.render.dates import DateFormat
 from backfill_cli.render.safe import safe_text
 from backfill_cli.render.words import count, duration, near_path
@@ -57,7 +58,20 @@ def trouble(name: str, found: Trouble | None) -> str:
     if found is None:
         return f"{shown} is well again"
     of = f"{shown} " if shown and not found.message.startswith(shown) else ""
-    return f"{of}error: {found.message}" + (f" (hint: {found.hint})" if found.hint else "")
+    return f"{of}{_error(found)}"
+
+
+def settings(news: SettingsNews) -> Iterator[str]:
+    """Yield what is new about the settings: `settings changed in bfill.toml: workers 8 → 16; from the next shift on`"""
+    if news.trouble is not None:
+        yield f"settings {_error(news.trouble)}; what was read before holds"
+    if news.is_mended:
+        yield "settings are well again"
+    where = f" in {news.file}" if news.file else ", there is no file any more"
+    if news.changed:
+        yield f"settings changed{where}: {', '.join(map(str, news.changed))}; from the next shift on"
+    if news.restart:
+        yield f"settings changed{where}: {', '.join(news.restart)}; that needs a restart of the scheduler"
 
 
 def stopping(signal: int, shifts: int) -> str:
@@ -78,6 +92,10 @@ def waiting(agenda: Agenda, now: int) -> str:
     if broken:
         parts.append(f"{broken} broken")
     return safe_text(f"{parts[0]}: {', '.join(parts[1:])}" if len(parts) > 1 else parts[0])
+
+
+def _error(found: Trouble) -> str:
+    return f"error: {found.message}" + (f" (hint: {found.hint})" if found.hint else "")
 
 
 def _names(names: Iterable[str]) -> str:

@@ -12,6 +12,7 @@ from backfill_cli.core.listening import ProgressCounts
 from backfill_cli.core.records import Batch
 from backfill_cli.core.results import DateResult
 from backfill_cli.core.scheduling import Standing
+from backfill_cli.core.settings_news import Change, SettingsNews
 from backfill_cli.core.states import RunState
 from backfill_cli.render import scheduler_lines
 from backfill_cli.render.lines import LineListener
@@ -80,6 +81,21 @@ def test_an_error_that_names_its_file_does_not_name_it_twice():
     assert scheduler_lines.trouble("dags/bad.py", WRONG).startswith("error: dags/bad.py:3")
     assert scheduler_lines.trouble("stock", WRONG._replace(message="gone")) == "stock error: gone (hint: mend it)"
     assert scheduler_lines.trouble("stock", None) == "stock is well again"
+
+
+def test_what_is_new_about_the_settings_is_a_line_each():
+    told = SettingsNews(
+        "bfill.toml", (Change("workers", "8 → 9"), Change("variables.region")), ("store",), is_mended=True
+    )
+    assert list(scheduler_lines.settings(told)) == [
+        "settings are well again",
+        "settings changed in bfill.toml: workers 8 → 9, variables.region; from the next shift on",
+        "settings changed in bfill.toml: store; that needs a restart of the scheduler",
+    ]
+    (line,) = scheduler_lines.settings(SettingsNews(changed=(Change("pools.api", "taken out"),)))
+    assert line == "settings changed, there is no file any more: pools.api taken out; from the next shift on"
+    (line,) = scheduler_lines.settings(SettingsNews(trouble=WRONG))
+    assert line.endswith("error: dags/bad.py:3: raises NameError (hint: mend it); what was read before holds")
 
 
 def test_a_journal_has_few_lines_of_a_long_catch_up(monkeypatch):
