@@ -9,6 +9,7 @@ import pytest
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.service import BackfillService
 from backfill_cli.app.settings_watch import SettingsWatch
+from backfill_cli.core.masking import SECRETS
 from backfill_cli.core.settings_news import SettingsNews
 from backfill_cli.loader.settings_source import SettingsSource
 
@@ -94,6 +95,11 @@ def test_a_size_that_the_store_goes_before_is_told_as_such(watched: Watched) -> 
     assert [str(one) for one in news.changed] == [
         "pools.api 4 → 6, but the store says 2 (bfill pools delete api)"
     ]  # fmt: skip
+
+
+def test_a_secret_that_is_new_in_the_file_is_masked_from_then_on(watched: Watched) -> None:
+    watched.says("workers = 8\n[connections]\nlake = 'postgresql://ann:pw-0f-later@db/x'\n")
+    assert SECRETS.text("with pw-0f-later") == "with ***"
 
 
 def test_settings_that_somebody_made_never_change(watched: Watched) -> None:
