@@ -50,7 +50,7 @@ core
   In which shape: chunks, pilots, ramps:
     shapes waves wave_tallies pilots outlines
   Steered from elsewhere:
-    controls steering
+    controls steering settings_news
   Templates, and values as data:
     macros context views templates compiling codegen holes trust sandbox growth linting quoting shellwords shellscan
     shellrules sqlbind
@@ -73,7 +73,7 @@ app
   When a process has died:
     recovering orphans
   The schedule that keeps running:
-    scheduler dues shifts resident crew looking_after warming ledger_watch tallies pausing
+    scheduler dues shifts resident crew looking_after warming ledger_watch settings_watch troubles tallies pausing
   Dates run again, cleared, left out:
     rerun_failed reset reset_notes leaving skipping
   Steering:
@@ -114,7 +114,7 @@ loader
   Compiling:
     compiling bounds names sources sqltext versions
   Settings:
-    settings pool_settings event_targets
+    settings settings_source settings_changes pool_settings event_targets
 render
   Screens:
     screens plan run status explain audit logs reset pools dags scenario scheduler steering store errors waves grids
