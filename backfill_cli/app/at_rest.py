@@ -39,8 +39,7 @@ def steer_at_rest(
     """
     actor = user_name(ctx.environ)
     orphans = Orphans(tell=ctx.tell)
-    if row.state.is_terminal or action in (Control.PAUSE, Control.RESUME):
-        _refuse(row, action)
+    refuse_at_rest(row, action)
 
     def work(writer: Writer) -> SteeringResult:
         now = ctx.clock.now_us()
@@ -106,8 +105,16 @@ def _change(writer: Writer, row: BackfillRow, action: Control, args: Mapping[str
         writer.set_backfill(row.backfill_id, state=BackfillState.CANCELLED, ended_at=now, reason=why)
         left = "1 date is left as it is" if row.remaining == 1 else f"{row.remaining:,} dates are left as they are"
         return LeftOut(Answer(True, f"cancelled; {left}"))
+    if row.request["parallel"] == args["parallel"]:
+        return LeftOut(Answer(True, f"parallel is {args['parallel']} already", changed=False))
     writer.set_backfill(row.backfill_id, request={**row.request, "parallel": args["parallel"]})
     return LeftOut(Answer(True, f"parallel is {args['parallel']} from its next run on"))
+
+
+def refuse_at_rest(row: BackfillRow, action: Control) -> None:
+    """Raise RefusedError where a backfill that no living process works on has ended, or this takes a process."""
+    if row.state.is_terminal or action in (Control.PAUSE, Control.RESUME):
+        _refuse(row, action)
 
 
 def _refuse(row: BackfillRow, action: Control) -> NoReturn:

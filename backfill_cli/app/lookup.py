@@ -1,17 +1,21 @@
 """One backfill of the store, by its id, and whether somebody works on it.
 
-Owns the two questions that nearly every command asks first, so that asking them costs no more than that.
+Owns the questions that nearly every command asks first, so that asking them costs no more than that.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from backfill_cli.errors import NotFoundError
+from backfill_cli.core.records import SCHEDULED
+from backfill_cli.core.states import GOING
+from backfill_cli.errors import NotFoundError, UsageProblem
 
 if TYPE_CHECKING:
     from backfill_cli.core.ports import Store
     from backfill_cli.core.records import BackfillRow
+
+_MOST_GOING = 1_000
 
 
 def is_alive(store: Store, row: BackfillRow) -> bool:
@@ -23,16 +27,44 @@ def is_alive(store: Store, row: BackfillRow) -> bool:
     return owner is not None and owner.is_alive
 
 
+def find_steered(store: Store, name: str) -> BackfillRow:
+    """Return the backfill that somebody wants to steer: of that id, or of the DAG of that id the one that runs.
+
+    Without one that runs it is the latest, as everywhere.
+
+    Raises:
+        NotFoundError: There is none.
+        UsageProblem: Several of that DAG run: pausing, or cancelling, whichever began last would be a guess.
+    """
+    row = find_backfill(store, name)
+    if row.backfill_id == name:
+        return row
+    going = store.read(
+        lambda reader: reader.backfills(dag_id=name, states=list(GOING), besides=SCHEDULED, limit=_MOST_GOING)
+    )
+    alive = [one for one in going if is_alive(store, one)]
+    if len(alive) > 1:
+        raise UsageProblem(
+            f"{len(alive)} backfills of {name} are running: {', '.join(one.backfill_id for one in alive[:5])}",
+            hint="say which by its id: bfill status lists them",
+            code="several-running",
+        )
+    return alive[0] if alive else row
+
+
 def find_backfill(store: Store, backfill_id: str) -> BackfillRow:
-    """Return the backfill of that id, or the latest of the DAG of that id. Raises NotFoundError."""
+    """Return the backfill of that id, or the latest of the DAG of that id. Raises NotFoundError.
+
+    What a scheduler works through is meant by its id, and by its DAG only where nobody ever made a backfill of it.
+    """
     from backfill_cli.core.graph import near_hint
 
     row = store.read(lambda reader: reader.backfill(backfill_id))
     if row is not None:
         return row
-    of_dag = store.read(lambda reader: reader.backfills(dag_id=backfill_id, limit=1))
-    if of_dag:
-        return of_dag[0]
+    by_people = store.read(lambda reader: reader.backfills(dag_id=backfill_id, besides=SCHEDULED, limit=1))
+    if found := by_people or store.read(lambda reader: reader.backfills(dag_id=backfill_id, limit=1)):
+        return found[0]
     known = [row.backfill_id for row in store.read(lambda reader: reader.backfills(limit=200))]
     raise NotFoundError(
         f"no backfill '{backfill_id}' in {store.location}",

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 
 def is_shaped(options: BackfillOptions) -> bool:
-    """Return whether the options say anything about waves."""
-    return bool(options.chunk or options.chunk_failures or options.pilot or options.ramp)
+    """Return whether the options say anything about waves; an empty word, from a variable nobody set, is one too."""
+    return options.ramp or any(one is not None for one in (options.chunk, options.chunk_failures, options.pilot))
 
 
 def shape_of(row: BackfillRow | None) -> Shape | None:
@@ -65,7 +65,7 @@ def shape_for(
     shape = before or Shape()
     if options.pilot:
         shape = replace(shape, pilot=options.pilot, spread=not dag.waits_on_past)
-    if options.chunk:
+    if options.chunk is not None:
         chunk = check_chunk(str(options.chunk))
         known = before is not None and before.chunk == chunk
         sizes = shape.sizes if known else chunk_sizes(chunk, measured=None, parallel=parallel)
@@ -76,19 +76,19 @@ def shape_for(
         if not shape.pilot:
             raise UsageProblem("--ramp goes on from a pilot", hint="add --pilot 1, or more", code="ramp-without-pilot")
         shape = replace(shape, chunk=None, ramp=True, sizes=ramp_sizes(shape.pilot, parallel))
-    if options.chunk_failures:
+    if options.chunk_failures is not None:
         if shape.chunk is None:
             raise UsageProblem(
                 "--chunk-failures goes with --chunk", hint="add --chunk 7d, or leave it out", code="needs-chunk"
             )
         shape = replace(shape, failures=check_failures(options.chunk_failures))
-    elif options.chunk and before is None:
+    elif options.chunk is not None and before is None:
         shape = replace(shape, failures=STOP)
     return shape
 
 
 def _check(options: BackfillOptions) -> None:
-    if options.ramp and options.chunk:
+    if options.ramp and options.chunk is not None:
         raise UsageProblem(
             "--ramp and --chunk exclude each other: both say how large the waves behind a pilot are",
             hint="leave one of them out",

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from backfill_cli.app.lookup import find_backfill
+from backfill_cli.app.lookup import find_steered
 from backfill_cli.app.steering import steer
 from backfill_cli.core.leaving import MOST, dates_text
 from backfill_cli.core.records import SCHEDULED, Control
@@ -40,7 +40,7 @@ def skip(ctx: AppContext, backfill_id: str, dates: Sequence[When], *, reason: st
     if not dates:
         raise UsageProblem("no date is named", hint=f"bfill skip {backfill_id} 2024-03-04 2024-03-11", code="no-dates")
     with ctx.store(write=False) as store:
-        row = find_backfill(store, backfill_id)
+        row = find_steered(store, backfill_id)
         if row.identity == SCHEDULED:
             raise RefusedError(
                 f"{row.backfill_id} is what the scheduler works through: it would create a date again at its next pass",

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from backfill_cli.app.actor import host_name, origin, user_name
-from backfill_cli.app.at_rest import steer_at_rest
-from backfill_cli.app.lookup import find_backfill
+from backfill_cli.app.at_rest import refuse_at_rest, steer_at_rest
+from backfill_cli.app.lookup import find_backfill, find_steered, is_alive
 from backfill_cli.app.overlaps import live_owner
 from backfill_cli.core.auditing import head_text
 from backfill_cli.core.masking import SECRETS
@@ -40,12 +40,16 @@ def steer(
 
     Raises:
         NotFoundError: No backfill of that id.
+        UsageProblem: Of the DAG of that id several run.
         RefusedError: It cannot be done; the message says why.
         ConflictError: The process did not answer in time (`no-answer`); nothing was changed.
     """
     began = time.monotonic()
+    with ctx.store(write=False) as store:  # a slip of the finger makes no store, and leaves one as it is
+        row = find_steered(store, backfill_id)
+        if not is_alive(store, row):
+            refuse_at_rest(row, action)
     with ctx.store(write=True) as store:
-        row = find_backfill(store, backfill_id)
         asked = _ask(ctx, store, row.backfill_id, action, args, reason)
         if asked is None:
             return steer_at_rest(ctx, store, row, action, args, reason)

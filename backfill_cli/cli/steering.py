@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MOST_PARALLEL = 1_000_000
 """More dates at once than any machine takes: a slip of the finger."""
 
-_ID = Annotated[str, typer.Argument(metavar="ID", help="The backfill, or its DAG: then the latest of it.")]
+_ID = Annotated[str, typer.Argument(metavar="ID", help="The backfill, or its DAG: the one that runs, else the latest.")]
 
 
 def _app() -> typer.Typer:

@@ -67,7 +67,7 @@ def failures_allowed(text: str | int, dates: int) -> int:
     number = said.removesuffix("%")
     if not number.isascii() or not number.isdecimal() or not int(number) or (said.endswith("%") and int(number) > 100):
         raise UsageProblem(
-            f"--max-failures {said} is neither a number from 1 on nor a percentage from 1% to 100%",
+            f"--max-failures '{said}' is neither a number from 1 on nor a percentage from 1% to 100%",
             hint="write --max-failures 5, or --max-failures 10%",
             code="bad-value",
         )

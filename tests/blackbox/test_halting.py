@@ -87,6 +87,7 @@ def test_a_deadline_on_the_clock_ends_a_run(project: Project) -> None:
     [
         (("--fail-fast", "--max-failures", "2"), "exclude each other"),
         (("--max-failures", "0"), "neither a number from 1 on nor a percentage"),
+        (("--max-failures", ""), "--max-failures '' is neither"),
         (("--max-duration", "soon"), "is no duration"),
         (("--deadline", "2020-01-01"), "has passed"),
         (("--on-conflict", "ask"), "--on-conflict 'ask' is not known"),

@@ -293,3 +293,50 @@ def test_an_asker_learns_that_the_process_was_killed_over_its_request(naps: Proj
     assert state_of(naps)["state"] == "cancelled"
     assert naps.rows("SELECT 1 FROM control_requests WHERE answered_at IS NULL") == []
     assert naps.bfill("audit", "verify").code == 0
+
+
+def test_a_dag_means_the_backfill_of_it_that_runs_and_never_what_its_scheduler_does(naps: Project) -> None:
+    """The schedule goes on beside a backfill, and `pause DAG` is no way to hold its newest date back."""
+    going, backfill_id = begin(naps, "--parallel", "2")
+    naps.bfill("scheduler", "--once", "-q").exits(0)
+    naps.bfill("plan", "--dag", "naps", "--start", "2024-03-01", "--end", "2024-03-02", "-q").exits(0)
+    latest = [row["backfill_id"] for row in naps.rows("SELECT backfill_id FROM backfills ORDER BY backfill DESC")]
+    assert latest[1].startswith("sc-") and latest[2] == backfill_id
+    for words in (("pause", "naps"), ("set", "naps", "parallel=1"), ("skip", "naps", "2024-01-30"), ("resume", "naps")):
+        assert naps.bfill(*words, "--json").exits(0).data["backfill_id"] == backfill_id, words
+    other = naps.start("run", "--dag", "naps", "--start", "2024-02-01", "--end", "2024-02-20")
+    until(lambda: len(naps.rows("SELECT 1 FROM backfills WHERE state = 'running'")) == 2)
+    naps.bfill("cancel", "naps").says(2, "2 backfills of naps are running", backfill_id, "bfill status")
+    assert naps.bfill("cancel", backfill_id, "--json").exits(0).data["backfill_id"] == backfill_id
+    going.wait().exits(1)
+    other.signal(signal.SIGINT)
+    other.wait().exits(130)
+    # With none that runs it is the latest that somebody has made.
+    (row,) = naps.rows("SELECT backfill_id FROM backfills WHERE state = 'interrupted'")
+    assert naps.bfill("cancel", "naps", "--json").exits(0).data["backfill_id"] == row["backfill_id"]
+    naps.bfill("cancel", "naps").says(7, row["backfill_id"], "there is nothing to cancel")
+
+
+def test_a_refusal_makes_no_store_and_leaves_one_as_it_was_byte_for_byte(naps: Project) -> None:
+    with naps.unchanged():
+        for action in (("pause",), ("resume",), ("cancel",), ("set",), ("skip",)):
+            more = {"set": ("parallel=2",), "skip": ("2024-01-01",)}.get(action[0], ())
+            naps.bfill(*action, "naps", *more).says(3, "no backfill 'naps'")
+    assert not naps.store.exists()
+    naps.bfill("plan", "--dag", "naps", "--start", "2024-01-01", "--end", "2024-01-02", "-q").exits(0)
+    with naps.unchanged():
+        naps.bfill("pause", "naps").says(7, "planned", "there is nothing to pause")
+        naps.bfill("resume", "naps").says(7, "planned", "bfill run")
+        naps.bfill("skip", "naps", "2025-01-01").says(3, "has no date 2025-01-01")
+    naps.bfill("cancel", "naps").exits(0)
+    with naps.unchanged():
+        for words in (("cancel", "naps"), ("set", "naps", "parallel=2"), ("skip", "naps", "2024-01-01")):
+            naps.bfill(*words).says(7, "has ended (cancelled)", "bfill status")
+
+
+def test_setting_what_is_set_changes_nothing_and_says_so(naps: Project) -> None:
+    words = ("--dag", "naps", "--start", "2024-01-01", "--end", "2024-01-02", "--parallel", "4")
+    naps.bfill("plan", *words, "-q").exits(0)
+    assert naps.bfill("set", "naps", "parallel=4", "--json").exits(0).data["answer"] == "parallel is 4 already"
+    (entry,) = naps.bfill("audit", "--action", "set", "--json").exits(0).data["events"]
+    assert entry["outcome"] == "unchanged"

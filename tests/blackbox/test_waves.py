@@ -286,6 +286,8 @@ def test_auto_measures_a_first_chunk_and_keeps_to_the_size_it_chose(naps: Projec
     [
         (("--chunk", "0"), "--chunk"),
         (("--chunk", "7h"), "--chunk"),
+        (("--chunk", ""), "--chunk '' is no chunk"),
+        (("--chunk", "7d", "--chunk-failures", ""), "--chunk-failures '' is neither"),
         (("--pilot", "0"), "--pilot"),
         (("--ramp",), "--pilot"),
         (("--chunk-failures", "skip"), "--chunk"),
