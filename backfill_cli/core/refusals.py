@@ -5,7 +5,7 @@ Owns the recognition, by shape: no client is imported, and none has to be instal
 on its response. An error that a task raised `from` one of these counts as it. What follows from a refusal is decided in
 `core/throttle.py`.
 
-Source: RFC 6585 section 4 (429), RFC 9110 section 10.2.3 (Retry-After: seconds, or a date).
+Source: RFC 6585 section 4 (429), RFC 9110 sections 10.2.3 (Retry-After: seconds, or a date) and 5.6.7 (its forms).
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from backfill_cli.core.signals import LONGEST_DELAY_S
-
 TOO_MANY, UNAVAILABLE = 429, 503
+
+LONGEST_S = 86_400.0
+"""Seconds a system is waited for without asking it again, whatever it says: an answer may be wrong by a thousand."""
 
 _CHAIN = 5
 """Errors that are looked at, from one to its cause."""
@@ -51,7 +52,7 @@ def refusal(error: BaseException, now: float) -> Refusal | None:
 
 
 def retry_after(value: object, date: object, now: float) -> float | None:
-    """Return the seconds a Retry-After asks for, from 0 to a year; None when it is neither a number nor a date.
+    """Return the seconds a Retry-After asks for, from 0 to a day; None when it is neither a number nor a date.
 
     Args:
         date: The answer's Date: a Retry-After that is a date is meant by the clock of whoever sent it.
@@ -60,13 +61,13 @@ def retry_after(value: object, date: object, now: float) -> float | None:
     if not isinstance(value, str):
         return None
     text = value.strip()
-    if re.fullmatch(r"\d{1,12}(\.\d+)?", text, re.ASCII):
-        return min(float(text), LONGEST_DELAY_S)
+    if re.fullmatch(r"\d{1,300}(\.\d+)?", text, re.ASCII):
+        return min(float(text), LONGEST_S)
     until = _moment(text)
     if until is None:
         return None
     sent = _moment(date)
-    return min(max(0.0, until - (now if sent is None else sent)), LONGEST_DELAY_S)
+    return min(max(0.0, until - (now if sent is None else sent)), LONGEST_S)
 
 
 def said_in(line: str, now: float) -> float | None:
@@ -104,9 +105,12 @@ def _headers(holder: object) -> Callable[[str], Any] | None:
 
 
 def _moment(text: object) -> float | None:
+    """Return the epoch seconds of an HTTP date in any of its three forms; one without a zone (asctime) is UTC too."""
+    from datetime import UTC
     from email.utils import parsedate_to_datetime
 
     try:
-        return parsedate_to_datetime(text).timestamp() if isinstance(text, str) else None
+        found = parsedate_to_datetime(text) if isinstance(text, str) else None
+        return None if found is None else (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from datetime import datetime
 from email.utils import formatdate
 
 import pytest
@@ -73,6 +74,32 @@ def test_what_is_waited_for_is_told_and_a_limit_of_time_holds(calls: Project, se
         ran.err,
     )
     assert len(server.asked) == 2
+
+
+def test_a_system_that_says_0_for_ever_is_not_hammered(calls: Project, server: Throttled) -> None:
+    """It was asked 300 times a second; now 20 times in the first minute, and once a minute then."""
+    server.answer = lambda _path: (429, {"Retry-After": "0"})
+    calls.bfill(*run(calls, 1, "--max-duration", "3s")).exits(1)
+    assert 5 < len(server.asked) <= 13
+
+
+def test_a_wait_of_hours_is_kept_and_uses_no_try(calls: Project, server: Throttled) -> None:
+    """It used to be a failed try at once: without retries the date failed, and the pool was held all the same."""
+    server.answer = lambda _path: (429, {"Retry-After": "7200"})
+    ran = calls.bfill(*run(calls, 1, "--max-duration", "2s", "--json")).exits(1)
+    assert (ran.data["state"], ran.data["failed"], ran.data["remaining"]) == ("interrupted", 0, 1)
+    assert calls.tries("calls", "call") == {"2024-01-01": ["deferred"]}
+    assert len(server.asked) == 1
+
+
+def test_no_system_holds_its_pool_for_longer_than_a_day(calls: Project, server: Throttled) -> None:
+    """An answer may be wrong by a thousand: milliseconds for seconds were a year for all processes of the store."""
+    server.answer = lambda _path: (429, {"Retry-After": "86400000"})
+    calls.bfill(*run(calls, 1, "--max-duration", "2s")).exits(1)
+    (pool,) = (one for one in calls.bfill("pools", "list", "--json").exits(0).data["pools"] if one["name"] == "api")
+    (hold,) = pool["holds"]
+    left_s = datetime.fromisoformat(hold["until"]).timestamp() - time.time()
+    assert 86_000 < left_s <= 86_400
 
 
 def test_a_wait_is_kept_over_a_stop(calls: Project, server: Throttled) -> None:

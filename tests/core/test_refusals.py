@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from dataclasses import replace
 from email.message import Message
 from http import HTTPStatus
 from io import BytesIO
@@ -16,7 +18,7 @@ from builders import DEFER, Play, day, make_dag, make_limits, make_task
 from backfill_cli.core.deferrals import PATIENCE_S, Deferrals
 from backfill_cli.core.holds import Holds, of_pool, of_task
 from backfill_cli.core.invocations import AttemptReport
-from backfill_cli.core.refusals import refusal, retry_after, said_in
+from backfill_cli.core.refusals import LONGEST_S, refusal, retry_after, said_in
 from backfill_cli.core.states import Outcome
 
 NOW = 1_700_000_000.0
@@ -85,7 +87,10 @@ def test_other_errors_are_none_or_say_no_time(error: BaseException) -> None:
         (A_MINUTE_ON, None, 60.0),
         (A_MINUTE_ON, A_MINUTE_ON, 0.0),
         (DATE, A_MINUTE_ON, 0.0),
-        ("999999999999", None, 366 * 86_400.0),
+        ("86399", None, 86_399.0),
+        ("99999999", None, LONGEST_S),
+        ("9" * 30, None, LONGEST_S),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", None, LONGEST_S),
         ("-5", None, None),
         ("soon", None, None),
         ("Tue, 99 Nov 2023 22:13:20 GMT", None, None),
@@ -96,6 +101,23 @@ def test_retry_after_is_seconds_or_a_date_by_the_clock_of_the_sender(
     value: str | None, date: str | None, seconds: float | None
 ) -> None:
     assert retry_after(value, date, NOW) == seconds
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Pacific/Apia"])
+@pytest.mark.parametrize(
+    "text", ["Tuesday, 14-Nov-23 22:14:20 GMT", "Tue Nov 14 22:14:20 2023", "Tue, 14 Nov 2023 22:14:20 -0000"]
+)
+def test_the_older_forms_of_an_http_date_are_utc_wherever_bfill_runs(
+    text: str, zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RFC 9110 section 5.6.7: who reads a date accepts all three forms; that of asctime has no zone, and is UTC."""
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        assert retry_after(text, None, NOW) == 60.0
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_a_line_of_a_command_may_say_it() -> None:
@@ -127,6 +149,32 @@ def test_a_refusal_without_a_time_doubles_but_once_for_tries_side_by_side() -> N
     deferrals, task = Deferrals(Holds()), make_task("call")
     delays = [deferrals.deferred(report(at), task).delay_s for at in (0, 0, 1, 1, 3, 10, 20, 40, 80, 160)]
     assert delays == [1, 1, 2, 2, 4, 8, 16, 32, 60, 60]
+
+
+def test_a_weekend_of_refusals_is_counted_to_its_end() -> None:
+    deferrals, task = Deferrals(Holds()), make_task("call")
+    assert [deferrals.deferred(report(60 * n), task).delay_s for n in range(1_500)][-1] == 60
+
+
+def test_a_system_that_says_0_for_ever_is_not_asked_for_ever() -> None:
+    """Its word is kept for some rounds, and anew after a success; one that says a time of its own is waited for."""
+    deferrals, task = Deferrals(Holds()), make_task("call")
+    delays = [deferrals.deferred(report(10 * n, delay_s=0), task).delay_s for n in range(18)]
+    assert delays[:8] == [0, 0, 0, 0, 0, 0.05, 0.1, 0.2]
+    assert delays[-3:] == [51.2, 60, 60]
+    deferrals.ended(replace(report(200), outcome=Outcome.SUCCESS), task)
+    assert deferrals.deferred(report(210, delay_s=0), task).delay_s == 0
+    deferrals = Deferrals(Holds())
+    assert {deferrals.deferred(report(100 * n, delay_s=90), task).delay_s for n in range(30)} == {90}
+
+
+def test_a_long_wait_that_was_asked_for_uses_no_try() -> None:
+    """Patience is for a system that refuses again and again, not for one that says when it has room again."""
+    deferrals, task = Deferrals(Holds()), make_task("call")
+    first = deferrals.deferred(report(0, delay_s=2 * PATIENCE_S), task)
+    assert (first.outcome, first.delay_s) == (Outcome.DEFERRED, 2 * PATIENCE_S)
+    again = deferrals.deferred(report(2 * PATIENCE_S, delay_s=60), task)
+    assert again.outcome is Outcome.RETRY
 
 
 def test_patience_ends_with_a_failed_try_but_never_for_the_word_of_the_task_itself() -> None:
