@@ -6,47 +6,55 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from backfill_cli.app.context import AppContext
+from backfill_cli.app.dues import Stretch, outlook_of
 from backfill_cli.app.pools import slots_of
 from backfill_cli.app.targets import find_target
-from backfill_cli.core.catchup import next_span
 from backfill_cli.core.graph import Dag
 from backfill_cli.core.intervals import Span
 from backfill_cli.core.listings import DagInfo, DagResult, DagsResult
 from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.ports import Reader
 from backfill_cli.core.ranges import last_complete
-from backfill_cli.errors import BfillError
+from backfill_cli.errors import BfillError, ScheduleError
+
+if TYPE_CHECKING:
+    from backfill_cli.loader.folders import Listed
 
 
 def list_all(ctx: AppContext) -> DagsResult:
     """Return every DAG of the dags folders, and every file there that does not load."""
     from backfill_cli.loader.folders import list_dags
 
-    found = [
-        replace(_info(ctx, None, one.dag, one.path), dag_id=one.dag_id)
-        if isinstance(one.dag, BfillError)
-        else _info(ctx, one.dag, None, one.path)
-        for one in list_dags(ctx.settings)
-    ]
+    found = list_dags(ctx.settings)
+
+    def read(reader: Reader) -> list[DagInfo]:
+        return [_line(ctx, reader, one) for one in found]
+
     with ctx.store(write=False) as store:
-        shown = store.read(lambda reader: _as_scheduled(reader, found))
+        shown = store.read(read)
     return DagsResult(shown, folders=[str(one) for one in ctx.settings.dags])
 
 
-def _as_scheduled(reader: Reader, found: Sequence[DagInfo]) -> list[DagInfo]:
-    """Return the DAGs with what the scheduler has done about them, and will do."""
-    known = {row.dag_id: row.paused_at is not None for row in reader.dags()}
+def _line(ctx: AppContext, reader: Reader, found: Listed) -> DagInfo:
+    """Return a DAG's line; one whose schedule cannot be asked is broken as one that does not load is."""
+    error = found.dag
+    if not isinstance(error, BfillError):
+        try:
+            return _scheduled(ctx, reader, error, _info(ctx, error, None, found.path))
+        except ScheduleError as raised:
+            error = raised
+    return replace(_info(ctx, None, error, found.path), dag_id=found.dag_id)
 
-    def seen(one: DagInfo) -> DagInfo:
-        if one.dag_id not in known:
-            return one
-        is_paused = known[one.dag_id]
-        next_due = None if is_paused else one.next_due
-        return replace(one, paused=is_paused, next_due=next_due, last_scheduled=reader.last_scheduled(one.dag_id))
 
-    return [seen(one) for one in found]
+def _scheduled(ctx: AppContext, reader: Reader, dag: Dag, info: DagInfo) -> DagInfo:
+    """Return a DAG's line with what the scheduler has done about it and will do, as it says so itself."""
+    now = ctx.clock.now_us() // 1_000_000
+    outlook = outlook_of(reader, dag, Stretch(now, now))
+    last = reader.last_scheduled(dag.dag_id)
+    return replace(info, paused=outlook.is_paused, next_due=outlook.next_at, last_scheduled=last)
 
 
 def validate(ctx: AppContext, targets: Sequence[str]) -> DagsResult:
@@ -102,7 +110,9 @@ def _checked(ctx: AppContext, target: str) -> DagInfo:
             refuse_impossible(found.dag, slots_of(ctx.settings, store))
         # The conf comes with the command that runs it: nothing is said of its keys.
         unknown = template_problems(found.dag, ctx.settings, BackfillOptions(), keeps_conf=True)
-        return _info(ctx, found.dag, None, found.path, (*found.warnings, *unknown))
+        info = _info(ctx, found.dag, None, found.path, (*found.warnings, *unknown))
+        with ctx.store(write=False) as store:
+            return store.read(lambda reader: _scheduled(ctx, reader, found.dag, info))
     except BfillError as error:
         return _info(ctx, None, error, target)
 
@@ -146,15 +156,8 @@ def _info(
         dag.tags,
         dag.description,
         _around_now(ctx, dag)[0],
-        next_due=_next_due(ctx, dag),
     )
     return replace(info, warnings=tuple(warnings))  # type: ignore[arg-type]
-
-
-def _next_due(ctx: AppContext, dag: Dag) -> int | None:
-    now = ctx.clock.now_us() // 1_000_000
-    span = next_span(dag.schedule, dag_start=dag.start_date, dag_end=dag.end_date, now=now)
-    return None if span is None else span.end
 
 
 def _around_now(ctx: AppContext, dag: Dag) -> tuple[Span | None, Span | None]:

@@ -12,11 +12,10 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from backfill_cli.core.catchup import due_spans, next_span
-from backfill_cli.core.instants import iso
 from backfill_cli.core.intervals import Span
 from backfill_cli.core.ports import Reader
 from backfill_cli.core.records import Action, PlanRow
-from backfill_cli.core.zones import EARLIEST, LATEST
+from backfill_cli.core.zones import EARLIEST, LATEST, clock_of
 
 if TYPE_CHECKING:
     from backfill_cli.core.graph import Dag
@@ -58,22 +57,27 @@ class Outlook(NamedTuple):
 
 def outlook_of(reader: Reader, dag: Dag, stretch: Stretch) -> Outlook:
     """Return why nothing (more) is due, and when the next interval is."""
-    following = next_span(dag.schedule, dag_start=dag.start_date, dag_end=dag.end_date, now=stretch.until)
+    last = reader.last_scheduled(dag.dag_id)
+    show = clock_of(dag.timezone).show
+    # Somebody may have played a moment that is still to come: until then nothing is created.
+    told_until = stretch.until if last is None else max(stretch.until, last)
+    following = next_span(dag.schedule, dag_start=dag.start_date, dag_end=dag.end_date, now=told_until)
     next_at = None if following is None else following.end
     known = reader.dag(dag.dag_id)
     if known is not None and known.paused_at is not None:
         return Outlook("paused", is_paused=True)
     if dag.schedule.kind == "none":
         return Outlook("schedule None: it runs when dates are given", is_over=True)
-    last = reader.last_scheduled(dag.dag_id)
     if dag.catchup and dag.start_date is None and last is None:
         return Outlook("catchup=True without a start_date: nowhere to begin", is_over=True)
     if dag.start_date is not None and dag.start_date > stretch.until:
-        return Outlook(f"start_date {iso(dag.start_date)} is still to come", next_at, is_over=next_at is None)
+        return Outlook(f"start_date {show(dag.start_date)} is still to come", next_at, is_over=next_at is None)
     if following is None:
         return Outlook("over: no interval will follow", is_over=True)
     if last is None and next(_owed(reader, dag, stretch), None) is None:
         return Outlook("no interval is complete yet", next_at)
+    if last is not None and last > stretch.until:
+        return Outlook(f"all intervals up to {show(last)}, which is still to come, have been created", next_at)
     why = "all that is due has run" if dag.catchup else "catchup=False: only the latest complete interval"
     return Outlook(why, next_at)
 

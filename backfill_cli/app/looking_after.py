@@ -99,7 +99,7 @@ class Work:
                 write_recovered(self.ctx, store, orphans, lambda _writer: None)
 
     def _survey(self) -> Iterator[Facts | tuple[str, Trouble]]:
-        named = [(name, None) for name in self.options.dags] if self.options.dags else listed(self.ctx)
+        named = [(name, None) for name in dict.fromkeys(self.options.dags)] or listed(self.ctx)
         for name, dag in named:
             try:
                 if isinstance(dag, BfillError):
@@ -110,7 +110,7 @@ class Work:
 
     def _sound(self, dag: Dag) -> Dag:
         with self.ctx.store(write=False) as store:
-            refuse_impossible(dag, slots_of(self.ctx.settings, store))
+            refuse_impossible(dag, slots_of(self.ctx.settings, store), may_be_held=True)
         return dag
 
     def _facts(self, name: str, dag: Dag) -> Facts:

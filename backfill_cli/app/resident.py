@@ -18,7 +18,7 @@ from backfill_cli.app.context import AppContext
 from backfill_cli.app.crew import Crew, Gone, Member, Refused
 from backfill_cli.app.ledger_watch import LedgerWatch
 from backfill_cli.app.looking_after import Survey, Work, Worked
-from backfill_cli.app.scheduler import Said, second_of, vanished
+from backfill_cli.app.scheduler import Said, check_asked, second_of, vanished
 from backfill_cli.app.settings_watch import AT_REST_S, SettingsWatch
 from backfill_cli.app.tallies import Tallies
 from backfill_cli.app.troubles import Troubles
@@ -58,8 +58,10 @@ def stay(
         is_watched: Somebody looks at what waits, from second to second.
 
     Raises:
-        UsageProblem: The end is over already, or this process may not have children: a guest calls `schedule` instead.
+        UsageProblem: The end is over already, or this process may not have children: a guest calls `schedule` instead;
+            or nothing could be run so.
     """
+    check_asked(options)
     if not (ctx.own_process and Crew.is_possible()):
         raise UsageProblem(
             "a scheduler that stays needs a process of its own",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.crew import Crew, Gone, Line, Member, Refused
 from backfill_cli.app.dues import Outlook, Stretch, may_be_due, outlook_of
+from backfill_cli.app.orphans import Orphans
 from backfill_cli.app.pools import slots_of
 from backfill_cli.app.shifts import NothingDue, work_shift
 from backfill_cli.app.targets import find_target
@@ -74,9 +75,10 @@ def schedule_once(
     """
     from backfill_cli.loader.imports import folder_in_use
 
+    check_asked(options)
     found: list[Standing | None] = []
     due: list[_Due] = []
-    for name in options.dags or _all(ctx, found):
+    for name, label in [(name, name) for name in dict.fromkeys(options.dags)] or _all(ctx, found):
         try:
             target = find_sound(ctx, name)
             stretch = _stretch(ctx, options, target.dag.timezone)
@@ -84,7 +86,7 @@ def schedule_once(
         except BfillError as error:
             if error.code == _REVERSED:  # what was typed is wrong, and no DAG
                 raise
-            found.append(broken(name, error.message, error.hint, error.exit_code))
+            found.append(broken(label, str(error), error.hint, error.exit_code))
             continue
         if outlook is None:
             due.append(_Due(len(found), target, stretch, folder_in_use()))
@@ -102,8 +104,16 @@ def find_sound(ctx: AppContext, name: str) -> Resolved:
     """Return the DAG of a name. Raises BfillError also when nobody could run it."""
     with ctx.store(write=False) as store:
         target = find_target(ctx, BackfillOptions(dag_id=name), store)
-        refuse_impossible(target.dag, slots_of(ctx.settings, store))
+        refuse_impossible(target.dag, slots_of(ctx.settings, store), may_be_held=True)
     return target
+
+
+def check_asked(options: ScheduleOptions) -> None:
+    """Refuse what no DAG could be run with, whether or not one is due. Raises UsageProblem or BackendError."""
+    from backfill_cli.engine.backends import check_backend
+
+    Orphans(options.orphans)
+    check_backend(options.executor or "thread")
 
 
 def broken(name: str, message: str, hint: str, exit_code: int) -> Standing:
@@ -111,14 +121,14 @@ def broken(name: str, message: str, hint: str, exit_code: int) -> Standing:
     return Standing(name, error=message, hint=hint, error_code=exit_code)
 
 
-def _all(ctx: AppContext, found: list[Standing | None]) -> list[str]:
-    """Return what names each DAG of the dags folders; what does not load is found with its error."""
+def _all(ctx: AppContext, found: list[Standing | None]) -> list[tuple[str, str]]:
+    """Return what names each DAG of the dags folders, and what it is called; what does not load is an error."""
     names = []
     for name, dag in listed(ctx):
         if isinstance(dag, BfillError):
-            found.append(broken(name, dag.message, dag.hint, dag.exit_code))
+            found.append(broken(name, str(dag), dag.hint, dag.exit_code))
         else:
-            names.append(name)
+            names.append((name, name if dag is None else dag.dag_id))
     return names
 
 
@@ -158,7 +168,7 @@ def _one_by_one(
         try:
             standing = _pass(ctx, one, options, (*listeners, *more))
         except BfillError as error:
-            standing = broken(dag_id, error.message, error.hint, error.exit_code)
+            standing = broken(dag_id, str(error), error.hint, error.exit_code)
         found[one.place] = standing
         if watcher is not None:
             watcher.on_shift(standing)

@@ -32,11 +32,12 @@ if TYPE_CHECKING:
     from backfill_cli.loader.settings import Settings
 
 
-def refuse_impossible(dag: Dag, pools: Mapping[str, int]) -> None:
+def refuse_impossible(dag: Dag, pools: Mapping[str, int], *, may_be_held: bool = False) -> None:
     """Refuse what could only fail: a pool that does not exist or is too small. Raises UnknownPoolError.
 
     Args:
         pools: Name → slots of every pool there is (`app/pools.py`); -1 is unlimited.
+        may_be_held: A pool of 0 slots is no refusal: somebody holds its tasks for now, and they wait.
     """
     for task in dag.tasks.values():
         if task.pool not in pools:
@@ -46,11 +47,12 @@ def refuse_impossible(dag: Dag, pools: Mapping[str, int]) -> None:
                 where=task.where,
             )
         size = pools[task.pool]
-        if size != UNLIMITED and task.pool_slots > size:
-            held = "" if size else ": it holds all its tasks"
+        if size != UNLIMITED and task.pool_slots > size and not (may_be_held and not size):
+            slots = "1 slot" if task.pool_slots == 1 else f"{task.pool_slots} slots"
+            held, fewer = ("", ", or give the task fewer pool_slots") if size else (": it holds all its tasks", "")
             raise UnknownPoolError(
-                f"task '{task.task_id}' needs {task.pool_slots} slots of pool '{task.pool}', which has {size}{held}",
-                hint=f"bfill pools set {quote(task.pool)} {task.pool_slots}, or give the task fewer pool_slots",
+                f"task '{task.task_id}' needs {slots} of pool '{task.pool}', which has {size}{held}",
+                hint=f"bfill pools set {quote(task.pool)} {task.pool_slots}{fewer}",
                 code="pool-too-small",
                 where=task.where,
             )

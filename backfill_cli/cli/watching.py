@@ -42,6 +42,7 @@ class Watching:
         self._of_lines, self._of_events = LineListener, EventListener
         self._events = None if events is None else SchedulerEvents(events)
         self._stays = stays
+        self._shared = shared
         # Of its own: while tasks run, what they and their children write to descriptor 2 is made harmless on its way.
         self._stream = None if shared.quiet else streams.progress(sys.stderr)
         self.is_live = stays and self._stream is not None and streams.is_live(sys.stderr)
@@ -120,12 +121,22 @@ class Watching:
             self._shown = text
 
     def finished(self, result: ScheduleResult) -> None:
-        """Say why it leaves, and end the stream of events."""
+        """Say why it leaves, and end the stream of events; with -q, what went wrong in one pass."""
         self.close()
         if result.why:
             self._say(f"scheduler leaves: {result.why}")
+        if self._shared.quiet and not self._shared.json and not self._stays:  # one that stays has told it meanwhile
+            self._complain(result)
         if self._events is not None:
             self._events.stopped(result)
+
+    def _complain(self, result: ScheduleResult) -> None:
+        from backfill_cli.render.errors import two_lines
+        from backfill_cli.render.scheduler import errors
+
+        colour = streams.wants_colour(sys.stderr, no_color=self._shared.no_color)
+        text = "".join(two_lines(message, hint, colour=colour) for message, hint in errors(result))
+        streams.write_quietly(sys.stderr, text)
 
     def close(self) -> None:
         """Take what is redrawn off the terminal: what follows stands in its place."""

@@ -116,7 +116,7 @@ class CustomSchedule:
         except BfillError:
             raise
         except Exception as problem:  # it is the user's code: anything may come out of it
-            raise self._error(f"{type(problem).__name__}: {problem}", "it is raised by intervals()") from problem
+            raise self._raised(problem) from problem
 
     def _checked(self, item: Any) -> Span:
         try:
@@ -128,6 +128,18 @@ class CustomSchedule:
         if interval.start.microsecond or interval.end.microsecond:
             raise self._error(f"{interval.start.isoformat()} … {interval.end.isoformat()}", "bounds are whole seconds")
         return Span(epoch_seconds(interval.start), epoch_seconds(interval.end))
+
+    def _raised(self, problem: Exception) -> ScheduleError:
+        """Say what came out of the object, and at which line of the user's file."""
+        from traceback import extract_tb
+
+        place = extract_tb(problem.__traceback__)[-1]
+        return ScheduleError(
+            f"schedule {self.name} raised {type(problem).__name__}: {problem}",
+            hint="mend its intervals(start, end)",
+            code="bad-intervals",
+            where=f"{place.filename.rpartition('/')[2]}:{place.lineno}",
+        )
 
     def _error(self, what: str, hint: str) -> ScheduleError:
         return ScheduleError(f"schedule {self.name} returned {what}", hint=hint, code="bad-intervals")

@@ -13,7 +13,7 @@ from backfill_cli.render.dates import DateFormat
 from backfill_cli.render.parts import closing
 from backfill_cli.render.text import line
 from backfill_cli.render.theme import BOLD, DIM, look
-from backfill_cli.render.words import count
+from backfill_cli.render.words import count, near_path
 
 
 def render(result: ScheduleResult, width: int) -> Iterator[Text]:
@@ -26,10 +26,26 @@ def render(result: ScheduleResult, width: int) -> Iterator[Text]:
     yield from closing("bfill scheduler" if result.why and left.startswith("bfill scheduler") else left)
 
 
+def errors(result: ScheduleResult) -> Iterator[tuple[str, str]]:
+    """Yield why DAGs could not be looked at or run, each with its hint: all that is said with -q."""
+    for one in result.dags:
+        if one.error is not None:
+            yield ": ".join(_named(one)), one.hint
+
+
+def _named(one: Standing) -> tuple[str, str]:
+    """Return what could not be looked at or run, and why: a file that does not load is named by the error itself."""
+    of, error = near_path(one.dag_id), one.error or ""
+    if error.startswith(of):
+        place, _, why = error.partition(": ")
+        return (place, why) if why else (of, error)
+    return of, error
+
+
 def _dag(one: Standing, *, stayed: bool) -> Iterator[Text]:
     if one.error is not None:
-        bad = look("failed")
-        yield line(" ", (f"{bad.symbol} {one.dag_id}", bad.style), f": {one.error}")
+        bad, (of, error) = look("failed"), _named(one)
+        yield line(" ", (f"{bad.symbol} {of}", bad.style), f": {error}")
         if one.hint:
             yield line(("   hint: ", DIM), one.hint)
         return

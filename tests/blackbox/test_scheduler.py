@@ -187,6 +187,90 @@ def test_a_broken_file_holds_no_other_dag_back(project: Project) -> None:
     assert days(project) == ["01-01", "01-02"]
 
 
+def test_an_error_of_a_dag_has_its_place_and_is_told_with_quiet_too(project: Project) -> None:
+    """-q is nothing but errors, and a cron line that says it would never have heard of one."""
+    write_dag(project)
+    project.write(
+        "dags/other.py", 'with DAG("other", schedule="@daily"):\n    EmptyOperator(task_id="t", pool="nope")\n'
+    )
+    now = ("scheduler", "--once", "--now", "2024-01-03")
+    told = "dags/other.py:13: task 't' uses pool 'nope', which does not exist"
+    ran = project.bfill(*now, "-q").exits(3)
+    assert ran.out == ""
+    assert ran.err.splitlines()[0] == f"error: other: {told}"
+    assert ran.err.splitlines()[1].startswith("hint: ")
+    assert f"✗ other: {told}" in project.bfill(*now).exits(3).out
+    broken = [one for one in project.bfill(*now, "--json").exits(3).data["dags"] if one["error"]]
+    assert [(one["dag_id"], one["error"]["message"]) for one in broken] == [("other", told)]
+
+
+def test_a_schedule_that_raises_holds_no_other_dag_back_and_is_listed_as_broken(project: Project) -> None:
+    write_dag(project)
+    project.write(
+        "dags/own.py",
+        """
+        class Odd:
+            def intervals(self, start, end):
+                return [][0]
+        with DAG("own", schedule=Odd(), start_date=datetime(2024, 1, 1)):
+            EmptyOperator(task_id="t")
+        """,
+    )
+    (error,) = (one["error"] for one in project.bfill("dags", "list", "--json").exits(0).data["dags"] if one["error"])
+    assert "schedule Odd raised IndexError" in error["message"]
+    assert error["where"] == "own.py:15"
+    project.bfill("scheduler", "--once", "--now", "2024-01-03").exits(3)
+    assert days(project) == ["01-02"]
+
+
+def test_what_no_dag_can_be_run_with_is_refused_also_when_nothing_is_due(project: Project) -> None:
+    write_dag(project, start="2030, 1, 1")
+    for stays in ([], ["--once"]):
+        project.bfill("scheduler", *stays, "--orphans", "bogus").says(2, "--orphans 'bogus' is not known")
+        project.bfill("scheduler", *stays, "--executor", "bogus").says(8, "executor 'bogus' is not known")
+
+
+def test_a_dag_that_is_named_twice_is_looked_at_once(project: Project) -> None:
+    write_dag(project)
+    ran = project.bfill("scheduler", "--once", "--dag", "late", "--dag", "late", "--now", "2024-01-03", "--json").exits(
+        0
+    )
+    assert [one["dag_id"] for one in ran.data["dags"]] == ["late"]
+
+
+def test_a_moment_that_is_still_to_come_was_played_and_nothing_is_due_before_it(project: Project) -> None:
+    """Whoever tries a moment of next year on the real store is told why tomorrow's date does not come."""
+    write_dag(project)
+    once(project, "2100-01-05T12:00Z")
+    said = once(project, "2024-01-03T12:00Z")
+    assert said["runs"] == []
+    assert said["why"] == "all intervals up to 2100-01-05, which is still to come, have been created"
+    assert said["next_due_at"] == "2100-01-06T00:00:00+00:00"
+    (listed,) = project.bfill("dags", "list", "--json").exits(0).data["dags"]
+    assert listed["next_due_at"] == "2100-01-06T00:00:00+00:00"
+
+
+def test_a_pool_of_no_slots_holds_its_tasks_and_neither_the_date_nor_the_others(project: Project) -> None:
+    """Held for maintenance: the interval is created, without catchup it would be lost, and its task waits."""
+    project.write(
+        "dags/late.py",
+        """
+        with DAG("late", schedule="@daily", start_date=datetime(2024, 1, 1)):
+            EmptyOperator(task_id="free")
+            BashOperator(task_id="load", bash_command="true", pool="warehouse")
+        """,
+    )
+    project.bfill("pools", "set", "warehouse", "0").exits(0)
+    going = project.start("scheduler", "--once", "--dag", "late", "--now", "2024-01-10", "--json")
+    until(lambda: project.bfill("status", "--dag", "late", "--json").exits(0).data["waiting"])
+    (reason,) = project.bfill("status", "--dag", "late", "--json").exits(0).data["waiting"]
+    assert reason == {"reason": "pool warehouse: needs 1, 0 of 0 free", "tasks": 1}
+    assert project.tries("late", "load") == {}
+    project.bfill("run", "--dag", "late", "--dates", "2024-01-05").says(3, "it holds all its tasks")
+    project.bfill("pools", "set", "warehouse", "1").exits(0)
+    assert going.wait().exits(0).data["completed"] == 1
+
+
 def test_a_dag_id_of_two_files_is_refused_and_not_run_from_either(project: Project) -> None:
     write_dag(project, catchup="True")
     project.write("dags/copy.py", (project.folder / "dags/late.py").read_text(), head="")

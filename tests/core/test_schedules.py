@@ -311,7 +311,9 @@ def test_an_exception_inside_a_users_schedule_names_the_schedule() -> None:
         def intervals(self, start: datetime, end: datetime) -> list[DataInterval]:
             raise RuntimeError("no calendar")
 
-    with pytest.raises(ScheduleError, match="Failing returned RuntimeError: no calendar"):
+    with pytest.raises(
+        ScheduleError, match=r"test_schedules\.py:\d+: schedule .*Failing raised RuntimeError: no calendar"
+    ):
         list(make(Failing()).spans(0, DAY))
 
 
