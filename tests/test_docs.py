@@ -142,6 +142,7 @@ def played(page: Path, shell: Callable[..., subprocess.CompletedProcess[str]], u
 PAGES = {
     "conflicts.md": [0, 0, 0, 0, 0],
     "explaining.md": [0, 1, 0, 0, 0, 0, 3],
+    "failure-policy.md": [0, 1, 0, 0, 0, 0, 1, 0, 2],
     "live-control.md": [0, 0, 0, 7, 0, 0, 2, 0, 7, 0, 0, 0, 0],
     "merged-intervals.md": [0, 0, 1, 0, 0, 0, 0, 0],
     "pools.md": [3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],

@@ -187,7 +187,8 @@ def _run_claimed(
         pollers=_pollers(ctx, job, store, claim, machine, agreeing),
         pacer=pacer_of(ctx, store, throttle, agreeing, probe=job.options.probe),
     )
-    _tell_start(listeners, job, row, store.read(lambda reader: reader.owner(me.owner)))
+    resumed_at = _resumed_at(row, store.read(lambda reader: reader.owner(me.owner)))
+    _tell_start(listeners, job, row, resumed_at)
     stopped: Stopped | None = None
     try:
         with inherited(lineage, own_process=ctx.own_process), captured(own_process=ctx.own_process):
@@ -208,7 +209,7 @@ def _run_claimed(
     for listener in listeners:
         listener.on_end()
     told = (*job.plan.warnings, *throttle.problems())
-    result = result_of(ctx, dag, closed, stopped, head, told, store)
+    result = replace(result_of(ctx, dag, closed, stopped, head, told, store), resumed_at=resumed_at)
     if waves is None:
         return result
     from backfill_cli.app.wave_results import with_waves
@@ -264,7 +265,12 @@ def _backends(ctx: AppContext, job: Job, workers: int, bench: Bench) -> Backends
     )
 
 
-def _tell_start(listeners: Sequence[Listener], job: Job, row: BackfillRow, owner: OwnerRow | None) -> None:
+def _resumed_at(row: BackfillRow, owner: OwnerRow | None) -> int | None:
+    """Return when this process went on with a backfill; None when it is the first to work on it."""
+    return None if owner is None or owner.started_at == row.started_at else owner.started_at
+
+
+def _tell_start(listeners: Sequence[Listener], job: Job, row: BackfillRow, resumed_at: int | None) -> None:
     """Say that this command begins: what an earlier one did of the backfill is done, and that time is over."""
     dag = job.prepared.part
     start = RunStart(
@@ -276,7 +282,7 @@ def _tell_start(listeners: Sequence[Listener], job: Job, row: BackfillRow, owner
         row.last or 0,
         row.total - row.skipped,
         job.prepared.parallel,
-        (owner.started_at if owner else row.started_at) or 0,
+        resumed_at or row.started_at or 0,
         {task_id: task.retry.retries + 1 for task_id, task in dag.tasks.items()},
         row.completed + row.failed,
     )

@@ -250,6 +250,10 @@ class Reexecuted(NamedTuple):
         return {"logical_date": iso(self.logical_date), "task_id": self.task_id, "lost_try": self.lost_try}
 
 
+def _seconds(since: int | None, until: int | None) -> float | None:
+    return None if since is None or until is None else round((until - since) / 1_000_000, 3)
+
+
 @dataclass(frozen=True, slots=True)
 class BackfillResult:
     """How a backfill ended: total_dates = completed + failed + blocked + skipped + remaining.
@@ -259,6 +263,7 @@ class BackfillResult:
         interrupted: The part of `remaining` that had been opened.
         left_failed: Of the skipped ones, how many are failed or unfinished in the store: they make exit code 1.
         repaired: Of the failed ones, how many another backfill has made a success since.
+        resumed_at: When this command went on with what another had begun, epoch microseconds; None if it began it.
         stopped_by: Signal number that ended it early, or None.
         stopped_as_asked: It stopped behind a pilot in which all was well: what is left was not asked for yet.
         audit_head: `seq:hash` after this command.
@@ -294,12 +299,17 @@ class BackfillResult:
     stopped_as_asked: bool = False
     chunks: tuple[WaveView, ...] = ()
     pilot: PilotReport | None = None
+    resumed_at: int | None = None
 
     @property
     def duration_s(self) -> float | None:
-        if self.started_at is None or self.ended_at is None:
-            return None
-        return round((self.ended_at - self.started_at) / 1_000_000, 3)
+        """Seconds from its beginning to its end, the time between two commands included."""
+        return _seconds(self.started_at, self.ended_at)
+
+    @property
+    def took_s(self) -> float | None:
+        """Seconds of the command that ended it."""
+        return _seconds(self.started_at if self.resumed_at is None else self.resumed_at, self.ended_at)
 
     @property
     def exit_code(self) -> int:
@@ -331,6 +341,7 @@ class BackfillResult:
             "remaining": self.remaining,
             "interrupted": self.interrupted,
             "started_at": iso_us(self.started_at),
+            "resumed_at": iso_us(self.resumed_at),
             "ended_at": iso_us(self.ended_at),
             "duration_s": self.duration_s,
             "results": [one.data() for one in self.results],

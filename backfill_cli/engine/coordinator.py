@@ -193,6 +193,7 @@ class Coordinator:
                 self._tell_pace(self._pacer.news())
             step = self.machine.take(now)
             self._commit(step, now)
+            self._ending.tell_the_halt()
             self._submit(step)
             for key in step.cancellations:
                 self.bench.register.cancel(key)

@@ -80,6 +80,7 @@ class Ending:
         self._listeners = listeners
         self._signal: int | None = None
         self._halted: str | None = None
+        self._is_halt_to_tell = False
         self._is_cancelled = False
         self._abort_at: float | None = None
         self._leave_at: float | None = None
@@ -137,12 +138,18 @@ class Ending:
             self._abort()
 
     def mind_the_halt(self, now: int) -> None:
-        """Stop when a limit the run was given is reached; `now` in epoch microseconds."""
+        """Stop when a limit the run was given is reached; `now` in epoch microseconds. `tell_the_halt` says so."""
         if self._machine.stopping:
             return
         self._halted = self._halt.why(self._machine.failed - self._failed_before, self._running_s(), now)
         if self._halted is not None:
             self._machine.stop()
+            self._is_halt_to_tell = True
+
+    def tell_the_halt(self) -> None:
+        """Tell of a limit that has been reached, behind what it was reached with: failures are told of first."""
+        if self._is_halt_to_tell and self._halted is not None:
+            self._is_halt_to_tell = False
             self._tell(None, self._halted)
 
     def mind_the_stop(self) -> None:

@@ -47,7 +47,7 @@ def error_annotation(error: BfillError, command: str) -> str:
 
 def summary(result: BackfillResult, command: str) -> str:
     """Return the Markdown for the step: how it ended, the counts, failures by cause, what to type next."""
-    took = f" in {duration(result.duration_s)}" if result.duration_s is not None else ""
+    took = f" in {duration(result.took_s)}" if result.took_s is not None else ""
     sign = "✅" if result.exit_code == 0 else "❌"
     counts = {
         "dates": result.total_dates,

@@ -171,7 +171,7 @@ class LineListener:
 
     def finished(self, result: BackfillResult, at: int) -> None:
         """Write the last line, all counts of the result in it."""
-        seconds = f" seconds {result.duration_s:.0f}" if result.duration_s is not None else ""
+        seconds = f" seconds {result.took_s:.0f}" if result.took_s is not None else ""
         rest = f" remaining {result.remaining}" if result.remaining else ""
         self._say(
             at,

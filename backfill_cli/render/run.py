@@ -51,7 +51,9 @@ def short_head(head: str) -> str:
 def _headline(result: BackfillResult, width: int) -> Iterator[Text]:
     """How it ended and the counts, on one line where they fit."""
     state, style = _verdict(result)
-    took = f" in {duration(result.duration_s)}" if result.duration_s is not None else ""
+    took = f" in {duration(result.took_s)}" if result.took_s is not None else ""
+    if result.resumed_at is not None and result.duration_s is not None:
+        took += f", {duration(result.duration_s)} since it began"
     counts = [
         (result.completed, "ok", "success"),
         (result.failed - result.repaired, "failed", "failed"),

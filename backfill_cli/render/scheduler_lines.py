@@ -46,7 +46,7 @@ def shift(standing: Standing, result: BackfillResult) -> str:
         which += f" … {shown.full(dates[-1])}"
     rest = (("failed", result.failed), ("blocked", result.blocked), ("remaining", result.remaining))
     counts = "".join(f" {word} {number}" for word, number in rest if number)
-    took = "" if result.duration_s is None else f" in {duration(result.duration_s)}"
+    took = "" if result.took_s is None else f" in {duration(result.took_s)}"
     head = f"{standing.dag_id}{which} ok {result.completed}{counts}{took} {result.backfill_id}"
     again = f", {result.next_command}" if result.failed and result.next_command else ""
     return head + "".join(f", {one}" for one in _soon(standing.next_at, result.ended_at, shown)) + again

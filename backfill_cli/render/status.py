@@ -158,8 +158,11 @@ def _gaps(result: StatusResult, dates: DateFormat, width: int, limit: int) -> It
 _FORMS = ((12, True, True), (8, True, True), (8, True, False), (8, False, False), (0, False, False))
 
 
+_STANDS_STILL = frozenset({BackfillState.INTERRUPTED, BackfillState.PAUSED, BackfillState.CANCELLED})
+
+
 def latest(views: Sequence[BackfillView], width: int) -> Iterator[Text]:
-    """The latest backfills, newest first: id, DAG, range, progress, state, when, who runs it."""
+    """The latest backfills, newest first: id, DAG, range, state, when, who runs it, why one stands still."""
     if not views:
         yield line(" no backfill in this store yet")
         yield from closing("bfill plan --dag DAG --start DATE --end DATE --dry-run")
@@ -168,7 +171,10 @@ def latest(views: Sequence[BackfillView], width: int) -> Iterator[Text]:
         lines = columns([_summary(view, *form) for view in views])
         if max(one.cell_len for one in lines) <= width:
             break
-    yield from lines
+    for view, summary in zip(views, lines, strict=True):
+        yield summary
+        if view.row.reason and view.state in _STANDS_STILL:
+            yield line("   ", (cut(view.row.reason, width - 4), DIM))
     yield from closing(_next(views))
 
 

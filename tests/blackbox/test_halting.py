@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -36,6 +37,25 @@ def test_what_a_limit_left_goes_on_under_the_same_id_and_limits_count_anew(break
     again = breaking.bfill("run", first.data["backfill_id"], "--max-failures", "2", "--json").exits(1)
     assert again.data["backfill_id"] == first.data["backfill_id"]
     assert (again.data["state"], again.data["failed"], again.data["remaining"]) == ("interrupted", 3, 1)
+
+
+def test_whoever_goes_on_is_told_what_this_command_took_and_when_the_backfill_began(breaking: Project) -> None:
+    first = breaking.bfill("run", *WEEK, "--fail-fast", "--json").exits(1)
+    assert first.data["resumed_at"] is None
+    time.sleep(1.2)
+    again = breaking.bfill("run", *WEEK, "--max-failures", "1", "--json").exits(1)
+    assert first.data["started_at"] == again.data["started_at"] < again.data["resumed_at"] < again.data["ended_at"]
+    assert again.data["duration_s"] > 1.2
+    shown = breaking.bfill("run", *WEEK).exits(1)
+    assert re.search(r"in [\d.]+ (ms|s), [\d.]+ s since it began", shown.out)
+    took = re.search(r"finished failed .* seconds (\d+)$", shown.err, re.MULTILINE)
+    assert took is not None and int(took[1]) <= 1
+
+
+def test_a_limit_is_told_of_behind_the_failure_it_was_reached_with(breaking: Project) -> None:
+    ran = breaking.bfill("run", *WEEK, "--fail-fast").exits(1)
+    told = [line.split()[1:3] for line in ran.err.splitlines()]
+    assert told.index(["failed", "2024-01-02"]) < told.index(["stopping", "because"])
 
 
 def test_a_percentage_is_of_the_dates_there_are_to_do(breaking: Project) -> None:

@@ -422,6 +422,16 @@ def status_latest() -> StatusResult:
             timezone=PARIS,
         ),
         BackfillView(
+            backfill_row(
+                backfill_id="bf-20240330-3kd2",
+                state=BackfillState.INTERRUPTED,
+                completed=9,
+                reason="--max-failures 10%: 3 dates failed",
+            ),
+            "interrupted",
+            timezone=PARIS,
+        ),
+        BackfillView(
             backfill_row(backfill_id="bf-20240329-p0p0", completed=0, failed=0, started_at=None),
             "planned",
             timezone=PARIS,
