@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from backfill_cli.app.overlaps import DatesHeld, Overtaken
 from backfill_cli.core.records import SCHEDULED, Control
-from backfill_cli.core.states import BackfillState
 from backfill_cli.errors import ConflictError, RefusedError, UsageProblem
 
 if TYPE_CHECKING:
@@ -63,8 +62,7 @@ def past_conflicts(
                 raise
             # With `skip` it is the backfill itself that somebody took just now; the next try leaves its dates to them.
             if choice == "wait":
-                paused = "; it is paused" if held.other.state is BackfillState.PAUSED else ""
-                _wait(ctx, held, f"{held.message}{paused}")
+                _wait(ctx, held, held.message)
             elif choice == "cancel-other":
                 _cancel(ctx, held, options, confirm)
 

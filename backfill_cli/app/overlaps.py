@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from backfill_cli.core.planning import HELD
 from backfill_cli.core.problems import Problem
 from backfill_cli.core.records import SCHEDULED, Action
+from backfill_cli.core.states import BackfillState
 from backfill_cli.core.zones import clock_of
 from backfill_cli.errors import ConflictError
 
@@ -133,10 +134,13 @@ def conflict(
     since = f" since {datetime.fromtimestamp(owner.started_at / 1e6, UTC):%Y-%m-%d %H:%M} UTC" if owner else ""
     show = clock_of(str(other.request.get("timezone", "UTC"))).show
     asked = show(first) if first == last else f"{show(first)} … {show(last)}"
+    wait = f"wait for it (bfill status {other.backfill_id}; run has --on-conflict wait)"
+    if is_paused := other.state is BackfillState.PAUSED:
+        wait = f"let it go on: bfill resume {other.backfill_id}"
     return DatesHeld(
-        f"{other.dag_id} {asked} is being run by {who} ({other.backfill_id}){since}",
-        hint=f"wait for it (bfill status {other.backfill_id}; run has --on-conflict wait),"
-        f" or end it: bfill cancel {other.backfill_id}",
+        f"{other.dag_id} {asked} is being run by {who} ({other.backfill_id}){since}"
+        + ("; it is paused" if is_paused else ""),
+        hint=f"{wait}, or end it: bfill cancel {other.backfill_id}",
         other=other,
         dates=dates,
     )

@@ -214,7 +214,8 @@ def _run_claimed(
         return result
     from backfill_cli.app.wave_results import with_waves
 
-    return with_waves(result, store, closed, waves, parallel=job.prepared.parallel)
+    merges = job.prepared.dag.batch_intervals
+    return with_waves(result, store, closed, waves, batch_intervals=merges, parallel=job.prepared.parallel)
 
 
 def _source(job: Job, row: BackfillRow, store: Store) -> StoreFeed:

@@ -144,6 +144,8 @@ def _result(store: Store, request: ControlRow, owner: OwnerRow | None, waited_s:
 
     row, head = store.read(read)
     assert row is not None and request.answered_at is not None
+    # One that was cancelled may say that it is paused until its process has seen to the rest: it goes on no more.
+    is_paused = row.state is BackfillState.PAUSED and request.action is not Control.CANCEL
     return SteeringResult(
         backfill_id=row.backfill_id,
         dag_id=row.dag_id,
@@ -161,5 +163,5 @@ def _result(store: Store, request: ControlRow, owner: OwnerRow | None, waited_s:
         skipped=row.skipped,
         dates=tuple(request.args.get("dates", ())),
         audit_head=head,
-        next_command=f"bfill resume {row.backfill_id}" if row.state is BackfillState.PAUSED else "",
+        next_command=f"bfill resume {row.backfill_id}" if is_paused else "",
     )

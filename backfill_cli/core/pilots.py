@@ -11,6 +11,7 @@ from math import ceil
 from typing import Any, NamedTuple
 
 from backfill_cli.core.instants import iso
+from backfill_cli.core.merging import MergeTally
 from backfill_cli.core.planning import is_blocked
 from backfill_cli.core.records import BackfillDateRow, InstanceRow
 from backfill_cli.core.states import RunState
@@ -44,22 +45,28 @@ class PilotReport:
         tasks: Slowest first.
         left: Dates behind the pilot that are still to do.
         parallel: Dates open together.
+        merged: The runs that they make, where the DAG merges dates; None where each is one.
     """
 
     dates: tuple[PilotDate, ...]
     tasks: tuple[PilotTask, ...]
     left: int
     parallel: int
+    merged: MergeTally | None = None
 
     @property
     def estimate_s(self) -> tuple[float, float] | None:
-        """What the rest may take: by the mean of the pilot's dates, and half-way from there to the slowest."""
+        """What the rest may take: by the mean of the pilot's dates, and half-way from there to the slowest.
+
+        The pilot's dates ran one by one: a run of many may take as long as one of them, or as all of its dates would.
+        """
         took = [one.duration_s for one in self.dates if one.duration_s is not None]
         if not took or not self.left:
             return None
         lanes = ceil(self.left / min(self.parallel, self.left))
         mean = sum(took) / len(took)
-        return round(lanes * mean, 3), round(lanes * (mean + max(took)) / 2, 3)
+        least = lanes if self.merged is None else min(lanes, self.merged.lanes)
+        return round(least * mean, 3), round(lanes * (mean + max(took)) / 2, 3)
 
     def data(self) -> dict[str, Any]:
         low, high = self.estimate_s or (None, None)
@@ -70,13 +77,19 @@ class PilotReport:
             ],
             "tasks": [{**one._asdict(), "logical_date": iso(one.logical_date)} for one in self.tasks],
             "remaining": self.left,
+            **({} if self.merged is None else {"runs": self.merged.runs}),
             "parallel": self.parallel,
             "estimate": {"low_s": low, "high_s": high},
         }
 
 
 def pilot_report(
-    rows: Iterable[BackfillDateRow], instances: Iterable[InstanceRow], *, left: int, parallel: int
+    rows: Iterable[BackfillDateRow],
+    instances: Iterable[InstanceRow],
+    *,
+    left: int,
+    parallel: int,
+    merged: MergeTally | None = None,
 ) -> PilotReport:
     """Return the report of a pilot.
 
@@ -84,8 +97,9 @@ def pilot_report(
         rows: Its dates, in the order of the run.
         instances: The task instances of those dates.
         left: Dates behind it that are still to do.
+        merged: The runs that they make, for a DAG that merges dates.
     """
-    return PilotReport(tuple(_date(row) for row in rows), _tasks(list(instances)), left, parallel)
+    return PilotReport(tuple(_date(row) for row in rows), _tasks(list(instances)), left, parallel, merged)
 
 
 def _date(row: BackfillDateRow) -> PilotDate:

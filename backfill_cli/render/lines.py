@@ -164,7 +164,7 @@ class LineListener:
         self._idle_since = news.at
         self._pace.set_total(news.total)
         why = f" because {news.reason}" if news.reason else ""
-        self._say(news.at, f"{news.action} by {news.actor}: {news.text}{why}")
+        self._say(news.at, f"{news.action} by {news.actor}{why}: {news.text}")
 
     def on_end(self) -> None:
         """The closing line needs the result: `finished` writes it."""

@@ -78,7 +78,8 @@ def pilot(report: PilotReport, dates: DateFormat) -> Iterator[Text]:
     if report.left:
         said = "nobody knows how long" if report.estimate_s is None else span(*report.estimate_s)
         at_once = "one at a time" if report.parallel == 1 else f"{report.parallel} at a time"
-        yield line((" the rest  ", DIM), f"{count(report.left, 'date')}: {said}, {at_once}")
+        runs = "" if report.merged is None else f" in {count(report.merged.runs, 'run')}"
+        yield line((" the rest  ", DIM), f"{count(report.left, 'date')}{runs}: {said}, {at_once}")
 
 
 def outline(plan: Outline, dates: DateFormat, width: int) -> Iterator[Text]:
@@ -111,6 +112,8 @@ def _chunks(plan: Outline, first: WaveSpan, last: WaveSpan, dates: DateFormat) -
     if shape.is_open:
         return f"first {count(first.dates, 'date')}; what they take says how many make {duration(AUTO_S)}"
     size = count(shape.sizes[-1], "date") if shape.days is None else count(shape.days, "day")
-    size += f", about {duration(AUTO_S)} each" if shape.chunk == AUTO else ""
+    if shape.chunk == AUTO:
+        only = f"{count(first.dates, 'date')}, which take no longer than {duration(AUTO_S)}"
+        size = f"{size}, about {duration(AUTO_S)} each" if plan.waves > 1 else only
     ends = [dates.span(*sorted((one.first, one.last))) for one in (first, last)]
     return f"{plan.waves:,} of {size}: " + (f"first {ends[0]}, last {ends[1]}" if plan.waves > 1 else ends[0])

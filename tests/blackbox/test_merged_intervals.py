@@ -339,6 +339,20 @@ def test_a_pilot_runs_its_dates_one_by_one_and_the_rest_merges_around_them(proje
     ]  # fmt: skip
 
 
+def test_a_pilot_counts_the_runs_that_the_rest_makes(weeks: Project) -> None:
+    """Its dates ran one by one: of the rest, a run of a week may take as long as one of them, or as seven."""
+    ran = weeks.bfill("run", *JANUARY, "--chunk", "7d", "--pilot", "3", "--json").exits(0)
+    shown = ran.data["pilot"]
+    # The first, the middle and the last date are done: 02-07, 08-14, 15, 17-21, 22-28, 29-30.
+    assert (shown["remaining"], shown["runs"]) == (28, 6)
+    mean = sum(one["duration_s"] for one in shown["dates"]) / 3
+    assert shown["estimate"]["low_s"] == pytest.approx(6 * mean, abs=0.01)
+    assert shown["estimate"]["high_s"] >= 28 * mean - 0.01
+    began = len(weeks.attempts("weeks", "load"))
+    weeks.bfill("run", "-q").exits(0)
+    assert len(weeks.attempts("weeks", "load")) - began == 6
+
+
 def test_shell_tasks_see_the_whole_interval_and_its_dates(project: Project) -> None:
     project.write(
         "dags/shell.py",

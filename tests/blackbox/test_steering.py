@@ -260,6 +260,15 @@ def test_a_backfill_killed_while_paused_says_so_and_resume_runs_it_on(naps: Proj
     assert naps.bfill("audit", "verify").code == 0
 
 
+def test_who_cancels_a_paused_backfill_is_not_told_to_resume_it(naps: Project) -> None:
+    going, backfill_id = begin(naps)
+    assert "next: bfill resume" in naps.bfill("pause", backfill_id).exits(0).out
+    held = naps.bfill("run", "--dag", "naps", "--start", "2024-01-30", "--end", "2024-01-30")
+    held.says(5, backfill_id, "it is paused", f"let it go on: bfill resume {backfill_id}")
+    assert "next:" not in naps.bfill("cancel", backfill_id).exits(0).out
+    going.wait().exits(1)
+
+
 def test_a_signal_stops_a_paused_backfill(naps: Project) -> None:
     going, backfill_id = begin(naps)
     naps.bfill("pause", backfill_id).exits(0)

@@ -224,7 +224,7 @@ def test_the_lines_say_by_whom_and_reckon_with_what_is_left():
     lines = LineListener(out)
     lines.on_start(start_of(DATES, NOW_US))
     lines.on_steered(left_out(DATES[30], total=30)._replace(reason="no data"))
-    assert out.getvalue().splitlines()[1].endswith("skip by ana: they are left out because no data")
+    assert out.getvalue().splitlines()[1].endswith("skip by ana because no data: they are left out")
 
 
 def test_a_board_over_a_hundred_thousand_dates_holds_only_the_open_ones():
