@@ -154,8 +154,15 @@ def _gaps(result: StatusResult, dates: DateFormat, width: int, limit: int) -> It
         yield line(("          ", DIM), (f"… and {count(len(result.gaps) - limit, 'more gap')}; --gaps lists all", DIM))
 
 
-# What is least missed goes first when the terminal is narrow: (cells of the bar, time, owner).
-_FORMS = ((12, True, True), (8, True, True), (8, True, False), (8, False, False), (0, False, False))
+# What is least missed goes first when the terminal is narrow: (cells of the name, of the bar, time, owner).
+_FORMS = (
+    (18, 12, True, True),
+    (18, 8, True, True),
+    (18, 8, True, False),
+    (18, 8, False, False),
+    (18, 0, False, False),
+    (12, 0, False, False),
+)
 
 
 _STANDS_STILL = frozenset({BackfillState.INTERRUPTED, BackfillState.PAUSED, BackfillState.CANCELLED})
@@ -178,12 +185,12 @@ def latest(views: Sequence[BackfillView], width: int) -> Iterator[Text]:
     yield from closing(_next(views))
 
 
-def _summary(view: BackfillView, bar: int, with_time: bool, with_owner: bool) -> list[Part]:
+def _summary(view: BackfillView, name: int, bar: int, with_time: bool, with_owner: bool) -> list[Part]:
     row = view.row
     seen = look(view.state)
     cells: list[Part] = [
         (row.backfill_id, BOLD),
-        cut(row.dag_id, 18),
+        cut(row.dag_id, name),
         _span(view),
         _bar(view, bar),
         (f"{seen.symbol} {view.state}", seen.style),
