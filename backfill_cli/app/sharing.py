@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from backfill_cli.app.pools import sizes_of
 from backfill_cli.core.leases import Lease, Settled, agreed_size, rank_of, settle
-from backfill_cli.core.pools import STORE, PoolSize
+from backfill_cli.core.pools import STORE, UNLIMITED, PoolSize
 from backfill_cli.core.states import BackfillState
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Sharing:
             self._waits = text
             self._details_at = self._ctx.clock.monotonic() + DETAILS_S
         for pool, one in seen.items():
-            machine.slots.pools.grant(pool, one.size, one.settled.limit)
+            machine.slots.pools.grant(pool, one.size, one.settled.limit, _spare(one, machine.usable(pool)))
             machine.slots.pools.elsewhere[pool] = self._said(one.others)
         return EAGER_S if any(one.settled.is_handing_over for one in seen.values()) else None
 
@@ -131,6 +131,13 @@ class Sharing:
     def _said(self, others: Sequence[Lease]) -> list[str]:
         held = sorted((one for one in others if one.slots > 0), key=lambda one: (-one.slots, one.owner))
         return [f"{self._names[one.owner]} holds {one.slots:,}" for one in held]
+
+
+def _spare(seen: _Seen, usable: int) -> int:
+    """Return the slots beyond its limit that nobody has or wants, where the limit is all that a run could ever use."""
+    if seen.size == UNLIMITED or seen.settled.limit < usable or any(one.is_short for one in seen.others):
+        return 0
+    return max(0, seen.size - sum(one.slots for one in seen.others) - seen.settled.limit)
 
 
 def matters(before: Lease, after: Lease) -> bool:

@@ -92,6 +92,7 @@ class Pools:
         limits: Up to how many slots tasks start; less than the size when other processes hold the rest.
         gates: Of tasks with a limit of their own, the pool that is this limit.
         elsewhere: Who holds the rest, in words such as `bf-20240401-7k2m holds 3`; by pool.
+        spare: Slots beyond the limit that nobody has or wants: what runs here could never use them; by pool.
     """
 
     def __init__(self, sizes: Mapping[str, int]) -> None:
@@ -100,6 +101,7 @@ class Pools:
         self.taken = dict.fromkeys(sizes, 0)
         self.gates: dict[str, str] = {}
         self.elsewhere: dict[str, Sequence[str]] = {}
+        self.spare: dict[str, int] = {}
         self._waiting: dict[Queue, list[Ready]] = {}
         self._apart: set[str] = set()
 
@@ -141,9 +143,9 @@ class Pools:
         self.sizes[gate] = self.limits[gate] = slots
         self.taken[gate] = 0
 
-    def grant(self, pool: str, size: int, limit: int) -> None:
+    def grant(self, pool: str, size: int, limit: int, spare: int = 0) -> None:
         """Say how large a pool is by now, and how much of it may be used. What is taken beyond that stays taken."""
-        self.sizes[pool], self.limits[pool] = size, limit
+        self.sizes[pool], self.limits[pool], self.spare[pool] = size, limit, spare
 
     def demand(self, pool: str) -> Demand:
         """Return what the tasks of a pool ask for at this moment.
@@ -161,7 +163,7 @@ class Pools:
                 count = max(0, int(min(count, self.free(gate))))
             more += need * count
             least = max(least, need if count else 0)
-            if (lacking := self.lacks(queue)) is not None and lacking[0] == pool:
+            if (lacking := self.lacks(queue)) is not None and lacking[0] == pool and not self.has_room(*lacking):
                 waiting += len(heap)
         return Demand(self.taken[pool], more, least, waiting)
 
@@ -169,6 +171,10 @@ class Pools:
         """Return the slots that may be used and are not; infinite for an unlimited pool."""
         limit = self.limits[pool]
         return float("inf") if limit == UNLIMITED else limit - self.taken[pool]
+
+    def has_room(self, pool: str, slots: int) -> bool:
+        """Whether so many slots are nobody's, though no more may be used here: then the pool keeps no task."""
+        return slots <= self.free(pool) + self.spare.get(pool, 0)
 
     def give_back(self, task_id: str, pool: str, slots: int) -> None:
         """Take back the slots of a task that has ended."""

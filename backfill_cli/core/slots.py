@@ -153,10 +153,14 @@ class Slots:
         run = self._runs.get(ready.logical_date)
         if run is None or run.instances[ready.task_id].state is not TaskState.SCHEDULED:
             return False  # given up meanwhile: dagrun_timeout
-        if run.in_flight >= self._dag.max_active_tasks:
+        if self.is_full(run):
             heappush(run.parked.setdefault(self.pools.queue(ready), []), ready)
             return False
         return True
+
+    def is_full(self, run: OpenRun) -> bool:
+        """Whether a dag_run has as many tasks in flight as it may have."""
+        return run.in_flight >= self._dag.max_active_tasks
 
     def _unpark(self, run: OpenRun) -> None:
         """A place under max_active_tasks is free: the best parked task of each queue waits in it again."""

@@ -6,11 +6,11 @@ Owns which reason is whose; the sentences are in `core/wording.py`, the shape th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
-from itertools import islice
+from collections.abc import Collection, Iterable, Iterator
+from itertools import islice, repeat
 
 from backfill_cli.core.graph import Dag
-from backfill_cli.core.pools import Queue
+from backfill_cli.core.pools import Queue, Ready
 from backfill_cli.core.progress import OpenRun
 from backfill_cli.core.slots import Slots
 from backfill_cli.core.waits import MOST, Wait, Waits
@@ -35,7 +35,9 @@ def waiting_reasons(slots: Slots, runs: Collection[OpenRun], retries: int, dag: 
     """
     counts: Counter[str] = Counter()
     for queue, count in slots.pools.queues():
-        if why := _why(slots, queue, now, dag):
+        if _is_own_limit(slots, queue, now):
+            counts.update(why for _, why in _one_by_one(slots, queue, runs, dag))
+        elif why := _why(slots, queue, now, dag):
             counts[why] += count
     counts[over_max_active(dag)] += sum(len(heap) for run in runs for heap in run.parked.values())
     counts[THE_PAST] += sum(len(run.past_waiting) for run in runs)
@@ -53,8 +55,12 @@ def waits_of(slots: Slots, runs: Collection[OpenRun], retries: int, dag: Dag, no
 
 def _tasks(slots: Slots, runs: Collection[OpenRun], dag: Dag, now: int) -> Iterator[Wait]:
     for queue, _ in slots.pools.queues():
-        if why := _why(slots, queue, now, dag):
-            yield from (Wait(one.logical_date, one.task_id, why) for one in islice(slots.pools.heap(queue), MOST))
+        found: Iterable[tuple[Ready, str]] = ()
+        if _is_own_limit(slots, queue, now):
+            found = _one_by_one(slots, queue, runs, dag)
+        elif why := _why(slots, queue, now, dag):
+            found = zip(slots.pools.heap(queue), repeat(why), strict=False)
+        yield from (Wait(one.logical_date, one.task_id, told) for one, told in islice(found, MOST))
     for run in runs:
         parked = (one for heap in run.parked.values() for one in heap)
         yield from (Wait(one.logical_date, one.task_id, over_max_active(dag)) for one in islice(parked, MOST))
@@ -67,9 +73,29 @@ def _why(slots: Slots, queue: Queue, now: int, dag: Dag) -> str | None:
     if hold is not None:
         return held_reason(hold, now, dag.timezone)
     lacking = slots.pools.lacks(queue)
-    if lacking is not None:
+    if lacking is not None and not slots.pools.has_room(*lacking):
         return why_held(slots.pools, *lacking)
     if slots.capacity > len(slots.flights):
         return None
     adaptive = slots.throttle.adaptive
     return no_worker(slots.capacity) if adaptive is None else fewer_at_once(adaptive)
+
+
+def _is_own_limit(slots: Slots, queue: Queue, now: int) -> bool:
+    """Whether a pool has room, and the run has all of it that it could ever use: then the pool is not the reason."""
+    lacking = slots.pools.lacks(queue)
+    return (
+        lacking is not None
+        and slots.pools.has_room(*lacking)
+        and slots.capacity > len(slots.flights)
+        and slots.hold_on(queue, now) is None
+    )
+
+
+def _one_by_one(slots: Slots, queue: Queue, runs: Collection[OpenRun], dag: Dag) -> Iterator[tuple[Ready, str]]:
+    """Yield the tasks of such a queue with their reasons: a dag_run that is full, or slots that others want too."""
+    full = {run.logical_date for run in runs if slots.is_full(run)}
+    lacking = slots.pools.lacks(queue)
+    assert lacking is not None
+    for one in slots.pools.heap(queue):
+        yield one, over_max_active(dag) if one.logical_date in full else why_held(slots.pools, *lacking)

@@ -103,6 +103,26 @@ def test_who_has_the_rest_is_named(project: Project, going: Going) -> None:
     other.wait()
 
 
+def test_a_pool_with_room_is_not_what_a_full_dag_run_waits_for(project: Project) -> None:
+    """It said `pool default_pool: needs 1, 0 of 128 free` with four of them taken: the lease was all it could use."""
+    project.write(
+        "dags/wide.py",
+        """
+        with DAG("wide", schedule="@daily", start_date=datetime(2024, 1, 1), max_active_tasks=2):
+            for n in range(4):
+                BashOperator(task_id=f"t{n}", bash_command=f"until test -e {os.getcwd()}/go; do sleep 0.05; done")
+        """,
+    )
+    going = project.start("run", "--dag", "wide", "--start", "2024-01-01", "--end", "2024-01-02", "--parallel", "2")
+    words = ("status", "--dag", "wide", "--json")
+    waiting = until(lambda: (found := project.bfill(*words).exits(0).data["waiting"]) and found)
+    assert waiting == [{"reason": "max_active_tasks: 2 a dag_run", "tasks": 4}]
+    (pool,) = project.bfill("pools", "list", "--json").exits(0).data["pools"]
+    assert (pool["taken"], pool["waiting"]) == (4, 0)
+    project.write("go", "")
+    going.wait().exits(0)
+
+
 def test_when_nothing_runs_nothing_is_said_to_wait(project: Project) -> None:
     project.write("dags/calls.py", DAG_FILE.replace("time.sleep(30)", "pass").replace("retries=1", "retries=0"))
     project.bfill("pools", "set", "api", "3").exits(0)

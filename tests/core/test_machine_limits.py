@@ -262,6 +262,25 @@ def test_what_each_task_waits_for_is_said_with_what_it_needs_and_what_is_free() 
     assert "pool small: needs 2, 0 of 4 free; bf-1 holds 1, bf-2 holds 1 and 1 more" in play.machine.waiting()
 
 
+def test_a_pool_with_room_is_no_reason_where_its_share_is_all_that_could_be_used() -> None:
+    """Two dates of two tasks at once never use more than four slots: what keeps the others is max_active_tasks."""
+    dag = make_dag(*(make_task(f"t{n}") for n in range(4)), max_active_tasks=2)
+    play = Play(dag, [day(1), day(2)], limits=make_limits(2))
+    pools = play.machine.slots.pools
+    pools.grant("default_pool", 128, 4, spare=124)
+    play.turn()
+    assert play.machine.waiting() == {"max_active_tasks: 2 a dag_run": 4}
+    waits = play.machine.waits(play.now)
+    assert waits is not None
+    assert {one.why for one in waits.tasks} == {"max_active_tasks: 2 a dag_run"}
+    assert len(waits.tasks) == 4
+    assert pools.demand("default_pool").waiting == 0
+    pools.grant("default_pool", 4, 4)
+    assert "pool default_pool: needs 1, 0 of 4 free" in play.machine.waiting()
+    pools.grant("default_pool", 128, 4)
+    assert "pool default_pool: needs 1, 0 of 128 free" in play.machine.waiting()
+
+
 def test_a_limit_that_falls_below_what_runs_stops_nothing_and_starts_nothing() -> None:
     """Shared pools: what others hold, and a pool that is made smaller while it is full."""
     play = Play(make_dag(make_task(pool="p")), [day(n) for n in range(1, 7)], limits=make_limits(6, p=3))
