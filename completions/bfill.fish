@@ -218,6 +218,7 @@ complete -c bfill -n '__bfill_at "rerun-failed"' -l parallel-min -x -d 'Find the
 complete -c bfill -n '__bfill_at "rerun-failed"' -l target-latency -x -k -a '1s 2s 10s 1m' -d 'With --parallel-min: fewer when half of the tries take longer than 2s, 300ms, 5m.'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l probe -x -d 'With --parallel-min: asked every few seconds; fewer when it exits with another status than 0.'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l whole-run -d 'All tasks, not just failed ones.'
+complete -c bfill -n '__bfill_at "rerun-failed"' -l dry-run -d 'Show the plan instead; store nothing.'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l events -r -F -d 'What happens, as it happens: one JSON object a line; - is stdout.'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l on-event -x -d 'Who gets each event: an http(s) URL (POST), or a shell command (on its stdin); \'\' is nobody.'
 complete -c bfill -n '__bfill_at "rerun-failed"' -l junit -r -F -d 'A test report, one case a date.'

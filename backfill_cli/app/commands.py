@@ -6,6 +6,7 @@ Owns the way back from options to words on a command line.
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from datetime import date, datetime
 
 from backfill_cli.core.durations import typed
@@ -52,6 +53,13 @@ def command_line(command: str, options: BackfillOptions) -> str:
 def run_command(backfill_id: str, options: BackfillOptions) -> str:
     """Return `bfill run ID` for a stored plan, with what was said that no plan keeps."""
     return shlex.join(["bfill", "run", backfill_id, *once_words(options)])
+
+
+def rerun_command(backfill_id: str, options: BackfillOptions) -> str:
+    """Return `bfill rerun-failed ID …` for the failures of a backfill, which names its DAG itself."""
+    unnamed = replace(options, dag_id=None, dag=None, command=None, schedule=None, name=None, timezone=None)
+    words = command_line("rerun-failed", unnamed).removeprefix("bfill rerun-failed")
+    return f"bfill rerun-failed {backfill_id}{words}"
 
 
 def once_words(options: BackfillOptions) -> list[str]:

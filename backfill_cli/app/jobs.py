@@ -160,16 +160,18 @@ def _stored_job(ctx: AppContext, options: BackfillOptions, row: BackfillRow, sto
 
 def _asked(row: BackfillRow, prepared: Prepared) -> str:
     """Return the range of a stored backfill in words; what was typed then is not kept."""
-    selection, show = prepared.selection, clock_of(prepared.dag.timezone).show
-    if selection.dates is not None:
+    if prepared.selection.dates is not None or row.first is None or row.last is None:
         return f"the dates of {row.backfill_id}"
-    return f"{show(selection.first)} … {show(selection.last)}, as stored in {row.backfill_id}"
+    show = clock_of(prepared.dag.timezone).show
+    return f"{show(row.first)} … {show(row.last)}, as stored in {row.backfill_id}"
 
 
 def _refuse_changes(options: BackfillOptions, row: BackfillRow) -> None:
     """A stored backfill says what to do with its dates itself; taking another word in silence would be a lie."""
     for flag, given in (
         ("--conf", options.conf is not None),
+        # Its dates would be done by it, and the tasks that are left of them nobody's.
+        ("--task", bool(options.tasks) and list(options.tasks) != row.request["tasks"]),
         ("--reprocess", bool(options.reprocess)),
         ("--reset-dag-run", options.reset_dag_run),
         ("--run-backwards", options.run_backwards),

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from backfill_cli.app.commands import rerun_command
 from backfill_cli.app.conflicts import Confirm, past_conflicts
 from backfill_cli.app.context import AppContext
-from backfill_cli.app.jobs import job_of
+from backfill_cli.app.jobs import Job, job_of
 from backfill_cli.app.leaving import left_out_dates
 from backfill_cli.app.lookup import find_backfill
+from backfill_cli.app.manner import manner_of
 from backfill_cli.app.overlaps import told_of_holders
 from backfill_cli.app.plan import Prepared, check_options, policy_for, prepare, preview, shaped
 from backfill_cli.app.pools import slots_of
@@ -66,9 +68,7 @@ def rerun_failed(
             try:
                 prepared = _prepare(ctx, replace(options, rerun_failed=True), store, parent_id)
             except NothingFailed as nothing:
-                # A script that always calls it must not fail until the first time something has failed.
-                note = Problem(nothing.code, nothing.message, nothing.hint)
-                return nothing_to_do(ctx, nothing.dag_id, [note])
+                return _nothing(ctx, nothing)
             parent_id = prepared.parent_id  # chosen once: what fails while this one waits is not what was meant
             plan = preview(ctx, prepared, store, dry_run=False)
             job = job_of(ctx, prepared, plan, store)
@@ -78,10 +78,29 @@ def rerun_failed(
 
 
 def plan_rerun(ctx: AppContext, options: BackfillOptions) -> PlanResult:
-    """Return what `rerun-failed` would do; nothing is stored."""
+    """Return what `rerun-failed` would do; nothing is stored. Raises what that would raise, and NothingFailed."""
+    options = replace(options, rerun_failed=True)
     with ctx.store(write=False) as store:
-        prepared = _prepare(ctx, replace(options, rerun_failed=True), store)
-        return told_of_holders(store, preview(ctx, prepared, store, dry_run=True), options.on_conflict)
+        prepared = _prepare(ctx, options, store)
+        plan = told_of_holders(store, preview(ctx, prepared, store, dry_run=True), options.on_conflict)
+    manner_of(ctx, Job(prepared.target, prepared.options, prepared, plan))
+    parent_id = prepared.parent_id
+    if has_range(options) or parent_id is None:
+        return plan
+    return replace(plan, asked=f"the failures of {parent_id}", next_command=rerun_command(parent_id, options))
+
+
+def would_rerun(ctx: AppContext, options: BackfillOptions) -> PlanResult | BackfillResult:
+    """Return the same, or where nothing has failed what `rerun-failed` says then."""
+    try:
+        return plan_rerun(ctx, options)
+    except NothingFailed as nothing:
+        return _nothing(ctx, nothing)
+
+
+def _nothing(ctx: AppContext, nothing: NothingFailed) -> BackfillResult:
+    """A script that always calls it must not fail until the first time something has failed."""
+    return nothing_to_do(ctx, nothing.dag_id, [Problem(nothing.code, nothing.message, nothing.hint)])
 
 
 def _prepare(ctx: AppContext, options: BackfillOptions, store: Store, parent_id: str | None = None) -> Prepared:

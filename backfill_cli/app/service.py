@@ -109,6 +109,12 @@ class BackfillService:
 
         return run(self._context(signals), options, listeners=_listeners(listener), choose=choose, confirm=confirm)
 
+    def would_rerun(self, options: BackfillOptions) -> PlanResult | BackfillResult:
+        """Return what `rerun_failed` would do: a plan, or that there is nothing to do. Nothing is stored."""
+        from backfill_cli.app.rerun_failed import would_rerun
+
+        return would_rerun(self._ctx, options)
+
     def rerun_failed(
         self,
         options: BackfillOptions,

@@ -11,7 +11,7 @@ from backfill_cli.cli.help import Command
 from backfill_cli.cli.options import backfill_options
 from backfill_cli.cli.output import Output
 from backfill_cli.cli.pacing import Pacing
-from backfill_cli.cli.reports import Reporting
+from backfill_cli.cli.reports import Reporting, refuse_with_dry_run
 from backfill_cli.cli.running import Running
 from backfill_cli.cli.selecting import Selection
 from backfill_cli.cli.shaping import Shaping
@@ -19,6 +19,7 @@ from backfill_cli.cli.shared import Shared
 
 _EXAMPLES = """
 bfill rerun-failed                                        # of the latest backfill with failures
+bfill rerun-failed --dry-run                              # what that would be
 bfill rerun-failed bf-20240401-7k2m --parallel 4
 bfill rerun-failed --dag daily_sales --start 2024-03-01 --end 2024-03-31
 bfill rerun-failed bf-20240401-7k2m --whole-run --reason "source was wrong"
@@ -46,15 +47,19 @@ def rerun_failed(
         bool,
         typer.Option("--whole-run", help="All tasks, not just failed ones.", rich_help_panel="How to run"),
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the plan instead; store nothing.", rich_help_panel="How to run")
+    ] = False,
     *,
     reporting: Reporting,
     shared: Shared,
 ) -> int:
-    """Repeat, watched."""
+    """Repeat, watched; or preview."""
     from backfill_cli.cli.asking import confirmer
     from backfill_cli.cli.listening import Watching
     from backfill_cli.cli.reports import Reports
     from backfill_cli.cli.service import service_for
+    from backfill_cli.core.results import PlanResult
 
     options = backfill_options(
         shared,
@@ -63,10 +68,15 @@ def rerun_failed(
         backfill_id=backfill_id,
         rerun_failed=True,
         whole_run=whole_run,
+        dry_run=dry_run,
         **shaping.options(),
         **pacing.options(),
     )
     service = service_for(shared, workers=options.workers)
+    if dry_run:
+        refuse_with_dry_run(reporting)
+        shown = service.would_rerun(options)
+        return Output("plan" if isinstance(shown, PlanResult) else "rerun-failed", shared).result(shown)
     with (
         Reports("rerun-failed", shared, reporting, service.settings) as reports,
         Watching(shared, *reports.listeners) as watching,

@@ -62,6 +62,39 @@ def test_rerun_failed_takes_an_id_a_selection_or_the_latest_with_failures(projec
     assert project.bfill("status", first, "--json").data["backfill"]["failed"] == 2
 
 
+def test_a_dry_run_of_a_repair_is_its_plan_and_its_next_command_is_that_repair(project: Project, sales: Path) -> None:
+    with project.unchanged():
+        nothing = project.bfill("rerun-failed", "--dry-run", "--json").exits(0)
+    assert list(nothing.problems) == ["nothing-failed"]
+    project.breaks("load", "2024-01-02", "2024-01-04")
+    first = project.bfill("run", *WEEK, "--json").exits(1).data["backfill_id"]
+    with project.unchanged():
+        plan = project.bfill("rerun-failed", "--dry-run", "--json").exits(0)
+        assert plan.json["command"] == "plan"
+        assert [(row["logical_date"][:10], row["action"]) for row in plan.data["runs"] if row["action"] != "skip"] == [
+            ("2024-01-02", "rerun"),
+            ("2024-01-04", "rerun"),
+        ]
+        shown = project.bfill("rerun-failed", "--dag", "sales", "--parallel", "2", "--dry-run").exits(0).out
+        project.bfill("rerun-failed", "--dry-run", "--max-failures", "0").says(2, "--max-failures '0'")
+        project.bfill("rerun-failed", "--dry-run", "--junit", "x.xml").says(2, "--junit does not go with --dry-run")
+    assert f"the failures of {first}: 2 dates" in shown
+    command = shown.splitlines()[-1].removeprefix(" next: bfill ").split()
+    assert command == ["rerun-failed", first, "--parallel", "2"]
+    project.mends("load", "2024-01-02", "2024-01-04")
+    assert project.bfill(*command, "--json").exits(0).data["completed"] == 2
+
+
+def test_a_stored_backfill_is_not_gone_on_with_by_some_of_its_tasks(project: Project, sales: Path) -> None:
+    """It would end as a success with dates whose other tasks nobody comes to any more."""
+    planned = project.bfill("plan", *WEEK, "--json").exits(0).data["backfill_id"]
+    part = project.bfill("plan", *WEEK, "--task", "extract", "--json").exits(0).data["backfill_id"]
+    with project.unchanged():
+        project.bfill("run", planned, "--task", "extract").says(2, "--task does not go with", planned)
+    project.bfill("run", part, "--task", "extract", "-q").exits(0)
+    assert set(project.instances("sales")) == {"extract"}
+
+
 def test_the_parent_of_named_dates_is_the_backfill_they_failed_in(project: Project, sales: Path) -> None:
     project.breaks("load", "2024-01-02", "2024-01-08")
     first = project.bfill("run", *WEEK, "--json").exits(1).data["backfill_id"]
