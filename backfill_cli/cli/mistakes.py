@@ -89,7 +89,8 @@ def _unknown_option(option: str, context: Any, path: str, see: str, words: list[
         example = "status" if context.parent is None else below(context)[0]
         named = [word for word in words if word in below(context)]
         hint = f"it stands after the command: {path} {named[0] if named else example} {option}"
-        what = f"{option} does not go before the command" if named else f"{path} needs a command before {option}"
+        is_missing = context.parent is not None and not named
+        what = f"{path} needs a command before {option}" if is_missing else f"{option} does not go before the command"
         return UsageProblem(what, hint=hint, code="option-before-command")
     known = [one for param in context.command.params if not param.hidden for one in param.opts] if context else []
     # One near name: flags are alike enough that three would be noise.

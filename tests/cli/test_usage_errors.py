@@ -13,7 +13,7 @@ MATRIX = [
     (["plan", "--zzzzzz"], 2, "unknown-option", "no option --zzzzzz", "bfill plan --help"),
     (["-z"], 2, "unknown-option", "no option -z", "bfill --help"),
     (["-q", "plan"], 2, "option-before-command", "-q does not go before the command", "bfill plan -q"),
-    (["-v"], 2, "option-before-command", "bfill needs a command before -v", "bfill status -v"),
+    (["-v"], 2, "option-before-command", "-v does not go before the command", "bfill status -v"),
     (["dags", "-v"], 2, "option-before-command", "bfill dags needs a command", "bfill dags list -v"),
     (["pools", "-y"], 2, "option-before-command", "bfill pools needs a command", "bfill pools list -y"),
     (["store", "-q"], 2, "option-before-command", "bfill store needs a command", "bfill store check -q"),
