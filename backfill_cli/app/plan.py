@@ -33,7 +33,7 @@ from backfill_cli.app.warnings import (
 from backfill_cli.core.auditing import canonical
 from backfill_cli.core.following import counts_as_past
 from backfill_cli.core.leaving import leave_out
-from backfill_cli.core.options import BackfillOptions
+from backfill_cli.core.options import LARGEST, BackfillOptions
 from backfill_cli.core.planning import (
     REPROCESS,
     PlanSummary,
@@ -191,6 +191,9 @@ def check_options(options: BackfillOptions) -> None:
         raise UsageProblem(f"--parallel {options.max_parallel_runs} runs nothing", hint="use 1 or more")
     if options.workers is not None and options.workers < 1:
         raise UsageProblem(f"--workers {options.workers} runs nothing", hint="use 1 or more")
+    for flag in ("max_parallel_runs", "workers", "limit", "pilot"):
+        if (getattr(options, flag) or 0) > LARGEST:
+            raise UsageProblem(f"{flag}={getattr(options, flag)} is too large", hint=f"give {LARGEST} or less")
     if options.rerun_failed and options.reset_dag_run:
         raise UsageProblem(
             "rerun_failed and reset_dag_run exclude each other",

@@ -10,9 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from backfill_cli.core.circuits import BreakerState, Circuit
-from backfill_cli.core.holds import Hold
 from backfill_cli.core.pooling import PoolHold, PoolView
-from backfill_cli.core.wording import held_reason
+from backfill_cli.core.wording import moment_words, soon_words
 
 if TYPE_CHECKING:
     from backfill_cli.core.agreements import Deferral
@@ -42,4 +41,6 @@ def _holds(deferral: Deferral | None, circuit: Circuit | None, now: int) -> Iter
 
 
 def _until(why: str, until: int, detail: str, by: str, now: int) -> PoolHold:
-    return PoolHold(held_reason(Hold(why, until, detail), now, "UTC"), until, by)
+    soon = soon_words(until, now)
+    ends = f"for {soon} more" if soon else f"until {moment_words(until, now, 'UTC')} UTC"
+    return PoolHold(f"{why}, {ends}" + (f" ({detail})" if detail else ""), until, by)

@@ -47,9 +47,13 @@ def backfill_options(
 
 
 def at_least_one(flag: str, value: int | None) -> int | None:
-    """Return the number. Raises UsageProblem below 1."""
+    """Return the number. Raises UsageProblem below 1, and above what the store keeps of any number."""
+    from backfill_cli.core.options import LARGEST
+
     if value is not None and value < 1:
         raise UsageProblem(f"{flag} {value} is less than 1", hint=f"give {flag} 1 or more", code="bad-value")
+    if value is not None and value > LARGEST:
+        raise UsageProblem(f"{flag} {value} is too large", hint=f"give {flag} {LARGEST} or less", code="bad-value")
     return value
 
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
+LARGEST = 2**31 - 1
+"""Of every number of dates, runs or workers: more than anybody means, and what a store keeps without a thought."""
+
 
 class Unsaid(int):
     """A default that is told from the same number said by somebody: what a stored backfill says goes before it."""

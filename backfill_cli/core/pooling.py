@@ -164,6 +164,6 @@ def check_slots(text: str | int) -> int:
         return int(said)
     raise UsageProblem(
         f"'{said}' is no number of slots",
-        hint="write 4, or 0 to hold all tasks of the pool, or -1 for no limit",
+        hint=f"write 4 (at most {MOST_SLOTS}), or 0 to hold all tasks of the pool, or -1 for no limit",
         code="bad-slots",
     )

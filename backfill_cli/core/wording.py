@@ -72,12 +72,23 @@ def _until(at: int | None, now: int, timezone: str) -> str:
     """Return when a hold ends: how soon, or from 10 min on the time of day (the date as well, if it is not today's)."""
     if at is None:
         return ""
+    soon = soon_words(at, now)
+    return f", in {soon}" if soon else f", until {moment_words(at, now, timezone)}"
+
+
+def soon_words(at: int, now: int) -> str:
+    """Return how long it is to a moment, `3.2 s` or `90 s`; nothing from 10 min on. Epoch microseconds."""
     left = max(0, at - now) / 1_000_000
-    if left < _SOON_S:
-        return f", in {left:.1f} s" if left < 10 else f", in {left:.0f} s"
+    if left >= _SOON_S:
+        return ""
+    return f"{left:.1f} s" if left < 10 else f"{left:.0f} s"
+
+
+def moment_words(at: int, now: int, timezone: str) -> str:
+    """Return the time of day of a moment, with the date if it is not today's. Epoch microseconds."""
     clock = clock_of(timezone)
     end, today = clock.wall_at(at // 1_000_000), clock.wall_at(now // 1_000_000)
-    return f", until {end:%H:%M}" if end.date() == today.date() else f", until {end:%Y-%m-%d %H:%M}"
+    return f"{end:%H:%M}" if end.date() == today.date() else f"{end:%Y-%m-%d %H:%M}"
 
 
 def why_held(pools: Pools, pool: str, slots: int) -> str:

@@ -14,12 +14,14 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from backfill_cli.core.graph import TriggerRule, WeightRule, near_hint
+from backfill_cli.core.options import LARGEST
 from backfill_cli.errors import DefinitionError
 
 if TYPE_CHECKING:
     from backfill_cli.core.rates import Rate
 
 E = TypeVar("E", bound=StrEnum)
+
 
 _ID = re.compile(r"[\w.-]+")
 LONGEST_ID = 240
@@ -59,12 +61,12 @@ def flag(value: Any) -> bool:
     raise BadValue("True or False")
 
 
-def whole(least: int | None = None) -> Callable[[Any], int]:
-    """A converter for whole numbers, from `least` on."""
+def whole(least: int = -LARGEST) -> Callable[[Any], int]:
+    """A converter for whole numbers, from `least` to what the store and the sums of it can hold."""
 
     def convert(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or (least is not None and value < least):
-            raise BadValue("a whole number" + (f" from {least}" if least is not None else ""))
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= LARGEST:
+            raise BadValue(f"a whole number from {least} to {LARGEST}")
         return value
 
     return convert

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from backfill_cli.core.pool_rules import PoolRules
+from backfill_cli.core.pools import MOST_SLOTS, UNLIMITED
 
 
 class BadPool(ValueError):
@@ -28,8 +29,8 @@ def pool_rules(name: str, value: Any) -> PoolRules:
 
 
 def _slots(what: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < -1:
-        raise BadPool(f"{what} = {value!r}|whole numbers; -1 is unlimited")
+    if isinstance(value, bool) or not isinstance(value, int) or not UNLIMITED <= value <= MOST_SLOTS:
+        raise BadPool(f"{what} = {value!r}|whole numbers up to {MOST_SLOTS}; -1 is unlimited")
     return value
 
 

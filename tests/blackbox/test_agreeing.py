@@ -217,7 +217,7 @@ def test_the_list_of_pools_and_the_explanation_of_a_date_say_what_holds(calls: P
     until(lambda: states(calls) == [("open", 0)])
     (row,) = calls.rows("SELECT backfill_id FROM backfills")
     listed = calls.bfill("pools", "list").exits(0).out
-    found = re.search(rf"circuit breaker opened by {row['backfill_id']}, until \d\d:\d\d \(3 × HTTPError", listed)
+    found = re.search(rf"circuit breaker opened by {row['backfill_id']}, until [\d: -]+ UTC \(3 × HTTPError", listed)
     assert found, listed
     (pool,) = [one for one in calls.bfill("pools", "list", "--json").data["pools"] if one["name"] == "api"]
     (hold,) = pool["holds"]
