@@ -50,7 +50,7 @@ core
   In which shape: chunks, pilots, ramps:
     shapes waves wave_tallies pilots outlines
   Steered from elsewhere:
-    controls steering settings_news
+    controls steering
   Templates, and values as data:
     macros context views templates compiling codegen holes trust sandbox growth linting quoting shellwords shellscan
     shellrules sqlbind
@@ -59,8 +59,8 @@ core
   The record, and its proof:
     auditing audits heads digests histories testimony reporting report_facts reports
   Questions, and results:
-    options results standing repairs signatures explaining explanations listings pooling scheduling scenarios upkeep
-    problems
+    options results standing repairs signatures explaining explanations listings pooling scheduling
+    settings_news scenarios upkeep problems
   Ports to the world:
     ports records listening
 app
