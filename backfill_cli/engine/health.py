@@ -1,7 +1,8 @@
 """Asking whether a system is well: an HTTP address or a command, in a thread of its own, never longer than its time.
 
 Owns the question; when it is asked, and what follows from the answer, is decided in `core/breakers.py` and
-`core/adaptive.py`.
+`core/adaptive.py`. An answer there always is: a library's timeout is one of each read, and a system that drips a byte
+now and then would keep whoever asks waiting for ever.
 """
 
 from __future__ import annotations
@@ -15,6 +16,10 @@ from backfill_cli.engine.shell import shell_path
 
 LONGEST_S = 10.0
 """Seconds an answer may take; a system that takes longer is not well."""
+
+
+_GRACE_S = 0.5
+"""Seconds more for a command that is ended when its time is over."""
 
 
 class Answer(NamedTuple):
@@ -33,8 +38,44 @@ def ask(check: str, environ: Mapping[str, str]) -> Answer:
 
 
 def ask_beside(check: str, environ: Mapping[str, str], tell: Callable[[Answer], None]) -> None:
-    """Ask without waiting; `tell` is called from another thread."""
-    threading.Thread(target=lambda: tell(ask(check, environ)), name="bfill-health", daemon=True).start()
+    """Ask without waiting; `tell` is called once, from another thread, in little more than LONGEST_S at the latest.
+
+    Whoever has not come back by then is not asked again before: it would be one more thread each time.
+    """
+    with _lock:
+        question = _open.get(check)
+        if question is None:
+            question = _open[check] = _Question()
+            threading.Thread(target=_put, args=(question, check, environ), name="bfill-health", daemon=True).start()
+    threading.Thread(target=lambda: tell(question.answer()), name="bfill-health-wait", daemon=True).start()
+
+
+class _Question:
+    """A question on its way."""
+
+    def __init__(self) -> None:
+        self._said = Answer(False, f"no answer within {LONGEST_S:g} s")
+        self._is_answered = threading.Event()
+
+    def say(self, answer: Answer) -> None:
+        self._said = answer
+        self._is_answered.set()
+
+    def answer(self) -> Answer:
+        self._is_answered.wait(LONGEST_S + _GRACE_S)
+        return self._said
+
+
+_lock = threading.Lock()
+_open: dict[str, _Question] = {}
+"""The questions that nobody has answered yet, by check."""
+
+
+def _put(question: _Question, check: str, environ: Mapping[str, str]) -> None:
+    answer = ask(check, environ)
+    with _lock:
+        del _open[check]
+    question.say(answer)
 
 
 def _ask_url(url: str) -> Answer:
