@@ -61,7 +61,7 @@ class Sharing:
     def poll(self, run: Coordinator) -> float | None:
         """Look at all leases of these pools, settle those of this run, and tell the machine what it may use."""
         machine, now = run.machine, self._ctx.clock.now_us()
-        mine = {pool: self._wanting(machine, lease) for pool, lease in self._leases.items()}
+        mine = {pool: self._wanting(machine, lease, now) for pool, lease in self._leases.items()}
         self._is_first = False
         waits = None if machine.stopping else machine.waits(now)
         text = "" if waits is None else waits.text()
@@ -89,9 +89,9 @@ class Sharing:
             machine.slots.pools.elsewhere[pool] = self._said(one.others)
         return EAGER_S if any(one.settled.is_handing_over for one in seen.values()) else None
 
-    def _wanting(self, machine: BackfillMachine, lease: Lease) -> Lease:
+    def _wanting(self, machine: BackfillMachine, lease: Lease, now: int) -> Lease:
         """Return a lease with what is used and wanted at this moment; at first, what will be wanted in a moment."""
-        used, more, least, waiting = machine.slots.pools.demand(lease.pool)
+        used, more, least, waiting = machine.slots.demand(lease.pool, now)
         usable = machine.usable(lease.pool)
         if self._is_first:
             more, least = usable, 1

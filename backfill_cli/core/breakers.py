@@ -23,6 +23,7 @@ from backfill_cli.core.circuits import (
     after,
     claimed,
     released,
+    renewed,
 )
 from backfill_cli.core.holds import Hold, Holds, of_pool
 from backfill_cli.core.invocations import AttemptReport
@@ -85,6 +86,15 @@ class Breaker:
         """Whether the probe is this run's to send, and has not been sent."""
         return self._is_mine and self._probe is None
 
+    def must_renew(self, now: int) -> bool:
+        """Whether the probe is under way, and its claim half over at `now` (epoch µs)."""
+        circuit = self.circuit
+        return self._is_mine and self._probe is not None and 2 * (now - circuit.at) > circuit.until - circuit.at
+
+    def has_moved(self, now: int, *, can_probe: bool) -> bool:
+        """Whether the circuit is to be agreed on anew at `now` (epoch µs): by a sign, or for the sake of the claim."""
+        return bool(self.signs) or self.has_claim is not can_probe or self.must_renew(now)
+
     @property
     def _is_mine(self) -> bool:
         return self.circuit.state is BreakerState.HALF_OPEN and self.circuit.prober == self._who.owner
@@ -133,14 +143,16 @@ class Breaker:
         """Return the stored circuit after what this run has seen, and with its claim; changes nothing here.
 
         Args:
-            wants: A task could be the probe; without one a claim is given back.
+            wants: A task could be the probe; without one a claim is given back, unless the probe is under way.
         """
         circuit = stored
         for sign in self.signs:
             circuit = after(circuit, sign, self._rule, self._who)
         if wants and self._is_well:
-            return claimed(circuit, now, self._who)
-        return circuit if self._probe is not None else released(circuit, self._who)
+            circuit = claimed(circuit, now, self._who)
+        elif self._probe is None:
+            circuit = released(circuit, self._who)
+        return circuit if self._probe is None else renewed(circuit, now, self._who)
 
     def agree(self, circuit: Circuit, now: int) -> None:
         """Go by this circuit, which others go by as well, from `now` (epoch µs) on."""

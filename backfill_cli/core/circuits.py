@@ -7,7 +7,9 @@ and one of them alone may send the probe. What a process does about it is `core/
 - *closed*: tries start. So many failures of one signature in a row, and it opens. A success begins anew; so does
   another signature, since a system that is down fails everybody alike, and a failure long after the one before.
 - *open*: nothing of the pool starts until the cooldown is over.
-- *half open*: one task of one process may probe. Its success closes the circuit, its failure opens it again.
+- *half open*: one task of one process may probe. Its success closes the circuit, its failure opens it again. The claim
+  lasts for half a minute and is renewed while the probe runs: a process that is frozen, or whose host is gone, lives as
+  far as anybody can tell, and must not keep the others waiting for ever.
 
 A deferral (HTTP 429), a skip or a lost worker says nothing about whether the system works.
 
@@ -27,6 +29,9 @@ MICROSECONDS = 1_000_000
 
 FORGOTTEN_S = 3_600
 """Seconds after which failures say nothing any more about the next one."""
+
+CLAIM_S = 30
+"""Seconds a claim lasts without a word of the process that has it: far longer than a store keeps anybody waiting."""
 
 FAILED = (Outcome.FAILED, Outcome.RETRY)
 _SHOWN = 80
@@ -57,7 +62,7 @@ class Circuit(NamedTuple):
         signature: Theirs.
         why: What opened it last, in words.
         at: When it moved last, epoch microseconds.
-        until: When the cooldown ends, while open; epoch microseconds.
+        until: When the cooldown ends, while open; when the claim ends, while somebody probes; epoch microseconds.
         by: The backfill that saw what moved it.
         prober: The process that may probe, while half open; empty: nobody yet.
     """
@@ -76,6 +81,10 @@ class Circuit(NamedTuple):
     def is_clear(self) -> bool:
         """Nothing is to be remembered of it."""
         return self.state is BreakerState.CLOSED and not self.failures
+
+    def at_time(self, now: int) -> Circuit:
+        """Return the circuit as it is to be read at `now` (epoch µs): a claim that has run out is none."""
+        return self._replace(prober="") if self.prober and not is_ahead(self.at, self.until, now) else self
 
     def is_open(self, now: int) -> bool:
         """Whether its cooldown lasts at `now` (epoch µs)."""
@@ -117,9 +126,11 @@ def after(circuit: Circuit, sign: Sign, rule: BreakerRule, who: Who) -> Circuit:
         return _opened(circuit, f"health check: {sign.told}", sign.at, rule, who)
     if circuit.state is BreakerState.CLOSED:
         return _counted(circuit, sign, rule, who)
-    if circuit.state is BreakerState.HALF_OPEN and sign.is_probe and circuit.prober == who.owner:
-        if sign.outcome is Outcome.SUCCESS:
+    if circuit.state is BreakerState.HALF_OPEN and sign.is_probe:
+        if sign.outcome is Outcome.SUCCESS:  # also when the claim has run out meanwhile: it works, that is all we ask
             return Circuit(circuit.pool, at=sign.at, by=who.backfill_id)
+        if circuit.prober != who.owner:
+            return circuit
         if sign.outcome in FAILED:
             return _opened(circuit, f"the probe failed: {_short(sign.reason)}", sign.at, rule, who)
         return circuit._replace(prober="")
@@ -130,8 +141,16 @@ def claimed(circuit: Circuit, now: int, who: Who) -> Circuit:
     """Return the circuit with the probe in the hands of a process, if it is to be had at `now` (epoch µs)."""
     is_over = circuit.state is BreakerState.OPEN and not circuit.is_open(now)
     if is_over or (circuit.state is BreakerState.HALF_OPEN and not circuit.prober):
-        return circuit._replace(state=BreakerState.HALF_OPEN, prober=who.owner, at=now, by=who.backfill_id)
+        half_open = circuit._replace(state=BreakerState.HALF_OPEN, prober=who.owner, by=who.backfill_id)
+        return renewed(half_open, now, who)
     return circuit
+
+
+def renewed(circuit: Circuit, now: int, who: Who) -> Circuit:
+    """Return the circuit with the claim of a process lasting from `now` (epoch µs) on; the same one if it has none."""
+    if circuit.prober != who.owner:
+        return circuit
+    return circuit._replace(at=now, until=now + CLAIM_S * MICROSECONDS)
 
 
 def released(circuit: Circuit, who: Who) -> Circuit:

@@ -238,9 +238,9 @@ class BackfillMachine:
         """Return the starts that are to be reserved, for who could start now, epoch µs; before `take`."""
         return {} if self.stopping or self.paused else self.slots.lacking(now)
 
-    def has_probe(self, pool: str) -> bool:
-        """Return whether a task of the pool would start now, but for the pool's breaker."""
-        return not (self.stopping or self.paused) and self.slots.has_probe(pool)
+    def has_probe(self, pool: str, now: int) -> bool:
+        """Return whether a task of the pool would start now (epoch µs), but for the pool's breaker."""
+        return not (self.stopping or self.paused) and self.slots.has_probe(pool, now)
 
     def next_retry_at(self) -> int | None:
         """Return when the next retry is due, epoch microseconds; None without one."""

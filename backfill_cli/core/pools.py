@@ -147,16 +147,19 @@ class Pools:
         """Say how large a pool is by now, and how much of it may be used. What is taken beyond that stays taken."""
         self.sizes[pool], self.limits[pool], self.spare[pool] = size, limit, spare
 
-    def demand(self, pool: str) -> Demand:
+    def demand(self, pool: str, is_away: Callable[[Queue], bool] | None = None) -> Demand:
         """Return what the tasks of a pool ask for at this moment.
 
         Who is at the limit of its task has no use for slots of its pool: first the one, then the other.
+
+        Args:
+            is_away: Whether a queue asks for nothing, as its tasks could not start for long; None: every queue asks.
         """
         more = least = waiting = 0
         for queue, heap in self._waiting.items():
             name, slots, task_id = queue
             gate = self.gates.get(task_id)
-            if not heap or pool not in (name, gate):
+            if not heap or pool not in (name, gate) or (is_away is not None and is_away(queue)):
                 continue
             need, count = slots if name == pool else 1, len(heap)
             if name == pool and gate is not None:

@@ -13,7 +13,7 @@ from backfill_cli.core.changes import Key
 from backfill_cli.core.graph import NO_CALLBACKS, Dag, Task
 from backfill_cli.core.holds import Hold
 from backfill_cli.core.invocations import AttemptReport
-from backfill_cli.core.pools import DEFAULT_POOL, Pools, Queue, Ready, task_limit
+from backfill_cli.core.pools import DEFAULT_POOL, Demand, Pools, Queue, Ready, task_limit
 from backfill_cli.core.progress import OpenRun
 from backfill_cli.core.rates import Pace
 from backfill_cli.core.states import Outcome, TaskState
@@ -82,11 +82,18 @@ class Slots:
             now,
         )
 
-    def has_probe(self, pool: str) -> bool:
-        """Whether a task of the pool would start now, but for the pool's breaker."""
+    def has_probe(self, pool: str, now: int) -> bool:
+        """Whether a task of the pool would start now (epoch µs), but for the pool's breaker."""
         return self.capacity > len(self.flights) and any(
-            queue[0] == pool and self.throttle.may_probe(pool, queue[2]) for queue, _ in self.pools.fitting()
+            queue[0] == pool and self.throttle.may_probe(pool, queue[2], now) for queue, _ in self.pools.fitting()
         )
+
+    def demand(self, pool: str, now: int) -> Demand:
+        """Return what the tasks of a pool ask for at this moment (epoch µs): none that cannot start soon anyway."""
+        throttle = self.throttle
+        if throttle.is_idle:
+            return self.pools.demand(pool)
+        return self.pools.demand(pool, lambda queue: throttle.leaves_slots(queue[0], queue[2], now))
 
     def next_at(self, now: int) -> int | None:
         """Return when somebody who is held may start, epoch µs; None when nobody is, or nobody knows."""

@@ -17,6 +17,7 @@ from backfill_cli.core.graph import Dag
 from backfill_cli.core.holds import EVERYTHING, Hold, Holds, of_pool, of_task
 from backfill_cli.core.hours import Hours
 from backfill_cli.core.invocations import AttemptReport
+from backfill_cli.core.leases import TURN_US
 from backfill_cli.core.listening import PaceChange
 from backfill_cli.core.pool_rules import PoolRules
 from backfill_cli.core.problems import Problem
@@ -76,9 +77,25 @@ class Throttle:
                     held = Hold(f"rate limit {pace.rate.said} of {_named(scope)}", due_at)
         return held
 
-    def may_probe(self, pool: str, apart: str) -> bool:
-        """Whether nothing but the pool's breaker keeps its tasks from starting; limits of rate soon let one go."""
-        return self.holds.on(*_scopes(pool, apart), besides=SOURCE) is None
+    def may_probe(self, pool: str, apart: str, now: int) -> bool:
+        """Whether nothing but the pool's breaker keeps its tasks from starting now (epoch µs).
+
+        A limit of rate that is not due does: who has the probe and may send none for an hour would hold everybody.
+        """
+        scopes = _scopes(pool, apart)
+        return self.holds.on(*scopes, besides=SOURCE) is None and self._are_due(scopes, now)
+
+    def leaves_slots(self, pool: str, apart: str, now: int) -> bool:
+        """Whether tasks may not start for longer than a turn lasts, by what holds them and not all of their pool.
+
+        Others may start in the slots they need: the hours of this run, and the rate of one task, are its own affair.
+        """
+        own = (EVERYTHING, of_task(apart)) if apart else (EVERYTHING,)
+        held = self.holds.on(*own)
+        if held is not None and held.end > now + TURN_US:
+            return True
+        pace = self._paces.get(of_task(apart)) if apart else None
+        return pace is not None and pace.due_at(now) > now + TURN_US
 
     def started(self, key: Key, pool: str, apart: str) -> None:
         """Note that a task starts: it uses up one start of every limit it is under, and may be a breaker's probe."""
@@ -100,11 +117,18 @@ class Throttle:
         wanted: dict[str, int] = {}
         for pool, apart, count in waiting:
             scopes = _scopes(pool, apart)
-            if self.holds.on(*scopes) is None:
+            # Under two limits both are asked at the same moment: a start that waits for another limit is lost.
+            if self.holds.on(*scopes) is None and self._are_due(scopes, now):
                 for scope in scopes:
                     wanted[scope] = wanted.get(scope, 0) + count
         lacks = {pace: pace.lacks(wanted.get(scope, 0), now) for scope, pace in self._paces.items()}
         return {pace: count for pace, count in lacks.items() if count}
+
+    def _are_due(self, scopes: tuple[str, ...], now: int) -> bool:
+        """Whether all limits on these may grant a start now (epoch µs), or as soon as the strictest keeps one."""
+        paces = [self._paces[scope] for scope in scopes if scope in self._paces]
+        soon = now + max(1, min((pace.rate.ahead_us for pace in paces), default=0))
+        return all(pace.due_at(now) <= soon for pace in paces)
 
     def ended(self, flight: Flight, report: AttemptReport, open_runs: int) -> None:
         """Note how a try has ended, also one that nobody waits for any more, and how many dates are open."""

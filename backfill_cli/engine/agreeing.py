@@ -46,7 +46,7 @@ class Agreeing:
         def look(reader: Reader) -> tuple[list[Deferral], Mapping[str, Circuit]]:
             agreed = reader.agreements()
             circuits = agreed.circuits(breakers) if breakers else []
-            return agreed.deferrals(self._pools), {one.pool: one for one in circuits}
+            return agreed.deferrals(self._pools), {one.pool: one.at_time(now) for one in circuits}
 
         deferrals, circuits = self._store.read(look)
         for deferral in deferrals:
@@ -59,12 +59,12 @@ class Agreeing:
     def before_turn(self, machine: BackfillMachine, now: int) -> None:
         """Write what this run has met since the last turn, and take the probe of a breaker if one can be sent."""
         wants = {
-            pool: machine.has_probe(pool)
+            pool: machine.has_probe(pool, now)
             for pool, breaker in self._throttle.breakers.items()
-            if breaker.signs or breaker.may_claim or breaker.has_claim
+            if breaker.signs or breaker.may_claim or breaker.has_claim or breaker.must_renew(now)
         }
         breakers = self._throttle.breakers
-        moved = [pool for pool, can in wants.items() if breakers[pool].signs or breakers[pool].has_claim is not can]
+        moved = [pool for pool, can in wants.items() if breakers[pool].has_moved(now, can_probe=can)]
         told = self._throttle.deferrals.told
         if not moved and not told:
             return
@@ -75,7 +75,7 @@ class Agreeing:
             for pool, deferral in told.items():
                 if pool not in before or not before[pool].lasts(now) or before[pool].until < deferral.until:
                     agreed.keep_deferral(deferral._replace(by=self._who.backfill_id))
-            stored = {one.pool: one for one in agreed.circuits(moved)} if moved else {}
+            stored = {one.pool: one.at_time(now) for one in agreed.circuits(moved)} if moved else {}
             after = {}
             for pool in moved:
                 was = stored.get(pool, Circuit(pool))

@@ -191,6 +191,7 @@ class Coordinator:
             if self._pacer is not None:
                 self._pacer.before_turn(self.machine, now, self.inbox.put)
                 self._tell_pace(self._pacer.news())
+                now = self._clock.now_us()  # a store that others write may have taken its time
             step = self.machine.take(now)
             self._commit(step, now)
             self._ending.tell_the_halt()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from backfill_cli.core.agreements import is_ahead
 from backfill_cli.core.breakers import Breaker
 from backfill_cli.core.circuits import (
+    CLAIM_S,
     FORGOTTEN_S,
     BreakerRule,
     BreakerState,
@@ -20,6 +21,7 @@ from backfill_cli.core.circuits import (
     after,
     claimed,
     released,
+    renewed,
 )
 from backfill_cli.core.holds import Holds, of_pool
 from backfill_cli.core.invocations import AttemptReport
@@ -84,9 +86,27 @@ def test_the_end_of_the_probe_alone_moves_it_on(outcome: Outcome, state: Breaker
     circuit = claimed(opened(), 30 * SECOND, ONE)
     probe = TryEnded(outcome, "HTTP 503", 31 * SECOND, is_probe=True)
     assert after(circuit, probe._replace(is_probe=False), RULE, ONE) is circuit, "it began before"
-    assert after(circuit, probe, RULE, TWO) is circuit, "its process was taken for dead"
+    if outcome is not Outcome.SUCCESS:
+        assert after(circuit, probe, RULE, TWO) is circuit, "its claim has run out, and another one probes"
     moved = after(circuit, probe, RULE, ONE)
     assert (moved.state, moved.prober) == (state, "")
+
+
+def test_a_probe_that_succeeds_closes_it_also_when_its_claim_has_run_out() -> None:
+    """Where clocks differ each may take the other's claim for over; that must not go on for ever."""
+    circuit = claimed(opened(), 30 * SECOND, ONE)
+    assert after(circuit, TryEnded(Outcome.SUCCESS, "", 31 * SECOND, is_probe=True), RULE, TWO).is_clear
+
+
+def test_a_claim_lasts_as_long_as_it_is_renewed_and_then_the_probe_is_to_be_had() -> None:
+    """A process that is frozen, or on a host that is gone, is alive as far as anybody can tell."""
+    claim = claimed(opened(), 30 * SECOND, ONE)
+    last = (30 + CLAIM_S) * SECOND
+    assert claimed(claim.at_time(last - 1), last - 1, TWO).prober == "one"
+    assert claimed(claim.at_time(last), last, TWO).prober == "two"
+    later = renewed(claim, 40 * SECOND, ONE)
+    assert renewed(claim, 40 * SECOND, TWO) is claim
+    assert claimed(later.at_time(last), last, TWO).prober == "one"
 
 
 def test_a_health_check_that_says_no_keeps_it_open_but_does_not_end_a_probe() -> None:
