@@ -75,7 +75,7 @@ def _cancel(ctx: AppContext, held: DatesHeld, options: BackfillOptions, confirm:
     if held.other.identity == SCHEDULED:
         raise ConflictError(
             f"{held.message}; a scheduled run is not cancelled for a backfill",
-            hint="wait for it, or leave it its dates: --on-conflict wait, --on-conflict skip",
+            hint=held.hint,
             code="dates-held",
         )
     if not options.yes:

@@ -134,13 +134,24 @@ def conflict(
     since = f" since {datetime.fromtimestamp(owner.started_at / 1e6, UTC):%Y-%m-%d %H:%M} UTC" if owner else ""
     show = clock_of(str(other.request.get("timezone", "UTC"))).show
     asked = show(first) if first == last else f"{show(first)} … {show(last)}"
-    wait = f"wait for it (bfill status {other.backfill_id}; run has --on-conflict wait)"
-    if is_paused := other.state is BackfillState.PAUSED:
-        wait = f"let it go on: bfill resume {other.backfill_id}"
+    is_paused = other.state is BackfillState.PAUSED
     return DatesHeld(
         f"{other.dag_id} {asked} is being run by {who} ({other.backfill_id}){since}"
         + ("; it is paused" if is_paused else ""),
-        hint=f"{wait}, or end it: bfill cancel {other.backfill_id}",
+        hint=_hint(other),
         other=other,
         dates=dates,
+    )
+
+
+def _hint(other: BackfillRow) -> str:
+    if other.identity == SCHEDULED:  # ended, its dates would be created again
+        return (
+            f"wait for it (bfill status {other.backfill_id}); run has --on-conflict wait, and skip: leave it its dates"
+        )
+    if other.state is BackfillState.PAUSED:
+        return f"let it go on: bfill resume {other.backfill_id}, or end it: bfill cancel {other.backfill_id}"
+    return (
+        f"wait for it (bfill status {other.backfill_id}; run has --on-conflict wait),"
+        f" or end it: bfill cancel {other.backfill_id}"
     )

@@ -282,6 +282,10 @@ def test_a_scheduled_run_is_never_cancelled_for_a_backfill(naps: Project) -> Non
     with held(naps):
         refused = naps.bfill(*words(5, 8, "--on-conflict", "cancel-other", "--yes")).exits(5)
     assert "a scheduled run is not cancelled" in refused.json["error"]["message"]
+    with held(naps):
+        plain = naps.bfill(*words(5, 8)).exits(5).json["error"]
+    assert "--on-conflict wait" in plain["hint"]
+    assert "bfill cancel" not in plain["hint"], "its dates would be created again"
     with held(naps, 5):
         ran = naps.bfill(*words(5, 8, "--on-conflict", "skip")).exits(0)
     assert all(reason.startswith("being run by sc-") for reason in left_out(ran).values())
