@@ -83,9 +83,20 @@ def _latest(ctx: AppContext, reader: Reader, where: frozenset[str]) -> StatusRes
     known = {row.backfill_id for row in rows}
     older = [row for row in going if row.backfill_id not in known]
     views = [view_of(ctx, reader, row) for row in (*older, *rows)]
+    shifts = _failed_shifts(ctx, reader) if not where or BackfillState.FAILED in where else []
+    if shifts:
+        latest = sorted((*views[len(older) :], *shifts), key=lambda one: one.row.created_at, reverse=True)
+        views = [*views[: len(older)], *latest[:LATEST]]
     # Asked of what is shown: one whose process has died is interrupted, whatever its row says.
     shown = [one for one in views if not where or one.state in where]
     return StatusResult(None, backfills=shown, schedulers=schedulers(ctx.settings.store))
+
+
+def _failed_shifts(ctx: AppContext, reader: Reader) -> list[BackfillView]:
+    """Return what the scheduler ran and somebody has to look at; of what went well there is one every few minutes."""
+    rows = reader.backfills(identity=SCHEDULED, states=[BackfillState.FAILED], limit=LATEST)
+    views = [view_of(ctx, reader, row) for row in rows if row.failed]
+    return [one for one in views if one.is_broken]
 
 
 def _check_states(where: frozenset[str], what: str, known: frozenset[str]) -> None:

@@ -179,6 +179,25 @@ def test_a_failed_date_is_exit_code_1_and_is_not_tried_again_by_the_next_pass(pr
     assert project.tries("late", "load")["2024-01-02"] == ["failed", "success"]
 
 
+def test_status_shows_a_scheduled_date_that_failed_until_it_is_repaired(project: Project) -> None:
+    """It said `no backfill in this store yet` the morning after; shifts that went well stay out of the list."""
+    write_dag(project, catchup="True")
+    project.breaks("load", "2024-01-02")
+    once(project, "2024-01-04", code=1)
+    once(project, "2024-01-05")
+    for words in ((), ("--where", "failed")):
+        (listed,) = project.bfill("status", "--json", *words).exits(0).data["backfills"]
+        assert (listed["backfill_id"][:3], listed["state"], listed["failed"]) == ("sc-", "failed", 1)
+    assert project.bfill("status", "--json", "--where", "success").exits(0).data["backfills"] == []
+    shown = project.bfill("status").exits(0).out
+    command = shown.splitlines()[-1].removeprefix(" next: bfill ")
+    assert command == f"rerun-failed {listed['backfill_id']}"
+    project.mends("load", "2024-01-02")
+    project.bfill(*command.split()).exits(0)
+    (repair,) = project.bfill("status", "--json").exits(0).data["backfills"]
+    assert repair["backfill_id"].startswith("bf-")
+
+
 def test_a_broken_file_holds_no_other_dag_back(project: Project) -> None:
     write_dag(project, catchup="True")
     project.write("dags/broken.py", 'raise ValueError("no")\n')
