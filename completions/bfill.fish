@@ -271,6 +271,7 @@ complete -c bfill -n '__bfill_at "scheduler"' -l workers -x -d 'Tasks at once, a
 complete -c bfill -n '__bfill_at "scheduler"' -l executor -x -k -a 'thread process' -d 'Where tasks run: thread (default), process, package.module:factory.'
 complete -c bfill -n '__bfill_at "scheduler"' -l orphans -x -k -a 'end wait leave' -d 'What a killed bfill left running: end it first (default), wait for it, or leave it.'
 complete -c bfill -n '__bfill_at "scheduler"' -l events -r -F -d 'What happens, as it happens: one JSON object a line; - is stdout.'
+complete -c bfill -n '__bfill_at "scheduler"' -l on-event -x -d 'Who gets each event: an http(s) URL (POST), or a shell command (on its stdin); \'\' is nobody.'
 complete -c bfill -n '__bfill_at "scheduler"' -l store -r -F -d 'Where state lives (BFILL_STORE).'
 complete -c bfill -n '__bfill_at "scheduler"' -l conf -x -d 'Values for dag_run.conf; may be repeated, later ones win. A KEY=VALUE is text.'
 complete -c bfill -n '__bfill_at "scheduler"' -l reason -x -d 'Why, for the audit chain.'

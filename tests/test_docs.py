@@ -146,7 +146,7 @@ PAGES = {
     "live-control.md": [0, 0, 0, 7, 0, 0, 2, 0, 7, 0, 0, 0, 0],
     "merged-intervals.md": [0, 0, 1, 0, 0, 0, 0, 0],
     "pools.md": [3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
-    "scheduler.md": [0] * 13,
+    "scheduler.md": [0] * 13 + [1, 0],
     "shape.md": [0, 0, 1, 0, 0, 0, 0, 0, 0, 0],
     "throttling.md": [0] * 27,
     "waiting.md": [0, 1, 0, 0, 0, 0, 0, 0, 0, 0],

@@ -12,7 +12,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from signal import Signals
-from typing import TYPE_CHECKING
 
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.crew import Crew, Gone, Member, Refused
@@ -30,9 +29,6 @@ from backfill_cli.interrupts import remember, stop_if_asked
 from backfill_cli.loader.changes import Signature, signature
 from backfill_cli.store.presence import present
 
-if TYPE_CHECKING:
-    from backfill_cli.loader.settings_source import SettingsSource
-
 LOOK_EVERY_S = 2.0
 """Seconds between two looks at files and store: whoever changes something sees what comes of it soon."""
 
@@ -48,13 +44,13 @@ def stay(
     options: ScheduleOptions,
     watcher: Watcher,
     *,
-    source: SettingsSource | None = None,
+    settings: SettingsWatch,
     is_watched: bool = False,
 ) -> ScheduleResult:
     """Create and run what is due of the DAGs as it comes due, until a signal, `options.until`, or the end of all DAGs.
 
     Args:
-        source: Where the settings came from, to be asked again; None: they never change.
+        settings: Says what holds when the settings file has changed.
         is_watched: Somebody looks at what waits, from second to second.
 
     Raises:
@@ -72,7 +68,6 @@ def stay(
     if until is not None and until * 1_000_000 < ctx.clock.now_us():
         raise UsageProblem("--until is over already", hint="name a later moment", code="reversed-stretch")
     with present(ctx.settings.store):
-        settings = SettingsWatch(ctx, source)
         return _Resident(ctx, options, watcher, settings, until, TICK_S if is_watched else LOOK_EVERY_S).run()
 
 

@@ -296,7 +296,14 @@ class BackfillService:
 
         return schedule_once(self._context(signals), options, _listeners(listener), watcher)
 
-    def stay(self, options: ScheduleOptions, watcher: Watcher, *, is_watched: bool = False) -> ScheduleResult:
+    def stay(
+        self,
+        options: ScheduleOptions,
+        watcher: Watcher,
+        *,
+        is_watched: bool = False,
+        take: Callable[[Settings], None] | None = None,
+    ) -> ScheduleResult:
         """Create and run what is due as it comes due, until a signal, `options.until`, or the end of all DAGs.
 
         Only where bfill is the whole process; each shift runs in one of its own. Settings that were read from a file
@@ -304,12 +311,15 @@ class BackfillService:
 
         Args:
             is_watched: `watcher` wants to be told every second what is waited for.
+            take: Told of changed settings before they hold; raises BfillError when they cannot.
         """
         from backfill_cli.app.resident import stay
+        from backfill_cli.app.settings_watch import SettingsWatch
         from backfill_cli.loader.settings_source import SettingsSource
 
         source = None if self._asked is None else SettingsSource(self._asked[0], os.environ, self._asked[1])
-        return stay(self._context(True), options, watcher, source=source, is_watched=is_watched)
+        ctx = self._context(True)
+        return stay(ctx, options, watcher, settings=SettingsWatch(ctx, source, take), is_watched=is_watched)
 
     def pause_dag(self, target: str, *, paused: bool, reason: str | None = None) -> PauseResult:
         """Let the scheduler create nothing for a DAG, or again what is due."""

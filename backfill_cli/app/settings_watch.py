@@ -7,7 +7,7 @@ with: shifts that run, and the lock that tells others of the scheduler, are ther
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -36,15 +36,19 @@ class SettingsWatch:
 
     Args:
         source: Where they came from; None: somebody made them, and they never change.
+        take: Told of settings before they hold; raises BfillError when they cannot.
 
     Attributes:
         settings: What holds now.
         is_moving: The file has changed since the look before: somebody may be writing it.
     """
 
-    def __init__(self, ctx: AppContext, source: SettingsSource | None) -> None:
+    def __init__(
+        self, ctx: AppContext, source: SettingsSource | None, take: Callable[[Settings], None] | None = None
+    ) -> None:
         self._ctx = ctx
         self._source = source
+        self._take = take
         self._latest = self.settings = ctx.settings
         self._trouble: Trouble | None = None
         # Not read yet by this one, and it may have changed since it was: so it is read once more.
@@ -63,6 +67,9 @@ class SettingsWatch:
         self._read = seen
         try:
             found = self._source.load()
+            learn(found, self._ctx.environ)
+            if self._take is not None:
+                self._take(found)
         except (BfillError, OSError) as error:
             return self._broken(error)
         return self._sound(found)
@@ -86,7 +93,6 @@ class SettingsWatch:
     def _sound(self, found: Settings) -> SettingsNews | None:
         before, self._latest = self._latest, found
         is_mended, self._trouble = self._trouble is not None, None
-        learn(found, self._ctx.environ)
         self.settings = replace(found, store=self.settings.store)
         new = changes(before, found)
         if not (new or is_mended):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -12,7 +13,7 @@ from backfill_cli.cli.options import at_least_one, when
 from backfill_cli.cli.output import Output
 from backfill_cli.cli.running import ExecutorChoice, OrphansChoice
 from backfill_cli.cli.shared import Shared
-from backfill_cli.errors import UsageProblem
+from backfill_cli.errors import BfillError, UsageProblem
 
 _EXAMPLES = """
 bfill scheduler                                         # it stays: run each interval when it is complete
@@ -81,10 +82,20 @@ def scheduler(
             rich_help_panel="Reports",
         ),
     ] = None,
+    on_event: Annotated[
+        str | None,
+        typer.Option(
+            "--on-event",
+            metavar="TARGET",
+            help="Who gets each event: an http(s) URL (POST), or a shell command (on its stdin); '' is nobody.",
+            rich_help_panel="Reports",
+        ),
+    ] = None,
     *,
     shared: Shared,
 ) -> int:
     """One pass or many, told line by line."""
+    from backfill_cli.cli.keeping_told import KeepingTold
     from backfill_cli.cli.reports import EventFile
     from backfill_cli.cli.service import service_for
     from backfill_cli.cli.watching import Watching
@@ -104,14 +115,20 @@ def scheduler(
     )
     stays = not once and now is None
     service = service_for(shared, workers=workers)
-    with EventFile(events, shared) as file:
-        watching = Watching(shared, stays=stays, events=file.write)
+    with EventFile(events, shared) as file, KeepingTold(on_event, service.settings, quiet=shared.quiet) as told:
+        watching = Watching(shared, stays=stays, events=file.write, told=told)
         try:
             if stays:
-                result = service.stay(options, watching, is_watched=watching.is_live)
+                result = service.stay(options, watching, is_watched=watching.is_live, take=told.go_by)
             else:
                 result = service.schedule(options, watcher=watching, signals=True)
+        except BfillError as error:
+            watching.aborted(error)
+            if lost := told.close():
+                Output("scheduler", shared).warn(lost)
+            raise
         finally:
             watching.close()
         watching.finished(result)
+        result = replace(result, problems=(*result.problems, *told.close()))
     return Output("scheduler", shared, screen=file.screen).result(result, exit_code=result.exit_code or file.exit_code)

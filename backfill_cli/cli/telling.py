@@ -1,7 +1,7 @@
 """`--on-event`: the outbox behind the flag or the setting, and what is said when events did not arrive.
 
 Owns the choice between flag and setting. The run is over when the outbox is closed: whatever went wrong there is one
-warning, and never an exit code.
+warning, and never an exit code. A scheduler's way is `keeping_told.py`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from backfill_cli.core.problems import Problem
 from backfill_cli.errors import UsageProblem
 
 if TYPE_CHECKING:
-    from backfill_cli.engine.outbox import Outbox
+    from backfill_cli.engine.couriers import Courier
+    from backfill_cli.engine.outbox import Losses, Outbox
+    from backfill_cli.engine.outpost import Outpost
     from backfill_cli.loader.event_targets import EventTarget
     from backfill_cli.loader.settings import Settings
 
@@ -35,20 +37,12 @@ class Telling:
     def __init__(self, flag: str | None, settings: Settings, *, quiet: bool = False) -> None:
         self._quiet = quiet
         self._outbox: Outbox | None = None
-        target = settings.on_event if flag is None else _target_of(flag)
-        if target is None:
-            return
-        from backfill_cli.core.links import scheme_of, shown_link
-        from backfill_cli.core.masking import SECRETS
-        from backfill_cli.engine.couriers import courier_for
-        from backfill_cli.engine.outbox import Outbox
-        from backfill_cli.loader.event_targets import revealed
+        courier = courier_of(flag, settings)
+        if courier is not None:
+            from backfill_cli.engine.outbox import Outbox
 
-        target = revealed(target, os.environ)
-        if scheme_of(target.text) and shown_link(target.text) != target.text:
-            SECRETS.add(target.text)  # what stands behind the host may be a token
-        self._courier = courier_for(*target)
-        self._outbox = Outbox(self._courier)
+            self._courier = courier
+            self._outbox = Outbox(courier)
 
     @property
     def is_on(self) -> bool:
@@ -64,18 +58,50 @@ class Telling:
         outbox, self._outbox = self._outbox, None
         if outbox is None:
             return None
-        from backfill_cli.render.words import count
-
-        if not self._quiet and streams.is_terminal(sys.stderr) and not outbox.settle(_SILENT_S):
-            events = count(outbox.waiting, "event")
-            message = f" waiting up to {within_s:g} s for {events} to be delivered; Ctrl-C leaves them\n"
-            streams.write_quietly(sys.stderr, message)
+        if not self._quiet:
+            tell_of_waiting(outbox, within_s)
         lost = outbox.close(within_s)
-        if lost is None:
-            return None
-        which = f"{lost.lost:,} of {count(lost.of, 'event')}"
-        message = f"{which} could not be delivered to {self._courier.name}: {lost.first_error}"
-        return Problem("on-event-failed", message, self._courier.hint)
+        return None if lost is None else undelivered(self._courier, lost)
+
+
+def courier_of(flag: str | None, settings: Settings) -> Courier | None:
+    """Return who brings events to the target of the flag, or else of the setting; None when nobody is to be told.
+
+    Raises:
+        UsageProblem: The flag's value is no target.
+        InputError: It refers to a variable that is not set, or that holds no URL.
+    """
+    target = settings.on_event if flag is None else _target_of(flag)
+    if target is None:
+        return None
+    from backfill_cli.core.links import scheme_of, shown_link
+    from backfill_cli.core.masking import SECRETS
+    from backfill_cli.engine.couriers import courier_for
+    from backfill_cli.loader.event_targets import revealed
+
+    target = revealed(target, os.environ)
+    if scheme_of(target.text) and shown_link(target.text) != target.text:
+        SECRETS.add(target.text)  # what stands behind the host may be a token
+    return courier_for(*target)
+
+
+def tell_of_waiting(outbox: Outbox | Outpost, within_s: float) -> None:
+    """Say on a terminal what is waited for, unless it arrives at once."""
+    from backfill_cli.render.words import count
+
+    if streams.is_terminal(sys.stderr) and not outbox.settle(_SILENT_S):
+        events = count(outbox.waiting, "event")
+        message = f" waiting up to {within_s:g} s for {events} to be delivered; Ctrl-C leaves them\n"
+        streams.write_quietly(sys.stderr, message)
+
+
+def undelivered(courier: Courier, lost: Losses) -> Problem:
+    """Return the warning of events that did not arrive."""
+    from backfill_cli.render.words import count
+
+    which = f"{lost.lost:,} of {count(lost.of, 'event')}"
+    message = f"{which} could not be delivered to {courier.name}: {lost.first_error}"
+    return Problem("on-event-failed", message, courier.hint)
 
 
 def _target_of(flag: str) -> EventTarget | None:

@@ -15,11 +15,14 @@ from backfill_cli.cli import streams
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from backfill_cli.cli.keeping_told import KeepingTold
     from backfill_cli.cli.shared import Shared
     from backfill_cli.core.agenda import Agenda, Facts, Trouble
     from backfill_cli.core.listening import Listener
     from backfill_cli.core.scheduling import Say, ScheduleResult, Standing
     from backfill_cli.core.settings_news import SettingsNews
+    from backfill_cli.errors import BfillError
+    from backfill_cli.render.scheduler_events import Stream
 
 LINES, EVENTS = "lines", "events"
 
@@ -31,16 +34,26 @@ class Watching:
 
     Args:
         stays: The scheduler stays: a shift is told of when it has ended, and what it waits for on a terminal.
-        events: Takes events; None when nobody wants them.
+        events: Takes events for a file; None when nobody wants one.
+        told: Who else is told of them.
     """
 
-    def __init__(self, shared: Shared, *, stays: bool, events: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        shared: Shared,
+        *,
+        stays: bool,
+        events: Callable[[str], None] | None = None,
+        told: KeepingTold | None = None,
+    ) -> None:
         from backfill_cli.render.events import EventListener
         from backfill_cli.render.lines import LineListener
-        from backfill_cli.render.scheduler_events import SchedulerEvents
+        from backfill_cli.render.scheduler_events import SchedulerEvents, Stream
 
         self._of_lines, self._of_events = LineListener, EventListener
-        self._events = None if events is None else SchedulerEvents(events)
+        self._of_file = None if events is None else Stream(events, is_whole=True)
+        self._told = told
+        self._events = SchedulerEvents(self._streams)
         self._stays = stays
         self._shared = shared
         # Of its own: while tasks run, what they and their children write to descriptor 2 is made harmless on its way.
@@ -49,6 +62,11 @@ class Watching:
         self._shown = ""
         self._known: dict[str, Facts] | None = None
 
+    def _streams(self) -> list[Stream]:
+        """Return where events go at this moment."""
+        of_target = None if self._told is None else self._told.stream
+        return [one for one in (self._of_file, of_target) if one is not None]
+
     # what shifts have to say
 
     def listeners(self, dag_id: str, say: Say) -> Sequence[Listener]:
@@ -56,22 +74,23 @@ class Watching:
         found: list[Listener] = []
         if self._stream is not None:
             found.append(self._of_lines(_Sayer(say, LINES), of=dag_id, is_calm=self._stays))
-        if self._events is not None:
+        if self._streams():
             found.append(self._of_events(_Sayer(say, EVENTS).write, of_many=True))
         return found
 
     def heard(self, whom: str, text: str) -> None:
         """Write what one of those has said."""
-        if whom == EVENTS and self._events is not None:
-            self._events.heard(text)
-        elif whom == LINES:
+        if whom == LINES:
             self._write(text)
+        else:
+            self._events.heard(text)
 
     # what the scheduler has to say
 
     def on_survey(self, agenda: Agenda) -> None:
         from backfill_cli.render import scheduler_lines
 
+        self._events.opened()
         if self._known is None:
             self._say(scheduler_lines.started(agenda))
         else:
@@ -83,8 +102,7 @@ class Watching:
         from backfill_cli.render import scheduler_lines
 
         for result in standing.results:
-            if self._events is not None:
-                self._events.finished(result)
+            self._events.finished(result)
             if self._stays:
                 self._say(scheduler_lines.shift(standing, result))
 
@@ -92,25 +110,25 @@ class Watching:
         from backfill_cli.render import scheduler_lines
 
         self._say(scheduler_lines.trouble(name, trouble), is_error=trouble is not None)
-        if self._events is not None:
-            self._events.trouble(name, trouble)
+        self._events.trouble(name, trouble)
 
     def on_settings(self, news: SettingsNews) -> None:
         from backfill_cli.render import scheduler_lines
 
         for text in scheduler_lines.settings(news):
             self._say(text, is_error=news.trouble is not None)
-        if self._events is not None:
-            self._events.settings(news)
+        self._events.settings(news)
 
     def on_stopping(self, signal: int, shifts: int) -> None:
         from backfill_cli.render import scheduler_lines
 
         self._say(scheduler_lines.stopping(signal, shifts))
-        if self._events is not None:
-            self._events.stopping(signal, shifts)
+        self._events.stopping(signal, shifts)
 
     def on_waiting(self, agenda: Agenda, now: int) -> None:
+        if self._told is not None:
+            for text, is_error in self._told.look():
+                self._say(text, is_error=is_error)
         if not self.is_live or self._stream is None:
             return
         from backfill_cli.render import scheduler_lines
@@ -121,14 +139,19 @@ class Watching:
             self._shown = text
 
     def finished(self, result: ScheduleResult) -> None:
-        """Say why it leaves, and end the stream of events; with -q, what went wrong in one pass."""
+        """Say why it leaves, and end the streams of events; with -q, what went wrong in one pass."""
         self.close()
         if result.why:
             self._say(f"scheduler leaves: {result.why}")
         if self._shared.quiet and not self._shared.json and not self._stays:  # one that stays has told it meanwhile
             self._complain(result)
-        if self._events is not None:
-            self._events.stopped(result)
+        if not self._stays:
+            self._events.broken(result)
+        self._events.stopped(result)
+
+    def aborted(self, error: BfillError) -> None:
+        """Take the error that came in place of a result."""
+        self._events.aborted(error)
 
     def _complain(self, result: ScheduleResult) -> None:
         from backfill_cli.render.errors import two_lines

@@ -11,12 +11,18 @@ import time
 from collections import deque
 from contextlib import suppress
 from threading import Condition, Event, Thread
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from backfill_cli.engine.couriers import Courier, Undelivered
+from backfill_cli.engine.couriers import Busy, Courier, Undelivered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MOST = 10_000
 """Events that wait; what comes when so many do is lost, and counted."""
+
+AGAIN_S = 10.0
+"""Seconds until an event is brought once more to somebody who was busy or away."""
 
 _LAST_S = 3.0
 """Seconds of the wait at the end that are kept for the last event: how the run ended matters more than how it went."""
@@ -36,11 +42,24 @@ class Outbox:
     Args:
         courier: Delivers one event, or raises Undelivered.
         most: Events that may wait.
+        patience_s: Seconds in which an event is brought again and again to somebody who is busy or away, until he has
+            it, or the run is over. After that the next ones get no such time, until one has arrived.
+        on_settled: Called, from any thread, when so many events have arrived, or have not: with the reason then. Of
+            none, with a reason, when one has to wait.
     """
 
-    def __init__(self, courier: Courier, *, most: int = MOST) -> None:
+    def __init__(
+        self,
+        courier: Courier,
+        *,
+        most: int = MOST,
+        patience_s: float = 0.0,
+        on_settled: Callable[[int, str], None] | None = None,
+    ) -> None:
         self._courier = courier
         self._most = most
+        self._patience_s = self._patience_left_s = patience_s
+        self._on_settled = on_settled
         self._waiting: deque[str] = deque()
         self._changed = Condition()
         self._hurry = Event()
@@ -59,7 +78,7 @@ class Outbox:
                 if len(self._waiting) < self._most:
                     self._waiting.append(line)
                 else:
-                    self._lose(1, f"more than {self._most:,} events were waiting")
+                    self._settled(1, f"more than {self._most:,} events were waiting")
             if self._thread is None and self._waiting:
                 self._thread = Thread(target=self._work, name="bfill-on-event", daemon=True)
                 with suppress(RuntimeError):  # no more threads: what waits is counted as lost by `close`
@@ -97,14 +116,16 @@ class Outbox:
             passed_over = max(0, len(self._waiting) - 1)
             for _ in range(passed_over):
                 self._waiting.popleft()
-            self._lose(passed_over, "there was no time left for it when the run had ended")
+            if passed_over:
+                self._settled(passed_over, "there was no time left for it when the run had ended")
         self._courier.end()
 
     def _abandon(self, within_s: float) -> Losses | None:
         with self._changed:
             self._is_abandoned = True
             self._hurry.set()
-            self._lose(self.waiting, f"it was still waiting {within_s:g} s after the run had ended")
+            if self.waiting:
+                self._settled(self.waiting, f"it was still waiting {within_s:g} s after the run had ended")
             self._waiting.clear()
             self._under_way = 0
             self._changed.notify_all()
@@ -112,10 +133,13 @@ class Outbox:
         self._courier.end()
         return losses
 
-    def _lose(self, number: int, why: str) -> None:
-        if number:
+    def _settled(self, number: int, why: str) -> None:
+        """So many events are off our hands: they have arrived, or are lost for a reason."""
+        if number and why:
             self._lost += number
             self._first_error = self._first_error or why
+        if (number or why) and self._on_settled is not None:
+            self._on_settled(number, why)
 
     def _work(self) -> None:
         while True:
@@ -130,16 +154,26 @@ class Outbox:
                 if self._is_abandoned:  # counted as lost already, whatever has become of it
                     return
                 self._under_way = 0
-                if error:
-                    self._lose(1, error)
+                self._settled(1, error)
                 self._changed.notify_all()
 
     def _deliver(self, line: str) -> str:
         """Return why it did not arrive; empty when it did."""
-        try:
-            self._courier.deliver(json.loads(line)["event"], line, self._hurry)
-        except Undelivered as error:
-            return str(error)
-        except Exception as error:  # noqa: BLE001  (whatever it is, the run is not to know)
-            return f"{type(error).__name__} in bfill"
-        return ""
+        until = time.monotonic() + self._patience_left_s
+        while True:
+            try:
+                self._courier.deliver(json.loads(line)["event"], line, self._hurry)
+            except Busy as error:
+                if time.monotonic() + AGAIN_S > until or self._is_closing:
+                    self._patience_left_s = 0.0
+                    return str(error)
+                self._settled(0, str(error))
+                with self._changed:
+                    self._changed.wait_for(lambda: self._is_closing, AGAIN_S)
+            except Undelivered as error:
+                return str(error)
+            except Exception as error:  # noqa: BLE001  (whatever it is, the run is not to know)
+                return f"{type(error).__name__} in bfill"
+            else:
+                self._patience_left_s = self._patience_s
+                return ""

@@ -46,7 +46,7 @@ class Settings:
         grace_s: Seconds running tasks have to end after a stop; None is the engine's default: 30 after TERM and HUP, as
             long as they take after INT.
         scheduled_first: Whether scheduled runs come before backfills where slots of a pool are scarce.
-        on_event: Who gets each event of `run` and `rerun-failed`; None is nobody.
+        on_event: Who gets each event of `run`, `rerun-failed` and `scheduler`; None is nobody.
         connections: Name → URL or `secret:ENV_NAME`.
         variables: Name → text or `secret:ENV_NAME`; JSON text for what is not text in the file.
         pools: Name → slots; -1 is unlimited.

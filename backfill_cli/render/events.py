@@ -6,13 +6,14 @@ event or a key it does not know passes it by: they may be added to.
 
 `backfill_started` · `run_opened` · `attempt_started` · `attempt_ended` · `task_settled` (skipped or failed from
 upstream, without a try) · `run_finished` · `chunk_started` and `chunk_ended` (`kind` tells a chunk from a pilot and
-from what follows one) · `stopping` · `backfill_finished`, or `backfill_aborted` where an error ended it. A scheduler's
-stream is `scheduler_events.py`.
+from what follows one) · `stopping` · `run_blocked` (at the end, by date) · `backfill_finished`, or `backfill_aborted`
+where an error ended it. A scheduler's stream is `scheduler_events.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from json import JSONEncoder
 from typing import Any
 
@@ -34,6 +35,9 @@ Event = dict[str, Any]
 _encode = JSONEncoder(ensure_ascii=True, allow_nan=False, default=str).encode
 _LONG = ("results", "failures", "reexecuted", "chunks")
 """Keys of a result that grow with its dates: the stream has told them already."""
+
+_MOST_BLOCKED = 100
+"""Blocked dates that are told one by one; `blocked` in the totals is the number of all."""
 
 _WITHOUT_A_TRY = (TaskState.SKIPPED, TaskState.UPSTREAM_FAILED)
 
@@ -114,16 +118,17 @@ class EventListener:
         """The last event needs the result: `finished` writes it."""
 
     def finished(self, result: BackfillResult) -> None:
-        """Write the totals: the keys of `run --json`, without the dates."""
+        """Write the dates that are blocked, the first of them, and the totals: the keys of `run --json`."""
         data = {key: value for key, value in result.data().items() if key not in _LONG}
-        at = iso_us(result.ended_at) or iso_us(clock.now_us())
-        self._say({"event": "backfill_finished", "at": at, "exit_code": result.exit_code, **data})
+        at = result.ended_at or clock.now_us()
+        finished = {"event": "backfill_finished", "at": iso_us(at), "exit_code": result.exit_code, **data}
+        which = {"backfill_id": result.backfill_id, "dag_id": result.dag_id} if self._of_many else {}
+        self._say(*({**one, **which} for one in islice(_blocked(result, at), _MOST_BLOCKED)), finished)
 
     def aborted(self, error: BfillError) -> None:
         """Write the error that came in place of a result."""
-        told = {"kind": error.kind, "code": error.code, "message": error.message, "hint": error.hint}
         now = iso_us(clock.now_us())
-        self._say({"event": "backfill_aborted", "at": now, "exit_code": error.exit_code, "error": told})
+        self._say({"event": "backfill_aborted", "at": now, "exit_code": error.exit_code, "error": error_data(error)})
 
     def _events(self, batch: Batch, at: int) -> Iterator[tuple[int, Event]]:
         """Each event with its moment, epoch microseconds; of one moment: opened, tried, settled, finished."""
@@ -173,6 +178,11 @@ class EventListener:
             self._write("".join(_encode(SECRETS.value({**event, **which})) + "\n" for event in events))
 
 
+def error_data(error: BfillError) -> Event:
+    """Return an error as events tell it."""
+    return {"kind": error.kind, "code": error.code, "message": error.message, "hint": error.hint}
+
+
 def _run_finished(run: RunRow, at: int) -> tuple[int, Event]:
     finished = {
         "run_id": run_id(run.run_type, run.logical_date),
@@ -182,6 +192,13 @@ def _run_finished(run: RunRow, at: int) -> tuple[int, Event]:
         **_batch_of(run),
     }
     return _event("run_finished", run.ended_at or at, run.logical_date, finished)
+
+
+def _blocked(result: BackfillResult, at: int) -> Iterator[Event]:
+    for one in result.results if result.blocked else ():
+        if one.state == "blocked":
+            told = {"run_id": one.run_id, "reason": one.reason}
+            yield {"event": "run_blocked", "at": iso_us(at), "logical_date": one.logical_date.isoformat(), **told}
 
 
 def _batch_of(run: RunRow) -> Event:
