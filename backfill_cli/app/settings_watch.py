@@ -51,9 +51,9 @@ class SettingsWatch:
         self._take = take
         self._latest = self.settings = ctx.settings
         self._trouble: Trouble | None = None
-        # Not read yet by this one, and it may have changed since it was: so it is read once more.
+        # Not read yet by this one, and it may have changed since it was: the first look reads it once more.
         self._read: Signature | None = None
-        self._seen: Signature | None = None
+        self._seen = None if source is None else source.signature()
         self.is_moving = False
 
     def look(self) -> SettingsNews | None:
