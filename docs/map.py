@@ -93,7 +93,7 @@ engine
   What a kill leaves:
     lineage orphans procfs
   Telling others:
-    outbox couriers
+    outbox outpost couriers
 store
   Opening:
     opening places engines connections patience migrations schema models columns
@@ -136,7 +136,7 @@ cli
     plan run rerun_failed reset status explain audit logs steering pools dags scheduler scenario store completion
     complete
   Who watches, what is written:
-    listening watching reports report_files telling destination outfile asking
+    listening watching reports report_files telling keeping_told destination outfile asking
 """
 """Layers, the questions that each answers, and the modules that answer them."""
 
