@@ -162,6 +162,8 @@ class Desk:
         return Done(Answer(True, f"cancelled; {ends}"), lambda: run.cancel(why, drain=drain))
 
     def _set(self, run: Coordinator, request: ControlRow, row: BackfillRow, writer: Writer) -> Done:
+        if run.cancelled:
+            return Done(Answer(False, f"it is {run.cancelled}: nothing more of it is started"))
         asked, most = request.args.get("parallel"), run.machine.dag.max_active_runs
         if type(asked) is not int or asked < 1:  # from the store, where anybody may have written it
             return Done(Answer(False, f"parallel={asked!r} is no number of dates"))

@@ -131,8 +131,9 @@ class Ending:
         self._tell(signal, f"stopped by signal {signal}")
 
     def cancel(self, why: str, *, drain: bool) -> None:
-        """Somebody has cancelled it: with `drain` what runs may end by itself."""
-        self._is_cancelled, self._halted = True, why
+        """Somebody has cancelled it: with `drain` what runs may end by itself. The first of several is the reason."""
+        if not self._is_cancelled:
+            self._is_cancelled, self._halted = True, why
         self._machine.stop()
         if not drain:
             self._abort()

@@ -260,6 +260,29 @@ def test_a_backfill_killed_while_paused_says_so_and_resume_runs_it_on(naps: Proj
     assert naps.bfill("audit", "verify").code == 0
 
 
+def test_the_first_to_cancel_a_backfill_says_why_and_nothing_of_it_is_set_any_more(project: Project) -> None:
+    project.write(
+        "dags/naps.py",
+        """
+        with DAG("naps", schedule="@daily", start_date=datetime(2024, 1, 1)):
+            BashOperator(task_id="nap", bash_command="touch ../begun; trap '' TERM; sleep 30 & wait; sleep 30")
+        """,
+    )
+    going = project.start(*WORDS, "--end", "2024-01-03")
+    until((project.folder / "begun").exists)
+    project.bfill("cancel", "naps", "--drain", "--reason", "wrong range").exits(0)
+    project.bfill("set", "naps", "parallel=3").says(
+        7, "it is cancelled by", "wrong range: nothing more of it is started"
+    )
+    project.bfill("skip", "naps", "2024-01-03").says(7, "it is cancelled by", "wrong range")
+    project.bfill("cancel", "naps", "--reason", "I cannot wait").exits(0)
+    ran = going.wait()
+    assert ran.exits(1).data["reason"].endswith(": wrong range")
+    outcomes = [one["outcome"] for one in project.bfill("audit", "--json").data["events"] if one["action"] != "run"]
+    assert outcomes == ["done", "refused", "refused", "done"]
+    assert project.bfill("audit", "verify").code == 0
+
+
 def test_who_cancels_a_paused_backfill_is_not_told_to_resume_it(naps: Project) -> None:
     going, backfill_id = begin(naps)
     assert "next: bfill resume" in naps.bfill("pause", backfill_id).exits(0).out
