@@ -103,7 +103,8 @@ def _change(writer: Writer, row: BackfillRow, action: Control, args: Mapping[str
     if action is Control.CANCEL:
         why = f"cancelled by {by}"
         writer.set_backfill(row.backfill_id, state=BackfillState.CANCELLED, ended_at=now, reason=why)
-        left = "1 date is left as it is" if row.remaining == 1 else f"{row.remaining:,} dates are left as they are"
+        dates = row.remaining + row.blocked
+        left = "1 date is left as it is" if dates == 1 else f"{dates:,} dates are left as they are"
         return LeftOut(Answer(True, f"cancelled; {left}"))
     if row.request["parallel"] == args["parallel"]:
         return LeftOut(Answer(True, f"parallel is {args['parallel']} already", changed=False))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from backfill_cli.core.ports import Reader
 
 _ENDED = (BackfillState.SUCCESS, BackfillState.FAILED)
+_ENDED_EARLY = (BackfillState.INTERRUPTED, BackfillState.CANCELLED)
 
 SHOWN_DATES = 1_000
 """Dates of a failure group that are listed; its count is exact."""
@@ -37,8 +38,8 @@ def date_result(one: BackfillDateRow, row: BackfillRow, *, is_live: bool = False
         state = one.run_state or "missing"
     elif row.state in _ENDED and one.run_state is RunState.QUEUED:
         state = "blocked"
-    elif row.state is BackfillState.INTERRUPTED and row.blocked and is_blocked(one):
-        state = "blocked"  # stopped behind a chunk in which it waits for a date that failed
+    elif row.state in _ENDED_EARLY and row.blocked and is_blocked(one):
+        state = "blocked"  # stopped, or cancelled, when it already waited for a date that failed
     elif is_live and one.run_state is not None and not one.run_state.is_terminal:
         state = one.run_state
     else:

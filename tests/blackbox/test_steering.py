@@ -130,6 +130,7 @@ def dated_back(project: Project, backfill_id: str) -> None:
         day = 86_400_000_000
         store.execute("UPDATE backfills SET started_at = started_at - ? WHERE backfill_id = ?", (day, backfill_id))
         store.execute("UPDATE dag_runs SET started_at = started_at - ?1, ended_at = ended_at - ?1", (day,))
+        store.execute("UPDATE owners SET started_at = started_at - ?", (day,))
         store.commit()
 
 
@@ -144,8 +145,7 @@ def test_the_pace_of_a_backfill_that_was_gone_on_with_is_that_of_the_command_tha
     again = naps.start("run", backfill_id, "--events", "events.ndjson")
     assert until(lambda: naps.rows("SELECT 1 FROM backfills WHERE state = 'running'"))
     until(lambda: len(naps.attempts("naps")) >= before + 4)
-    left = 30 - len(naps.attempts("naps"))
-    assert 0.25 * left / 2 * 0.5 < (eta(naps, backfill_id) or 0) < 0.25 * left / 2 * 4
+    assert 0 < (eta(naps, backfill_id) or 0) < 600
     again.signal(signal.SIGINT)
     told = again.wait().exits(130).err
     # Nor does its log begin yesterday, or think that it will take until tomorrow.
@@ -159,12 +159,12 @@ def test_the_pace_of_a_backfill_that_was_gone_on_with_is_that_of_the_command_tha
 def test_the_pace_of_a_backfill_that_was_paused_is_that_since_it_was_resumed(naps: Project) -> None:
     going, backfill_id = begin(naps, "--parallel", "2")
     naps.bfill("pause", backfill_id).exits(0)
-    time.sleep(2.5)
+    until(lambda: not naps.rows("SELECT 1 FROM dag_runs WHERE ended_at IS NULL"))
+    dated_back(naps, backfill_id)
     naps.bfill("resume", backfill_id).exits(0)
     before = len(naps.attempts("naps"))
     until(lambda: len(naps.attempts("naps")) >= before + 4)
-    left = 30 - len(naps.attempts("naps"))
-    assert (eta(naps, backfill_id) or 0) < 0.25 * left / 2 * 3
+    assert 0 < (eta(naps, backfill_id) or 0) < 600
     going.signal(signal.SIGINT)
     going.wait().exits(130)
 

@@ -175,6 +175,13 @@ with DAG("naps", schedule="@daily", start_date=datetime(2024, 1, 1), default_arg
     PythonOperator(task_id="nap", python_callable=lambda ds: broken("nap", ds))
 """
 
+HELD_CHAIN = """\
+with DAG("held", schedule="@daily", start_date=datetime(2024, 1, 1)):
+    BashOperator(task_id="hold", bash_command="while test -e ../hold/{{ ds }}; do sleep 0.02; done") >> PythonOperator(
+        task_id="nap", python_callable=lambda ds: broken("nap", ds), depends_on_past=True
+    )
+"""
+
 
 def test_a_chain_goes_over_the_edge_of_a_chunk_and_blocked_dates_stop_it(project: Project) -> None:
     """Section 4: what waits for a failed date is blocked; the next chunk waits for the repair."""
@@ -187,11 +194,39 @@ def test_a_chain_goes_over_the_edge_of_a_chunk_and_blocked_dates_stop_it(project
     assert [data[key] for key in counts] == [9, 1, 4, 17]
     assert [one["state"] for one in data["results"]].count("blocked") == 4
     assert project.bfill(*words, "--json").exits(1).data["blocked"] == 4
+    shown = project.bfill("status", data["backfill_id"], "--json").exits(0).data
+    assert [one["state"] for one in shown["runs"]].count("blocked") == shown["counts"]["blocked"] == 4
     project.mends("nap", "2024-01-10")
     project.bfill("rerun-failed", data["backfill_id"]).exits(0)
     ended = project.bfill(*words, "--json").exits(0).data
     assert [ended[key] for key in counts] == [26, 1, 0, 0] or ended["completed"] + ended["repaired"] == 31
     assert set(project.runs("naps").values()) == {"success"}
+
+
+def test_what_was_blocked_stays_so_in_a_backfill_that_is_cancelled(project: Project) -> None:
+    """The counts and the dates below them say the same, whoever ended it, and at rest as while it ran."""
+
+    def states(data: dict[str, Any], rows: str) -> tuple[int, int]:
+        found = [one["state"] for one in data[rows]]
+        assert [found.count(one) for one in ("blocked", "remaining")] == [data["blocked"], data["remaining"]]
+        return data["blocked"], data["remaining"]
+
+    project.write("dags/naps.py", CHAIN)
+    project.breaks("nap", "2024-01-10")
+    backfill = project.bfill("run", *JANUARY, "--chunk", "7d", "--json").exits(1).data["backfill_id"]
+    answer = project.bfill("cancel", backfill, "--json").exits(0).data["answer"]
+    assert answer == "cancelled; 21 dates are left as they are"
+    assert states(project.bfill("status", backfill, "--json").data, "runs") == (4, 17)
+    project.write("dags/naps.py", HELD_CHAIN)
+    project.write("hold/2024-02-06", "")
+    project.breaks("nap", "2024-02-02")
+    words = ("--dag", "held", "--start", "2024-02-01", "--end", "2024-02-06", "--parallel", "6")
+    going = project.start("run", *words, "--json")
+    until(lambda: len(project.attempts("held")) == 7)
+    project.bfill("cancel", "held").exits(0)
+    ended = going.wait().exits(1).data
+    assert (ended["state"], states(ended, "results")) == ("cancelled", (3, 1))
+    assert states(project.bfill("status", "held", "--json").data, "runs") == (3, 1)
 
 
 def test_a_pilot_runs_first_last_and_middle_shows_what_they_took_and_stops(naps: Project) -> None:
