@@ -7,7 +7,7 @@ import re
 import signal
 import time
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -28,7 +28,8 @@ def naps(project: Project) -> Project:
 
 def begin(project: Project, *words: str, dates: int = 30) -> tuple[Going, str]:
     """Start a backfill of so many dates, and return it with its id once a task of it has ended."""
-    going = project.start(*WORDS, "--end", f"2024-01-{dates:02}", *words)
+    last = date(2024, 1, 1) + timedelta(days=dates - 1)
+    going = project.start(*WORDS, "--end", last.isoformat(), *words)
     until(lambda: project.rows("SELECT 1 FROM attempts LIMIT 1"))
     (row,) = project.rows("SELECT backfill_id FROM backfills")
     return going, row["backfill_id"]
@@ -95,7 +96,7 @@ def spans(project: Project, first: float, last: float) -> list[tuple[str, str]]:
 
 
 def test_parallel_goes_up_and_down_as_measured_and_run_goes_on_with_it(naps: Project) -> None:
-    going, backfill_id = begin(naps, "--parallel", "1")
+    going, backfill_id = begin(naps, "--parallel", "1", dates=91)
     up = naps.bfill("set", backfill_id, "parallel=6", "--json")
     assert up.exits(0).data["parallel"] == 6
     time.sleep(0.8)
@@ -109,9 +110,11 @@ def test_parallel_goes_up_and_down_as_measured_and_run_goes_on_with_it(naps: Pro
     assert most_at_once(spans(naps, 0, answered(up))) == 1
     assert most_at_once(spans(naps, answered(up), answered(down))) == 6
     assert most_at_once(spans(naps, settled, settled + 60)) == 2
-    again, _ = naps.start("run", backfill_id, "--json"), time.sleep(0.1)
-    began = time.time()
-    again.wait().exits(0)
+    before, began = len(begun(naps)), time.time()
+    again = naps.start("run", backfill_id, "--json")
+    until(lambda: len(begun(naps)) >= before + 6)
+    again.signal(signal.SIGINT)
+    again.wait().exits(130)
     assert most_at_once(spans(naps, began, began + 60)) == 2
     assert naps.bfill("audit", "verify").code == 0
 

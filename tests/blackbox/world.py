@@ -327,8 +327,10 @@ def connect(path: Path, *, write: bool = False) -> Any:
     """Open a store. Nobody else has it open when it has no journal beside it, and reading must not make one."""
     if write:
         return sqlite().connect(str(path))
-    log = path.with_name(path.name + "-wal")
-    quiet = "" if log.exists() and log.stat().st_size else "&immutable=1"
+    try:
+        quiet = "" if path.with_name(path.name + "-wal").stat().st_size else "&immutable=1"
+    except FileNotFoundError:
+        quiet = "&immutable=1"
     return sqlite().connect(f"file:{path}?mode=ro{quiet}", uri=True)
 
 
