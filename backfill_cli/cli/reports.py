@@ -35,29 +35,32 @@ if TYPE_CHECKING:
 
 _PANEL = "Reports"
 
+Events = Annotated[
+    str | None,
+    typer.Option(
+        "--events",
+        metavar="FILE|-",
+        help="What happens, as it happens: one JSON object a line; - is stdout.",
+        rich_help_panel=_PANEL,
+    ),
+]
+OnEvent = Annotated[
+    str | None,
+    typer.Option(
+        "--on-event",
+        metavar="TARGET",
+        help="Who gets each event: an http(s) URL (POST), or a shell command (on its stdin); '' is nobody.",
+        rich_help_panel=_PANEL,
+    ),
+]
+
 
 @dataclass(frozen=True, slots=True)
 class Reporting:
     """Files for machines."""
 
-    events: Annotated[
-        str | None,
-        typer.Option(
-            "--events",
-            metavar="FILE|-",
-            help="What happens, as it happens: one JSON object a line; - is stdout.",
-            rich_help_panel=_PANEL,
-        ),
-    ] = None
-    on_event: Annotated[
-        str | None,
-        typer.Option(
-            "--on-event",
-            metavar="TARGET",
-            help="Who gets each event: an http(s) URL (POST), or a shell command (on its stdin); '' is nobody.",
-            rich_help_panel=_PANEL,
-        ),
-    ] = None
+    events: Events = None
+    on_event: OnEvent = None
     junit: Annotated[
         str | None,
         typer.Option("--junit", metavar="FILE", help="A test report, one case a date.", rich_help_panel=_PANEL),

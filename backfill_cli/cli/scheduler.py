@@ -11,6 +11,7 @@ from backfill_cli.cli.bundles import spread
 from backfill_cli.cli.help import Command
 from backfill_cli.cli.options import at_least_one, when
 from backfill_cli.cli.output import Output
+from backfill_cli.cli.reports import EventFile, Events, OnEvent
 from backfill_cli.cli.running import ExecutorChoice, OrphansChoice
 from backfill_cli.cli.shared import Shared
 from backfill_cli.errors import BfillError, UsageProblem
@@ -73,30 +74,13 @@ def scheduler(
     ] = None,
     executor: ExecutorChoice = None,
     orphans: OrphansChoice = "end",
-    events: Annotated[
-        str | None,
-        typer.Option(
-            "--events",
-            metavar="FILE|-",
-            help="What happens, as it happens: one JSON object a line; - is stdout.",
-            rich_help_panel="Reports",
-        ),
-    ] = None,
-    on_event: Annotated[
-        str | None,
-        typer.Option(
-            "--on-event",
-            metavar="TARGET",
-            help="Who gets each event: an http(s) URL (POST), or a shell command (on its stdin); '' is nobody.",
-            rich_help_panel="Reports",
-        ),
-    ] = None,
+    events: Events = None,
+    on_event: OnEvent = None,
     *,
     shared: Shared,
 ) -> int:
     """One pass or many, told line by line."""
     from backfill_cli.cli.keeping_told import KeepingTold
-    from backfill_cli.cli.reports import EventFile
     from backfill_cli.cli.service import service_for
     from backfill_cli.cli.watching import Watching
     from backfill_cli.core.scheduling import SIDE_BY_SIDE, ScheduleOptions

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
+from backfill_cli.core.agenda import Trouble
 from backfill_cli.core.listening import ProgressCounts
 from backfill_cli.core.records import AttemptRow, Batch
+from backfill_cli.core.results import DateResult
+from backfill_cli.core.scheduling import ScheduleResult
 from backfill_cli.core.states import Outcome, RunState, TaskState
 from backfill_cli.errors import StoreError
 from backfill_cli.render.events import SCHEMA, EventListener
+from backfill_cli.render.scheduler_events import SchedulerEvents
+from backfill_cli.render.scheduler_events import Stream as SchedulerStream
 from render.play import instance, play, run_row, start_of
 from render.samples import ID, NOW_US, days, run_failed
 
@@ -168,3 +175,39 @@ def test_tries_that_are_over_are_forgotten():
         listening.on_batch(Batch(instances=[instance(DATE, "load", TaskState.RUNNING, NOW_US)]), COUNTS, NOW_US)
         listening.on_batch(Batch(attempts=[attempt(Outcome.SUCCESS)]), COUNTS, NOW_US)
     assert not listening._started
+
+
+def test_blocked_dates_are_told_by_name_before_the_totals_and_not_without_end():
+    """The totals have the number of all of them; the last line stays the last."""
+    dates = [
+        DateResult(datetime(2024, 3, 1, tzinfo=UTC) + timedelta(days=day), f"id {day}", state, None, "load waits")
+        for day, state in enumerate(["success", "failed", *["blocked"] * 150])
+    ]
+    listening, stream = listener()
+    listening.finished(replace(run_failed(), results=dates, blocked=150))
+    assert stream.names() == ["run_blocked"] * 100 + ["backfill_finished"]
+    first = stream.events[0]
+    assert (first["logical_date"], first["run_id"], first["reason"]) == (
+        "2024-03-03T00:00:00+00:00", "id 2", "load waits"
+    )  # fmt: skip
+    assert stream.events[-1]["blocked"] == 150
+    of_many = Stream()
+    EventListener(of_many.writes.append, of_many=True).finished(replace(run_failed(), results=dates, blocked=150))
+    assert {(one["dag_id"], one["backfill_id"]) for one in of_many.events} == {(run_failed().dag_id, ID)}
+
+
+def test_each_stream_of_a_scheduler_is_opened_by_what_it_gets_first():
+    """A target that comes later has a whole stream too; nobody is told of a pass in which nothing happened."""
+    file, target = Stream(), Stream()
+    there = [SchedulerStream(file.writes.append, is_whole=True)]
+    events = SchedulerEvents(lambda: there)
+    events.trouble("a", Trouble("bad", "", 3))
+    there.append(SchedulerStream(target.writes.append))
+    events.trouble("a", None)
+    assert file.names() == ["scheduler_started", "dag_broken", "dag_mended"]
+    assert target.names() == ["scheduler_started", "dag_mended"]
+    assert [one.get("schema") for one in target.events] == [SCHEMA, None]
+    file, target = Stream(), Stream()
+    there[:] = [SchedulerStream(file.writes.append, is_whole=True), SchedulerStream(target.writes.append)]
+    events.stopped(ScheduleResult(()))
+    assert (file.names(), target.writes) == (["scheduler_started", "scheduler_stopped"], [])
