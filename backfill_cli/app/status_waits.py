@@ -69,5 +69,6 @@ def _told(run: RunView, known: Mapping[tuple[int, str], str], now: int, turn: st
 
 def _from_ledger(view: TaskView, now: int, otherwise: str | None) -> str | None:
     if view.state == TaskState.UP_FOR_RETRY and view.retry_at is not None:
-        return f"its next try, in {max(0, view.retry_at - now) / 1_000_000:.0f} s"
+        why = f" ({view.reason})" if view.reason else ""
+        return f"its next try, in {max(0, view.retry_at - now) / 1_000_000:.0f} s{why}"
     return otherwise if view.state == TaskState.SCHEDULED else None

@@ -29,6 +29,7 @@ _REASONS = 2
 """Reasons to wait that are told, those of most tasks; a number says how many more there are."""
 _TASK_WIDTH = 14
 _BAR = 36
+_STILL_US = 3_000_000
 
 
 class Failure(NamedTuple):
@@ -47,6 +48,7 @@ class Cell(NamedTuple):
     since: int | None
     try_number: int
     retry_at: int | None = None
+    reason: str | None = None
 
 
 class Board:
@@ -64,12 +66,17 @@ class Board:
         self.wave: WaveReport | None = None
         self._before_wave = 0
         self.paused = ""
+        self._idle_since: int | None = None
         self.pace = Pace()
         self.pace.start(start.started_at, start.total, start.done)
 
     def note(self, batch: Batch, counts: ProgressCounts, at: int) -> None:
         """Take in what was committed at `at`."""
         self.counts = counts
+        if counts.running_tasks:
+            self._idle_since = None
+        elif self._idle_since is None:
+            self._idle_since = at
         self.pace.note(at, counts.completed + counts.failed)
         for run in batch.opened:
             if run.leader == run.logical_date:  # a batch is a line: its tasks are those of its first date
@@ -81,7 +88,7 @@ class Board:
                 self.failures.append(Failure(row.logical_date, row.task_id, row.try_number, row.reason or ""))
             cells = self.open.get(row.logical_date)
             if cells is not None:
-                cells[row.task_id] = Cell(row.state, row.started_at, row.try_number, row.retry_at)
+                cells[row.task_id] = Cell(row.state, row.started_at, row.try_number, row.retry_at, row.reason)
         for done in batch.runs:
             if done.state.is_terminal:
                 self.open.pop(done.logical_date, None)
@@ -149,7 +156,7 @@ class Board:
         rate = None if self.paused else self.pace.per_minute(now)
         if rate is not None:
             facts.append(f"   {rate * 1:.1f}/min" if rate < 600 else f"   {rate / 60:,.0f}/s")
-        left = None if self.paused else self.pace.left(now)
+        left = None if self.paused or self._stands_still(now) else self.pace.left(now)
         if left is not None and done < counts.total:
             facts.append(f"   {span(*left)} left")
         bar = max(10, min(_BAR, width - facts.cell_len - 2))
@@ -158,6 +165,10 @@ class Board:
         made = line(" ", ("━" * ok, "green"), ("━" * bad, "red"), ("─" * (bar - ok - bad), DIM), facts)
         made.truncate(width - 1)
         return made
+
+    def _stands_still(self, now: int) -> bool:
+        """Whether nothing has run for a while: what was done before tells no end of what waits."""
+        return self._idle_since is not None and now - self._idle_since >= _STILL_US
 
     def _wave(self) -> list[Text]:
         """The wave that runs, with its own progress: `chunk 3 of 9 · 01-15 … 01-21 · 2 of 7`."""
@@ -228,12 +239,15 @@ class Board:
             look_at = f"bfill status {quote(self.start.backfill_id)}"
             whys.append(f"{count(sum(rest), 'task')} for {count(len(rest), 'other reason')}: {look_at}")
         # Not from what was told a moment ago: the cells know who waits for a try, and whose time has come.
-        due = [cell.retry_at for cells in self.open.values() for cell in cells.values() if cell.retry_at is not None]
-        later = [at for at in due if at > now]
+        cells = (cell for cells in self.open.values() for cell in cells.values())
+        later = [
+            (cell.retry_at, cell.reason or "") for cell in cells if cell.retry_at is not None and cell.retry_at > now
+        ]
         if later:
             first = "the first " if len(later) > 1 else ""
-            seconds = -(-(min(later) - now) // 1_000_000)
-            whys.append(f"{count(len(later), 'task')} for {NEXT_TRY}, {first}in {duration(seconds)}")
+            at, said = min(later)
+            seconds, why = -(-(at - now) // 1_000_000), f" ({said})" if said else ""
+            whys.append(f"{count(len(later), 'task')} for {NEXT_TRY}, {first}in {duration(seconds)}{why}")
         return [line((" waiting  ", WARN), cut(why, width - 12)) for why in whys]
 
     def _failures(self, width: int) -> list[Text]:

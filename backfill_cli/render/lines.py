@@ -14,13 +14,14 @@ from backfill_cli import clock
 from backfill_cli.core.listening import PaceChange, ProgressCounts, RunStart, WaveReport
 from backfill_cli.core.records import Batch
 from backfill_cli.core.results import BackfillResult
+from backfill_cli.core.signatures import signature
 from backfill_cli.core.states import TaskState
 from backfill_cli.core.steering import Steered
 from backfill_cli.core.wording import NEXT_TRY
 from backfill_cli.render.dates import DateFormat
 from backfill_cli.render.pace import Pace
 from backfill_cli.render.safe import safe_text
-from backfill_cli.render.words import count, stamp
+from backfill_cli.render.words import count, duration, stamp
 
 _EVERY_US = 10_000_000
 """Microseconds between two progress lines, unless a tenth of the dates was finished in between…"""
@@ -80,6 +81,7 @@ class LineListener:
         self._waiting: Mapping[str, int] = {}
         self._idle_since: int | None = None
         self._is_paused = False
+        self._tried = ""
 
     def on_start(self, start: RunStart) -> None:
         self._start = start
@@ -93,6 +95,9 @@ class LineListener:
         if self._start is None or self._file is None:
             return
         self._failures(batch, at)
+        for row in batch.instances:
+            if row.state == TaskState.UP_FOR_RETRY:
+                self._tried = row.reason or ""
         if counts.running_tasks:
             self._idle_since = None
         elif self._idle_since is None:
@@ -121,6 +126,18 @@ class LineListener:
             if (idle_us >= _STALLED_US or stem != reason) and now - self._held.get(stem, 0) >= _REMIND_US:
                 self._held[stem] = now
                 self._say(now, f"waiting {count(number, 'task')} for {reason}")
+        if idle_us >= _STALLED_US and next_retry_at is not None and next_retry_at > now:
+            self._wait_to_try(waiting.get(NEXT_TRY, 0), next_retry_at, now)
+
+    def _wait_to_try(self, number: int, at: int, now: int) -> None:
+        """Tell when nothing runs because all that is left has been tried before: what the last one said, and when."""
+        stem = f"{NEXT_TRY} {signature(self._tried)}"
+        if number and now - self._held.get(stem, 0) >= _REMIND_US:
+            self._held[stem] = now
+            first = "the first " if number > 1 else ""
+            why = f" ({self._tried})" if self._tried else ""
+            soon = duration(-(-(at - now) // 1_000_000))
+            self._say(now, f"waiting {count(number, 'task')} for {NEXT_TRY}, {first}in {soon}{why}")
 
     def _begin(self, start: RunStart) -> None:
         self._is_begun = True

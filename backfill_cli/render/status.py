@@ -10,6 +10,7 @@ from rich.text import Text
 from backfill_cli.core.standing import BackfillView, StatusResult
 from backfill_cli.core.states import GOING, BackfillState
 from backfill_cli.core.waits import Waits
+from backfill_cli.core.wording import NEXT_TRY
 from backfill_cli.render.dates import DateFormat
 from backfill_cli.render.grids import grid
 from backfill_cli.render.parts import closing, failures, folded, ran_again, tally
@@ -97,7 +98,7 @@ def _progress(view: BackfillView) -> Iterator[str]:
 
 def _facts(result: StatusResult, dates: DateFormat, width: int) -> Iterator[Text]:
     if result.waits is not None:
-        yield from _waiting(result.waits, dates, width)
+        yield from _waiting(result.waits, _first_try(result), dates, width)
     if len(result.chunks) > 1:
         yield from waves(result.chunks, dates, width)
     failed = failures(result.failures, dates, width)
@@ -119,11 +120,19 @@ def _facts(result: StatusResult, dates: DateFormat, width: int) -> Iterator[Text
             yield line((" stale     ", DIM), text, "   ", ("--reprocess stale", COMMAND))
 
 
-def _waiting(waits: Waits, dates: DateFormat, width: int) -> Iterator[Text]:
+def _first_try(result: StatusResult) -> str:
+    """When the first of the next tries is due, and why there has to be one; nothing where the page shows none."""
+    tasks = (task for run in result.runs for task in run.tasks.values())
+    due = min((one for one in tasks if one.waits_for and one.retry_at), key=lambda one: one.retry_at or 0, default=None)
+    return "" if due is None else (due.waits_for or "").partition(", ")[2]
+
+
+def _waiting(waits: Waits, first_try: str, dates: DateFormat, width: int) -> Iterator[Text]:
     """Each reason with the number of its tasks, and below it which, as far as they are told."""
     head = " waiting   "
     for why, number in sorted(waits.reasons.items(), key=lambda one: -one[1]):
-        yield from folded(f"{count(number, 'task')} for {why}", width, first=(head, WARN), rest=" " * len(head))
+        when = (", the first " if number > 1 else ", ") + first_try if why == NEXT_TRY and first_try else ""
+        yield from folded(f"{count(number, 'task')} for {why}{when}", width, first=(head, WARN), rest=" " * len(head))
         head = " " * len(head)
         found: dict[str, list[int]] = {}
         for one in waits.tasks:

@@ -85,6 +85,19 @@ def test_the_board_counts_down_to_the_next_try_and_forgets_it_when_its_time_has_
     assert waiting_lines(board, at) == ["1 task for the next try, in 5 s"]
 
 
+def test_the_board_says_what_a_try_has_met_and_reckons_no_end_where_nothing_runs():
+    """It said `1 s left` of a task that a 429 holds for half a minute, and not why."""
+    board = board_in_the_middle()
+    at = NOW_US + 190 * SECOND
+    assert "left" in board.lines(at, 100, 24)[1].plain
+    refused = instance(DATES[20], "clean", TaskState.UP_FOR_RETRY, at)
+    refused = refused._replace(retry_at=at + 2 * SECOND, reason="HTTPError: HTTP Error 429")
+    board.note(Batch(instances=[refused]), board.counts._replace(running_tasks=0), at)
+    assert waiting_lines(board, at) == ["2 tasks for the next try, the first in 2 s (HTTPError: HTTP Error 429)"]
+    assert "left" in board.lines(at + SECOND, 100, 24)[1].plain, "between two tasks it goes on"
+    assert "left" not in board.lines(at + 4 * SECOND, 100, 24)[1].plain
+
+
 def test_the_board_counts_the_reasons_it_has_no_room_for():
     board = board_in_the_middle()
     board.waiting = {"pool a: needs 1, 0 of 2 free": 5, "pool b: needs 1, 0 of 1 free": 3, "pool c: held": 2, "d": 1}
@@ -128,6 +141,22 @@ def test_a_log_says_what_keeps_every_task_from_running_and_leaves_a_pool_that_mo
     assert log_of(monkeypatch, (1, stands), (7, full), (608, full)) == [told, told], "and again after ten minutes"
     progress = "progress 3/31 failed 0 running 2 eta 187s waiting 4 tasks for pool warehouse: needs 1, 0 of 2 free"
     assert log_of(monkeypatch, (2, full), (20, moves)) == [progress]
+
+
+def test_a_log_says_that_all_that_is_left_waits_for_its_next_try_and_why(monkeypatch):
+    """A single task that was told to wait for half an hour was half an hour of silence."""
+
+    def refused(listener, at):
+        row = instance(DATES[20], "clean", TaskState.UP_FOR_RETRY, at)._replace(reason="HTTP Error 429")
+        listener.on_batch(Batch(instances=[row]), ProgressCounts(31, 3, 0, 0, 1, 0), at)
+
+    def waits(listener, at):
+        listener.on_waiting({NEXT_TRY: 2}, NOW_US + 1_800 * SECOND)
+
+    told = "waiting 2 tasks for the next try, the first in {} (HTTP Error 429)"
+    assert log_of(monkeypatch, (1, refused), (3, waits)) == []
+    said = log_of(monkeypatch, (1, refused), (7, waits), (8, waits), (9, refused), (15, waits), (610, waits))
+    assert said == [told.format("29 min 53 s"), told.format("19 min 50 s")], "and again after ten minutes"
 
 
 def test_a_paused_run_is_not_stalled(monkeypatch):
