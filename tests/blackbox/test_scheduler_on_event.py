@@ -79,7 +79,7 @@ def test_a_dead_webhook_is_told_once_and_delays_nothing(project: Project) -> Non
     until(lambda: len(starts(project)) >= 5)
     begun = time.monotonic()
     ended = stopped(going)
-    assert time.monotonic() - begun < 5.0
+    assert time.monotonic() - begun < 9.0, "it waited for a dead one"
     assert ended.err.count("on_event") == 1
     assert max(start - due for due, start in starts(project)[1:]) < timedelta(seconds=SOON_S)
     assert "could not be delivered to http://127.0.0.1:" in ended.problems["on-event-failed"]
@@ -95,7 +95,7 @@ def test_a_webhook_that_does_not_answer_holds_the_end_for_ten_seconds_at_most(pr
         until(lambda: len(starts(project)) >= 3)
         begun = time.monotonic()
         ended = stopped(going)
-        assert time.monotonic() - begun < 13.0
+        assert time.monotonic() - begun < 16.0
     assert max(start - due for due, start in starts(project)[1:]) < timedelta(seconds=SOON_S)
     assert list(ended.problems) == ["on-event-failed"]
 

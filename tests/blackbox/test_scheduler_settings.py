@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -140,12 +141,18 @@ def test_of_two_sizes_of_a_pool_the_smaller_holds_for_all_processes(project: Pro
     until(lambda: project.attempts("tick"))
     settings(project, more="pools = { lake = 1 }")
     until(lambda: going.says("pools.lake 4 → 1"))
-    begun = len(project.attempts("tick"))
-    until(lambda: len(project.attempts("tick")) >= begun + 3, timeout_s=30)
+    told_at = time.time_ns() // 1_000
+
+    def later() -> list[dict[str, Any]]:
+        """Tries of shifts that began under the new size."""
+        new = project.rows("SELECT backfill_id FROM backfills WHERE created_at > ?", told_at)
+        return [row for row in project.attempts("tick") if {"backfill_id": row["backfill_id"]} in new]
+
+    until(lambda: len(later()) >= 3, timeout_s=30)
     stopped(going)
     backfill.signal(signal.SIGTERM)
     backfill.wait()
     slow = [(row["started_at"], row["ended_at"]) for row in project.attempts("slow")]
     assert most_at_once(slow) == 4
-    for row in project.attempts("tick")[begun + 1 :]:  # the one before may have begun under the other size
+    for row in later():
         assert not [one for one in slow if one[0] < row["ended_at"] and row["started_at"] < one[1]], row
