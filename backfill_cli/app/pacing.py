@@ -45,4 +45,4 @@ def pacer_of(
     from backfill_cli.engine.pacing import Pacer
 
     checks = {name: one.health for name, one in ctx.settings.pool_rules.items() if one.health is not None}
-    return Pacer(store, throttle, checks, ctx.environ, probe=probe, agreeing=agreeing)
+    return Pacer(store, throttle, checks, ctx.environ, ctx.clock, probe=probe, agreeing=agreeing)

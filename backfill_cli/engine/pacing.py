@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from backfill_cli.core.listening import PaceChange
 from backfill_cli.core.machine import BackfillMachine
-from backfill_cli.core.ports import Store, Writer
+from backfill_cli.core.ports import Clock, Store, Writer
 from backfill_cli.core.rates import Pace, Reservation, reserve
 from backfill_cli.core.throttle import Throttle
 from backfill_cli.engine.agreeing import Agreeing
@@ -31,6 +31,7 @@ class Pacer:
         throttle: What decides; the machine's.
         checks: Pool → its health check.
         environ: What commands inherit.
+        clock: What a start is reserved by: the moment the store is had, which others may have kept for a while.
         probe: A command or address that is asked every few seconds, for the number of dates at once.
         agreeing: Who agrees with other processes about the pools of a name; None: the run uses none.
     """
@@ -41,6 +42,7 @@ class Pacer:
         throttle: Throttle,
         checks: Mapping[str, str],
         environ: Mapping[str, str],
+        clock: Clock,
         *,
         probe: str | None = None,
         agreeing: Agreeing | None = None,
@@ -52,6 +54,7 @@ class Pacer:
         self._throttle = throttle
         self._checks = checks
         self._environ = environ
+        self._clock = clock
         self._asked: set[str] = set()
 
     def before_turn(self, machine: BackfillMachine, now: int, tell: Tell) -> None:
@@ -64,7 +67,7 @@ class Pacer:
             self._agreeing.before_turn(machine, now)
         lacking = machine.lacking(now)
         if lacking:
-            for pace, reservation in self._store.write(lambda writer: _reserved(writer, lacking, now)).items():
+            for pace, reservation in self._store.write(lambda writer: self._reserved(writer, lacking)).items():
                 pace.granted(reservation)
         if machine.paused or machine.stopping:
             return  # nothing starts: whoever is left alone is not to be asked how it is, either
@@ -95,12 +98,11 @@ class Pacer:
         self._asked.add(of)
         ask_beside(check, self._environ, answered)
 
-
-def _reserved(writer: Writer, lacking: Mapping[Pace, int], now: int) -> dict[Pace, Reservation]:
-    found = {}
-    for pace, wanted in lacking.items():
-        stored = writer.next_start(pace.key)
-        found[pace] = reserve(pace.rate, stored, now, wanted)
-        if found[pace].next_at != stored:  # also without a start: what a wrong clock has stored goes
-            writer.set_next_start(pace.key, found[pace].next_at)
-    return found
+    def _reserved(self, writer: Writer, lacking: Mapping[Pace, int]) -> dict[Pace, Reservation]:
+        now, found = self._clock.now_us(), {}
+        for pace, wanted in lacking.items():
+            stored = writer.next_start(pace.key)
+            found[pace] = reserve(pace.rate, stored, now, wanted)
+            if found[pace].next_at != stored:  # also without a start: what a wrong clock has stored goes
+                writer.set_next_start(pace.key, found[pace].next_at)
+        return found

@@ -85,7 +85,7 @@ def stories(draw: st.DrawFn) -> Story:
         draw(st.lists(phases, max_size=4)),
         draw(st.lists(deeds, max_size=3)),
         health,
-        draw(st.integers(0, 1_000)),
+        seed=draw(st.integers(0, 1_000)),
     )
 
 
@@ -93,6 +93,19 @@ def stories(draw: st.DrawFn) -> Story:
 @given(stories())
 def test_whatever_happens_limits_hold_and_everything_ends(story: Story) -> None:
     play(story)
+
+
+def test_what_one_is_told_all_of_them_hear() -> None:
+    """Safety alone: `Watch` refuses a start behind it."""
+    job = Job(dates=12, workers=4, parallel=4)
+    assert play(Story([job, job], PoolRules(), 8, (Phase(1.0, "well"), Phase(1.0, "wait 5")))) > 6
+
+
+def test_a_store_that_takes_its_time_makes_no_start_too_many() -> None:
+    """A start that is late by more than a rate bears gives its place up, however late the turn has become."""
+    job = Job(dates=40, parallel=40, workers=40, takes_s=0.1)
+    rules = PoolRules(rate_limit=parse_rate("10/s"))
+    assert play(Story([job, job], rules, 80, busy_s=0.1)) > 8
 
 
 def test_who_may_not_start_for_an_hour_does_not_keep_the_probe() -> None:
@@ -106,6 +119,29 @@ def test_slots_are_left_to_others_by_who_may_not_start_for_hours(why: dict[str, 
     """Also by a scheduled run, which else goes before a backfill; it would hold the only slot and not use it."""
     waits = replace(Job(dates=4, scheduled=True), **why)
     assert play(Story([waits, Job(dates=6, starts_s=0.2)], PoolRules(), 1)) < 15
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_who_finds_that_it_may_not_send_the_probe_gives_it_back(seed: int) -> None:
+    """A process that begins knows of no rate that it is used up before it has asked for a start."""
+    slow, killed = Job(task_rate="1/h", dates=4), Deed(0.8, 0, "kill", 1.0)
+    assert play(Story([slow, Job(dates=6, starts_s=1.0)], BREAKER, 4, BROKEN, [killed], seed=seed)) < 15
+
+
+@pytest.mark.parametrize("what", ["kill", "stop", "pause"])
+def test_the_probe_of_who_is_gone_is_taken_over_at_once(what: str) -> None:
+    """By a kill it never ends, else in its own time; in neither case is the claim waited for to run out."""
+    job, gone_at = Job(dates=6, workers=1, takes_s=4.0), []
+
+    def leave(process: Process) -> None:
+        gone_at.append(sim.now)
+        sim.at(sim.now + 1, lambda: sim.do(Deed(0.0, process.number, what, 100.0)))
+
+    with Sim(Story([job, job], BREAKER, 8, (Phase(7.0, "broken"),))).playing() as sim:
+        sim.on_probe = leave
+        sim.play(LONGEST_S)
+    again = min(at for at, _ in sim.watch.starts if at > gone_at[0])
+    assert again - gone_at[0] < (2 if what == "kill" else 8) * SECOND
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -85,7 +85,7 @@ class Process:
 
     def dawdle(self) -> None:
         """A machine has other things to do as well."""
-        self.sleep(self.sim.random.choice((0, 0, 0, 0.001, 0.02)))
+        self.sleep(self.sim.random.choice((0, 0, 0, 0.001, self.sim.story.busy_s)))
 
     def poll(self, run: Coordinator) -> None:
         """As its desk does: somebody has paused it, or not."""

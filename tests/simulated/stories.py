@@ -62,6 +62,7 @@ class Story:
     Args:
         rules: The pool's, whose slots are `slots`.
         health: What a health check says while the system is broken: `says no`, `hangs`; empty where there is none.
+        busy_s: How long the store lets somebody wait now and then, who wants to look or to write.
         seed: Of what a story leaves open: who goes first, how late.
     """
 
@@ -71,6 +72,7 @@ class Story:
     phases: Sequence[Phase] = ()
     deeds: Sequence[Deed] = ()
     health: str = ""
+    busy_s: float = 0.02
     seed: int = 0
 
     @property

@@ -99,7 +99,7 @@ class Sim:
         for number, job in enumerate(self.story.jobs):
             self.at(START + int(job.starts_s * SECOND), partial(self._begin, number))
         for deed in self.story.deeds:
-            self.at(START + int(deed.at_s * SECOND), partial(self._do, deed))
+            self.at(START + int(deed.at_s * SECOND), partial(self.do, deed))
         patience_us = self.story.patience_us
         while (self._events or self.alive) and not (self.now > self.quiet_at and self._is_over()):
             self._step()
@@ -139,8 +139,10 @@ class Sim:
             self.lives += 1
             self.alive[number] = Process(self, number)
 
-    def _do(self, deed: Deed) -> None:
+    def do(self, deed: Deed) -> None:
+        """Do something to the process of a job, if it has one."""
         again = self.now + int(deed.for_s * SECOND)
+        self.quiet_at = max(self.quiet_at, again)
         process = self.alive.get(deed.job)
         if process is None:
             return
