@@ -12,7 +12,7 @@ from backfill_cli.core.pools import Pools
 from backfill_cli.core.progress import OpenRun
 from backfill_cli.core.rules import Past
 from backfill_cli.core.states import TaskState
-from backfill_cli.core.zones import clock_of
+from backfill_cli.core.zones import clock_of, offset_text
 
 _SOON_S = 600
 """Seconds up to which a wait is said as a length of time; a longer one by its end."""
@@ -85,10 +85,16 @@ def soon_words(at: int, now: int) -> str:
 
 
 def moment_words(at: int, now: int, timezone: str) -> str:
-    """Return the time of day of a moment, with the date if it is not today's. Epoch microseconds."""
+    """Return the time of day of a moment, with the date if it is not today's, and the offset where it is not UTC's.
+
+    Args:
+        at, now: Epoch microseconds.
+    """
     clock = clock_of(timezone)
     end, today = clock.wall_at(at // 1_000_000), clock.wall_at(now // 1_000_000)
-    return f"{end:%H:%M}" if end.date() == today.date() else f"{end:%Y-%m-%d %H:%M}"
+    offset = clock.offset_at(at // 1_000_000)  # beside the stamps of a log, which are UTC
+    text = f"{end:%H:%M}" if end.date() == today.date() else f"{end:%Y-%m-%d %H:%M}"
+    return text + (offset_text(offset) if offset else "")
 
 
 def why_held(pools: Pools, pool: str, slots: int) -> str:

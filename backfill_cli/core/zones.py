@@ -142,7 +142,7 @@ class ZoneClock:
         if (instant + offset) % DAY == 0:
             return wall.date().isoformat()
         text = wall.isoformat(sep=" ", timespec="seconds" if wall.second else "minutes")
-        return f"{text}{_offset_text(offset)}"
+        return f"{text}{offset_text(offset)}"
 
     def _block(self, number: int) -> tuple[int, tuple[Change, ...]]:
         """The offset just before a block begins, and the changes inside it."""
@@ -267,7 +267,8 @@ def iso_utc(instant: int) -> str:
     return (EPOCH + timedelta(seconds=instant)).isoformat()
 
 
-def _offset_text(offset: int) -> str:
+def offset_text(offset: int) -> str:
+    """Return an offset from UTC in seconds as it is written behind a time: `+02:00`, `Z`."""
     if not offset:
         return "Z"
     hours, seconds = divmod(abs(offset), 3600)

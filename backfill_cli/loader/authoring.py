@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from backfill_cli.errors import DefinitionError, NotFoundError
 from backfill_cli.loader import scopes
 from backfill_cli.loader.options import (
+    WITHOUT_EFFECT,
     Option,
     Owner,
     check_id,
@@ -41,7 +42,8 @@ _INERT = frozenset(
         "orientation", "owner_links", "sla_miss_callback",
     }
 )  # fmt: skip
-"""Airflow's arguments about its user interface: accepted, because DAG files carry over, and unused."""
+"""Airflow's arguments about its user interface: accepted, because DAG files carry over, and unused; what an author
+would wait for gets a note (`WITHOUT_EFFECT`)."""
 
 _INSTEAD = {
     "concurrency": "it is called max_active_tasks",
@@ -124,6 +126,7 @@ class DAG:
         self.dag_id = check_id("dag_id", dag_id, str(self.place))
         self.schedule = others.pop("schedule_interval", None) if schedule is None else schedule
         self._refuse_unknown(others)
+        self.without_effect = [name for name, value in others.items() if value and name in WITHOUT_EFFECT]
         self.default_args: dict[str, Any] = self._checked("default_args", default_args)
         self.start_date = self.default_args.get("start_date") if start_date is None else start_date
         self.end_date = self.default_args.get("end_date") if end_date is None else end_date

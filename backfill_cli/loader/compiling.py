@@ -147,7 +147,7 @@ def _notes(dag: DAG) -> tuple[Problem, ...]:
     if not dag.tasks:
         hint = "define them inside `with DAG(...)`"
         return (Problem("no-tasks", f"DAG '{dag.dag_id}' has no tasks: its runs succeed at once", hint),)
-    unused = sorted({name for task in dag.tasks for name in task.without_effect})
+    unused = sorted({*dag.without_effect, *(name for task in dag.tasks for name in task.without_effect)})
     return tuple(Problem("without-effect", f"{name} has no effect here", WITHOUT_EFFECT[name]) for name in unused)
 
 

@@ -208,8 +208,10 @@ WITHOUT_EFFECT = {
     "email_on_retry": "bfill sends no mail; use on_retry_callback",
     "sla": "use execution_timeout or dagrun_timeout",
     "queue": "tasks run where bfill runs; use executor or pool",
+    "is_paused_upon_creation": "a scheduler runs what is due of every DAG; pause it with bfill dags pause",
+    "sla_miss_callback": "use execution_timeout or dagrun_timeout, and on_failure_callback",
 }
-"""Those of them whose author would otherwise wait for something: the DAG gets a note."""
+"""Those of them, and of a DAG's, whose author would otherwise wait for something: the DAG gets a note."""
 
 NOT_SUPPORTED = {
     "start_date": "a task has the dates of its DAG: write start_date there",

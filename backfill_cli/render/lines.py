@@ -42,7 +42,7 @@ _STALLED_US = 5_000_000
 """Microseconds without any task running after which a log says what they all wait for: a full pool that moves is no
 news, one that does not is what a person looks for."""
 
-_END = re.compile(r", (?:in [\d.]+ s|until [\d: -]+)(?= \(|$)")
+_END = re.compile(r", (?:in [\d.]+ s|until [\d:+ -]+)(?= \(|$)")
 """How `core/wording.py` says the end of what holds tasks back until some moment."""
 
 _FAILURES_A_BATCH = 20

@@ -9,8 +9,10 @@ from builders import Play, day, make_dag, make_limits, make_task
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backfill_cli.core.holds import Hold
 from backfill_cli.core.hours import Hours, hours_of, parse_windows
 from backfill_cli.core.throttle import Throttle
+from backfill_cli.core.wording import held_reason
 from backfill_cli.core.zones import clock_of
 from backfill_cli.errors import UsageProblem
 
@@ -86,6 +88,14 @@ def test_what_is_said_until_a_change_holds_until_then(start: str, end: str, zone
 def test_what_is_no_window_is_refused(text: str) -> None:
     with pytest.raises(UsageProblem, match="no window"):
         parse_windows((text,))
+
+
+def test_the_end_of_a_wait_is_told_with_its_offset_where_that_is_not_utcs() -> None:
+    """In a log it stands beside stamps in UTC: `until 22:00` of a DAG in Berlin is 21:00 there."""
+    now, end = (at(one) * 1_000_000 for one in ("2024-03-04T05:00:00", "2024-03-04T21:00:00"))
+    hold = Hold("--between 22:00-06:00", end, "why")
+    assert held_reason(hold, now, "UTC") == "--between 22:00-06:00, until 21:00 (why)"
+    assert held_reason(hold, now, "Europe/Berlin") == "--between 22:00-06:00, until 22:00+01:00 (why)"
 
 
 def test_nothing_starts_outside_and_what_runs_ends_by_itself() -> None:

@@ -91,6 +91,14 @@ def test_default_args_may_hold_the_bounds_and_what_only_airflow_knows() -> None:
     assert [note.message for note in dag.compile().notes] == ["email has no effect here"]
 
 
+def test_a_dag_that_its_author_wants_paused_says_that_it_is_not() -> None:
+    """A scheduler would begin it at once; Airflow waits for somebody."""
+    for value, told in ((True, ["is_paused_upon_creation has no effect here"]), (False, [])):
+        with DAG("d", schedule="@daily", start_date=datetime(2024, 1, 1), is_paused_upon_creation=value) as dag:
+            EmptyOperator(task_id="a")
+        assert [note.message for note in dag.compile().notes] == told
+
+
 @pytest.mark.parametrize(
     ("arguments", "message", "hint"),
     [
