@@ -93,7 +93,7 @@ engine
   What a kill leaves:
     lineage orphans procfs
   Telling others:
-    outbox outpost couriers
+    outbox outpost delivering couriers
 store
   Opening:
     opening places engines connections patience migrations schema models columns

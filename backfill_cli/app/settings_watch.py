@@ -71,6 +71,8 @@ class SettingsWatch:
             if self._take is not None:
                 self._take(found)
         except (BfillError, OSError) as error:
+            if isinstance(error.__cause__ or error, OSError):
+                self._read = None  # the machine may have been short of something, and the file as it was meant
             return self._broken(error)
         return self._sound(found)
 
@@ -86,7 +88,7 @@ class SettingsWatch:
         if isinstance(error, BfillError):
             found = Trouble(SECRETS.text(str(error)), SECRETS.text(error.hint), error.exit_code)
         else:
-            found = Trouble(f"the settings cannot be looked for: {error.strerror}", "make their folder readable", 3)
+            found = Trouble(f"the settings cannot be gone by: {error.strerror}", "they are read again soon", 3)
         is_known, self._trouble = found == self._trouble, found
         return None if is_known else SettingsNews(trouble=found)
 

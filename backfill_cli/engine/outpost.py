@@ -1,15 +1,12 @@
 """An outbox in a process of its own, for a process that forks and so may have no second thread: a scheduler.
 
-Owns the two ends of the line between them. Events go out on it, one a line; `1` comes back for one that has arrived,
-`3 why` for three that have not, `0 why` while one has to wait, as it may for `PATIENCE_S`: a receiver that is started
-anew misses nothing. Whoever puts events in never waits: what the line does not take stays here, and what waits in both
-processes together is bounded. The process lives as long as its parent: when that has vanished, however that came, it
-delivers what it has within `CLOSE_S`, and leaves.
+Owns our end of the line between them; theirs is `delivering.py`. Events go out on it, one a line; `1` comes back for one
+that has arrived, `3 why` for three that have not, `0 why` while one has to wait. Whoever puts events in never waits:
+what the line does not take stays here, and what waits in both processes together is bounded.
 """
 
 from __future__ import annotations
 
-import gc
 import os
 import select
 import signal
@@ -18,26 +15,20 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from backfill_cli.engine.outbox import MOST, Losses, Outbox
+from backfill_cli.engine.delivering import STOPS, live
+from backfill_cli.engine.outbox import MOST, Losses
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from backfill_cli.engine.couriers import Courier
 
-CLOSE_S = 10.0
-"""Seconds in which what is on its way may still arrive when the parent has vanished."""
-
-PATIENCE_S = 300.0
-"""Seconds that events wait for somebody who is away, before they are lost one after the other."""
-
 _MARGIN_S = 1.0
 """Seconds that the process has beyond its time, before it is killed: it may just be leaving."""
 
 _CHUNK = 1 << 16
-_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Outpost:
@@ -135,18 +126,9 @@ class Outpost:
     # our end of the line
 
     def _start(self) -> None:
-        ours, theirs = socket.socketpair()
-        # A signal that came between the two would mean to the child what it means to the parent.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
-        try:
-            pid = os.fork()
-            if pid == 0:
-                _live(theirs, self._courier, self._most)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        theirs.close()
-        ours.setblocking(False)
-        self._pid, self._line, self._heard = pid, ours, b""
+        with suppress(OSError):  # no process can be made now: the next event asks for one again
+            self._pid, self._line = _forked(self._courier, self._most)
+            self._heard = b""
 
     def _hand_over(self) -> None:
         line = self._line
@@ -207,55 +189,20 @@ class Outpost:
             self._line = None
 
 
-# their end
-
-
-def _live(line: socket.socket, courier: Courier, most: int) -> NoReturn:
-    """Be the child: deliver what comes until nothing comes any more, and leave, whatever becomes of it."""
-    status = 70
+def _forked(courier: Courier, most: int) -> tuple[int, socket.socket]:
+    """Return a child that delivers, and our end of the line to it."""
+    ours, theirs = socket.socketpair()
+    # A signal that came between the two would mean to the child what it means to the parent.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
     try:
-        os.setpgid(0, 0)  # a Ctrl-C on the terminal is not for it
-        signal.set_wakeup_fd(-1)
-        for one in _STOPS:
-            signal.signal(one, _stay)  # not SIG_IGN: commands would inherit that
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        _keep_only(line.fileno())
-        gc.freeze()  # a collection would copy every page it walks through
-        _serve(line, courier, most)
-        status = 0
+        with theirs:
+            pid = os.fork()
+            if pid == 0:
+                live(theirs, courier, most)
+    except OSError:
+        ours.close()
+        raise
     finally:
-        os._exit(status)
-
-
-def _stay(_number: int, _frame: object) -> None:
-    """What asks the parent to stop makes it close the line, when it has told all."""
-
-
-def _keep_only(kept: int) -> None:
-    """Close what else is open: a pipe whose reader waits for its end, a lock that says that the parent lives."""
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for number in range(3):
-        os.dup2(nowhere, number)
-    for name in os.listdir("/dev/fd"):  # noqa: PTH208
-        if int(name) > 2 and int(name) != kept:
-            with suppress(OSError):
-                os.close(int(name))
-
-
-def _serve(line: socket.socket, courier: Courier, most: int) -> None:
-    def settled(number: int, why: str) -> None:
-        with suppress(OSError):  # nobody is there to hear it
-            line.sendall(f"{number} {why}".strip().replace("\n", " ").encode(errors="replace") + b"\n")
-
-    outbox = Outbox(courier, most=most, patience_s=PATIENCE_S, on_settled=settled)
-    within_s, rest = CLOSE_S, b""
-    with suppress(ConnectionError):
-        while data := line.recv(_CHUNK):
-            *lines, rest = (rest + data).split(b"\n")
-            for one in lines:
-                if one.startswith(b"{"):
-                    outbox.put(one.decode())
-                else:
-                    within_s = float(one)
-    outbox.close(within_s)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    ours.setblocking(False)
+    return pid, ours

@@ -11,6 +11,8 @@ from backfill_cli.app.service import BackfillService
 from backfill_cli.app.settings_watch import SettingsWatch
 from backfill_cli.core.masking import SECRETS
 from backfill_cli.core.settings_news import SettingsNews
+from backfill_cli.errors import SettingsError
+from backfill_cli.loader import settings_source
 from backfill_cli.loader.settings_source import SettingsSource
 
 
@@ -100,6 +102,26 @@ def test_a_size_that_the_store_goes_before_is_told_as_such(watched: Watched) -> 
 def test_a_secret_that_is_new_in_the_file_is_masked_from_then_on(watched: Watched) -> None:
     watched.says("workers = 8\n[connections]\nlake = 'postgresql://ann:pw-0f-later@db/x'\n")
     assert SECRETS.text("with pw-0f-later") == "with ***"
+
+
+@pytest.mark.parametrize("cause", ["in the file", "around it"])
+def test_what_the_machine_is_short_of_for_a_moment_is_tried_again(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch, cause: str
+) -> None:
+    """Too many open files, an I/O error: the file itself need not change for it to be read after all."""
+
+    def short(*_: object) -> None:
+        error = OSError(24, "Too many open files")
+        if cause == "around it":
+            raise error
+        raise SettingsError("cannot read bfill.toml: Too many open files") from error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(settings_source, "load_settings", short)
+        (news,) = watched.says("workers = 9\n[pools]\napi = 4\n")
+        assert news.trouble is not None and "Too many open files" in news.trouble.message
+    (news,) = watched.looks()
+    assert (news.is_mended, watched.watch.settings.workers) == (True, 9)
 
 
 def test_settings_that_somebody_made_never_change(watched: Watched) -> None:

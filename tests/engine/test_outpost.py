@@ -16,7 +16,7 @@ import pytest
 from engine.helpers import is_alive, wait_until
 from engine.webhook_server import closed_port, serving
 
-from backfill_cli.engine import outpost as module
+from backfill_cli.engine import delivering as module
 from backfill_cli.engine.couriers import HookCommand, Webhook
 from backfill_cli.engine.outpost import Outpost
 
@@ -94,6 +94,19 @@ def test_a_killed_one_is_replaced_and_what_it_had_is_counted(tmp_path: Path) -> 
     lost = outpost.close(SOON)
     assert lost == (2, 3, "the process that delivers them ended with signal 9")
     assert json.loads((tmp_path / "got").read_text().splitlines()[-1]) == {"event": "c"}
+
+
+def test_a_machine_that_has_no_room_for_a_process_fails_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full() -> int:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fork", full)
+        outpost = Outpost(HookCommand("cat >> got", tmp_path))
+        outpost.put(lines("a"))
+    outpost.put(lines("b"))
+    assert outpost.close(SOON) == (1, 2, "nobody is there to deliver it")
+    assert (tmp_path / "got").read_text() == lines("b")
 
 
 def test_signals_do_not_end_it_and_its_commands_do_not_ignore_them(tmp_path: Path) -> None:
