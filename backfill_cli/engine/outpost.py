@@ -1,6 +1,6 @@
 """An outbox in a process of its own, for a process that forks and so may have no second thread: a scheduler.
 
-Owns our end of the line between them; theirs is `delivering.py`. Events go out on it, one a line; `1` comes back for one
+Owns our end of the line to it; theirs is `delivering.py`. Events go out on it, one a line; `1` comes back for one
 that has arrived, `3 why` for three that have not, `0 why` while one has to wait. Whoever puts events in never waits:
 what the line does not take stays here, and what waits in both processes together is bounded.
 """
