@@ -10,7 +10,7 @@ from backfill_cli.core.instants import EPOCH
 from backfill_cli.core.results import BackfillResult, DateResult
 from backfill_cli.core.states import BackfillState
 from backfill_cli.render.dates import DateFormat
-from backfill_cli.render.parts import closing, failures, ran_again
+from backfill_cli.render.parts import closing, failures, folded, ran_again
 from backfill_cli.render.text import columns, cut, line
 from backfill_cli.render.theme import DIM, look
 from backfill_cli.render.waves import ends, pilot, waves
@@ -33,7 +33,7 @@ def render(result: BackfillResult, width: int) -> Iterator[Text]:
     if result.reexecuted:
         yield ran_again(len(result.reexecuted))
     if result.reason:
-        yield line("   ", (cut(result.reason, width - 4), DIM))
+        yield from folded(result.reason, width, first=("   ", DIM), rest="   ")
     if result.backfill_id:
         parent = f", repeats {result.parent_id}" if result.parent_id else ""
         yield line((" backfill ", DIM), result.backfill_id + parent)
