@@ -139,7 +139,7 @@ def result_of(
                 repaired += 1
             results.append(told)
             left_failed += is_left_failed(one)
-        failures = failure_groups(reader, dag.dag_id, row.first, row.last, results)
+        failures = failure_groups(reader, dag.dag_id, row.first, row.last, results, began_at=row.started_at)
         return results, left_failed, repaired, failures, _reexecuted(reader, row)
 
     results, left_failed, repaired, failures, again = store.read(read)

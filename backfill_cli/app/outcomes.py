@@ -13,6 +13,7 @@ from backfill_cli.core.leaving import is_left_out
 from backfill_cli.core.planning import is_blocked, is_left_to_another
 from backfill_cli.core.records import Action, BackfillDateRow, BackfillRow, RunType, leader_of
 from backfill_cli.core.results import DateResult, FailureGroup
+from backfill_cli.core.standing import REMAINING
 from backfill_cli.core.states import BackfillState, RunState, TaskState
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def date_result(one: BackfillDateRow, row: BackfillRow, *, is_live: bool = False
     elif is_live and one.run_state is not None and not one.run_state.is_terminal:
         state = one.run_state
     else:
-        state = "remaining"
+        state = REMAINING
     done = one.action is not Action.SKIP and one.run_started_at is not None and one.run_ended_at is not None
     duration = round((one.run_ended_at - one.run_started_at) / 1_000_000, 3) if done else None  # type: ignore[operator]
     reason = one.reason if one.action is Action.SKIP else one.run_reason
@@ -68,6 +69,14 @@ def is_repaired(one: BackfillDateRow) -> bool:
     return one.outcome is RunState.FAILED and one.run_state is RunState.SUCCESS
 
 
+def is_unrepaired(one: BackfillDateRow) -> bool:
+    """Whether a date that failed in a backfill, or was blocked at its end, is still no success."""
+    if one.outcome is RunState.FAILED:
+        return one.run_state is not RunState.SUCCESS
+    is_open = one.outcome is None and one.action is not Action.SKIP
+    return is_open and (one.run_state is RunState.RUNNING or is_blocked(one))
+
+
 def repaired_dates(reader: Reader, row: BackfillRow) -> int:
     """Return how many dates failed in this backfill and have succeeded since, in another; a walk where any failed."""
     if not row.failed:
@@ -85,11 +94,20 @@ def leaves_failures(reader: Reader, row: BackfillRow) -> bool:
 
 
 def failure_groups(
-    reader: Reader, dag_id: str, first: int | None, last: int | None, results: Sequence[DateResult]
+    reader: Reader,
+    dag_id: str,
+    first: int | None,
+    last: int | None,
+    results: Sequence[DateResult],
+    *,
+    began_at: int | None = None,
 ) -> tuple[FailureGroup, ...]:
     """Group the failed task instances of the dates that were worked on, by task and cause; most dates first.
 
     Texts that differ in values alone (`core/signatures.py`) are one cause.
+
+    Args:
+        began_at: Of a backfill, epoch microseconds: dates that it still has to do may have failed before it.
     """
     if first is None or last is None:
         return ()
@@ -99,9 +117,12 @@ def failure_groups(
     if not failed:
         return ()
     places = {one.logical_date for one in failed}
+    before = {one.logical_date for one in failed if began_at is not None and (one.ended_at or 0) < began_at}
     dates: dict[int, list[int]] = defaultdict(list)
     for result in results:
         date = int(result.logical_date.timestamp())
+        if result.state == REMAINING and (date if result.batch is None else result.batch) in before:
+            continue
         place = date if result.batch is None or result.state == RunState.SUCCESS else result.batch
         if place in places:
             dates[place].append(date)

@@ -16,7 +16,8 @@ from backfill_cli.app.jobs import Job, job_of
 from backfill_cli.app.leaving import left_out_dates
 from backfill_cli.app.lookup import find_backfill
 from backfill_cli.app.manner import manner_of
-from backfill_cli.app.overlaps import told_of_holders
+from backfill_cli.app.outcomes import is_unrepaired
+from backfill_cli.app.overlaps import live_owner, told_of_holders
 from backfill_cli.app.plan import Prepared, check_options, policy_for, prepare, preview, shaped
 from backfill_cli.app.pools import slots_of
 from backfill_cli.app.run import carry_out, nothing_to_do
@@ -30,7 +31,7 @@ from backfill_cli.core.problems import Problem
 from backfill_cli.core.ranges import Selection
 from backfill_cli.core.records import BackfillRow
 from backfill_cli.core.results import BackfillResult, PlanResult
-from backfill_cli.core.states import BackfillState, RunState
+from backfill_cli.core.states import GOING, BackfillState, RunState
 from backfill_cli.errors import NotFoundError, UsageProblem
 
 
@@ -134,17 +135,32 @@ def _prepare(ctx: AppContext, options: BackfillOptions, store: Store, parent_id:
 
 def _latest_with_failures(store: Store, dag_id: str | None) -> str:
     """The latest backfill that still has a failed or blocked date behind it. Raises NothingFailed."""
-    rows = store.read(lambda reader: reader.backfills(dag_id=dag_id, states=ENDED_BADLY, limit=1_000))
-    for row in rows:
-        repaired = _repaired_by(row)
-        if repaired is not None or row.failed or row.blocked:
-            return repaired or row.backfill_id
-    raise NothingFailed(dag_id or "", store.location)
+
+    def find(reader: Reader) -> str | None:
+        for row in reader.backfills(dag_id=dag_id, states=(*ENDED_BADLY, *GOING), limit=1_000):
+            if row.state in GOING and live_owner(reader, row) is not None:
+                continue
+            if (repaired := _repaired_by(reader, row)) is not None:
+                return repaired
+            if (row.failed or row.blocked) and _is_broken(reader, row):
+                return row.backfill_id
+        return None
+
+    found = store.read(find)
+    if found is None:
+        raise NothingFailed(dag_id or "", store.location)
+    return found
 
 
-def _repaired_by(row: BackfillRow) -> str | None:
-    """What a repair that was stopped repairs; it stands for that, and is gone on with (`app/jobs.py`)."""
-    is_stopped = row.state is BackfillState.INTERRUPTED and row.request["rerun_failed"]
+def _is_broken(reader: Reader, row: BackfillRow) -> bool:
+    """Whether any date of it is still failed or blocked; what others have repaired hides no older failure."""
+    return any(map(is_unrepaired, reader.backfill_dates(row.backfill_id)))
+
+
+def _repaired_by(reader: Reader, row: BackfillRow) -> str | None:
+    """What a repair that was stopped, or killed, repairs; it stands for that, and is gone on with (`app/jobs.py`)."""
+    is_killed = row.state in GOING and live_owner(reader, row) is None
+    is_stopped = row.request["rerun_failed"] and (is_killed or row.state is BackfillState.INTERRUPTED)
     return row.parent_id if is_stopped else None
 
 
@@ -161,7 +177,7 @@ def _who_failed(reader: Reader, prepared: Prepared) -> str | None:
     }
     rows = [row for one in found if (row := reader.backfill(one)) is not None]
     latest = max(rows, key=lambda row: row.created_at, default=None)
-    return None if latest is None else _repaired_by(latest) or latest.backfill_id
+    return None if latest is None else _repaired_by(reader, latest) or latest.backfill_id
 
 
 def _failures_of(reader: Reader, parent: BackfillRow, policy: Policy) -> Selection:

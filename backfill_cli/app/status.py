@@ -148,7 +148,7 @@ def _pace(reader: Reader, row: BackfillRow, owner: OwnerRow, now: int) -> tuple[
 def _repairs(reader: Reader, row: BackfillRow) -> tuple[tuple[str, ...], bool]:
     """Which later backfills made a date that was no success at its end one, and whether any is left."""
     if row.state is BackfillState.SUCCESS or not row.state.is_terminal:
-        return (), bool(row.failed)
+        return (), False  # what failed in a success was repaired before it ended
     repairs: dict[str, None] = {}
     is_broken = False
     for one in reader.backfill_dates(row.backfill_id):
@@ -187,7 +187,7 @@ def _of_backfill(ctx: AppContext, reader: Reader, row: BackfillRow, page: Page) 
         more=more,
         after=last_shown if more else None,
         slowest=slowest_tasks(reader, row.dag_id, runs),
-        failures=failure_groups(reader, row.dag_id, row.first, row.last, shown),
+        failures=failure_groups(reader, row.dag_id, row.first, row.last, shown, began_at=row.started_at),
         reexecuted=reexecuted(reader, row.dag_id, first_shown, last_shown, backfill_id=row.backfill_id),
         next_command=_next_for(view, chunks),
         chunks=chunks,

@@ -231,13 +231,14 @@ def _next(views: Sequence[BackfillView]) -> str:
 def _bar(view: BackfillView, cells: int) -> Text:
     row = view.row
     to_do = row.total - row.skipped
-    bad = row.failed + row.blocked
-    numbers = f"{row.completed + bad:,}/{to_do:,}"
+    done = row.completed + row.failed + row.blocked
+    bad = 0 if view.state == BackfillState.SUCCESS else row.failed + row.blocked  # of a success all is repaired
+    numbers = f"{done:,}/{to_do:,}"
     if not cells:
         return line(numbers)
     # One failure among thousands still gets its cell.
     red = min(cells, max(1, round(cells * bad / to_do))) if bad else 0
-    green = min(cells - red, round(cells * row.completed / to_do) if to_do else cells)
+    green = min(cells - red, round(cells * (done - bad) / to_do) if to_do else cells)
     return line(
         ("━" * green, look("success").style),
         ("╳" * red, look("failed").style),

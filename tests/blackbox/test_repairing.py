@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 from blackbox.world import Project, until
@@ -60,6 +61,56 @@ def test_rerun_failed_takes_an_id_a_selection_or_the_latest_with_failures(projec
     assert project.tries("sales", "extract")["2024-01-02"] == ["success"]
     assert set(project.runs("sales").values()) == {"success"}
     assert project.bfill("status", first, "--json").data["backfill"]["failed"] == 2
+
+
+def test_rerun_failed_takes_a_backfill_that_was_killed_and_none_that_is_repaired(project: Project) -> None:
+    project.write(
+        "dags/sales.py",
+        """
+        with DAG("sales", schedule="@daily", start_date=datetime(2024, 1, 1)):
+            @task
+            def load(ds: str):
+                broken("load", ds)
+                time.sleep(60 if (Path(__file__).parent.parent / "slow" / ds).exists() else 0)
+            load()
+        """,
+    )
+    project.breaks("load", "2024-01-02", "2024-02-02", "2024-03-02")
+    older = project.bfill("run", *WEEK, "--json").exits(1).data["backfill_id"]
+    newer = ("--dag", "sales", "--start", "2024-02-01", "--end", "2024-02-03")
+    repaired = project.bfill("run", *newer, "--json").exits(1).data["backfill_id"]
+    project.mends("load", "2024-02-02")
+    project.bfill("rerun-failed", repaired, "-q").exits(0)
+    # The newest with failures is repaired: the one before it is not.
+    assert project.bfill("rerun-failed", "--json").exits(1).data["parent_id"] == older
+    project.write("slow/2024-03-03", "")
+    killed = project.start("run", "--dag", "sales", "--start", "2024-03-01", "--end", "2024-03-04")
+    until(lambda: project.rows("SELECT 1 FROM v_attempts WHERE logical_date LIKE '2024-03-02%'"))
+    killed.signal(signal.SIGKILL)
+    killed.wait()
+    (project.folder / "slow/2024-03-03").unlink()
+    (row,) = project.rows("SELECT backfill_id FROM backfills WHERE state = 'running'")
+    project.mends("load", "2024-03-02")
+    assert project.bfill("rerun-failed", "--json").exits(0).data["parent_id"] == row["backfill_id"]
+    # Gone on with it is a success, and nobody is sent to repair it.
+    project.bfill("run", row["backfill_id"], "-q").exits(0)
+    shown = project.bfill("status").exits(0).out
+    line = next(one for one in shown.splitlines() if row["backfill_id"] in one)
+    assert "success" in line
+    assert "╳" not in line, "what failed in it is repaired"
+    assert row["backfill_id"] not in shown.splitlines()[-1]
+
+
+def test_a_repair_tells_of_failures_on_dates_it_has_come_to(project: Project, sales: Path) -> None:
+    """Those that it still has before it failed in another backfill, and are none of its failures."""
+    project.breaks("load", "2024-01-01", "2024-01-02", "2024-01-03")
+    project.bfill("run", *WEEK, "-q").exits(1)
+    project.mends("load", "2024-01-01")
+    repair = project.bfill("rerun-failed", "--pilot", "1", "--json").exits(0).data
+    assert (repair["completed"], repair["remaining"], repair["failures"]) == (1, 2, [])
+    assert project.bfill("status", repair["backfill_id"], "--json").data["failures"] == []
+    again = project.bfill("run", repair["backfill_id"], "--json").exits(1).data
+    assert [one["count"] for one in again["failures"]] == [2]
 
 
 def test_a_dry_run_of_a_repair_is_its_plan_and_its_next_command_is_that_repair(project: Project, sales: Path) -> None:
