@@ -39,6 +39,12 @@ def find_steered(store: Store, name: str) -> BackfillRow:
     row = find_backfill(store, name)
     if row.backfill_id == name:
         return row
+    if row.identity == SCHEDULED:
+        raise NotFoundError(
+            f"nobody has made a backfill of {name}; its scheduler works through {row.backfill_id}",
+            hint=f"that is steered by its id; let it create nothing for a while: bfill dags pause {name}",
+            code="unknown-backfill",
+        )
     going = store.read(
         lambda reader: reader.backfills(dag_id=name, states=list(GOING), besides=SCHEDULED, limit=_MOST_GOING)
     )

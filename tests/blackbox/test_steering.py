@@ -352,6 +352,13 @@ def test_a_dag_means_the_backfill_of_it_that_runs_and_never_what_its_scheduler_d
     naps.bfill("cancel", "naps").says(7, row["backfill_id"], "there is nothing to cancel")
 
 
+def test_a_dag_of_which_only_the_scheduler_ran_anything_is_not_steered_by_its_name(naps: Project) -> None:
+    naps.bfill("scheduler", "--once", "-q").exits(0)
+    with naps.unchanged():
+        naps.bfill("pause", "naps").says(3, "nobody has made a backfill of naps", "sc-", "bfill dags pause naps")
+        naps.bfill("cancel", "naps").says(3, "nobody has made a backfill of naps")
+
+
 def test_a_refusal_makes_no_store_and_leaves_one_as_it_was_byte_for_byte(naps: Project) -> None:
     with naps.unchanged():
         for action in (("pause",), ("resume",), ("cancel",), ("set",), ("skip",)):
