@@ -123,7 +123,7 @@ def delete_pool(
         )
     with ctx.store(write=False) as store:
         before = _find(ctx, store, name)
-    users = [] if yes or name in ctx.settings.pools else _who_uses(ctx, before)
+    users = [] if yes or name in ctx.settings.pool_rules else _who_uses(ctx, before)
     if users:
         _ask(name, users, confirm)
 
@@ -186,10 +186,11 @@ def _find(ctx: AppContext, store: Store, name: str) -> PoolView:
         )
     if found.origin != STORE:
         assert found.origin in (SETTINGS, BUILT_IN)
+        is_open = found.slots == UNLIMITED
         raise NotFoundError(
-            f"pool '{name}' is not in the store: bfill.toml says {found.slots}",
+            f"pool '{name}' is not in the store: bfill.toml says {'no limit' if is_open else found.slots}",
             hint="take it out of [pools] there, or give it another size: bfill pools set "
-            f"{name} {max(found.slots, 1) * 2}",
+            f"{name} {4 if is_open else max(found.slots, 1) * 2}",
             code="pool-in-settings",
         )
     return found

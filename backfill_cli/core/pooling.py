@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"\w[\w.-]*")
 _LONGEST = 100
+NAMES = f"letters, digits, _ . and -, at most {_LONGEST}, the first a letter, a digit or _"
+"""What a pool's name is made of: it needs no quotes, and is not the limit of a task (`dag:task`)."""
 
 
 class PoolUser(NamedTuple):
@@ -144,14 +146,15 @@ class PoolChange:
         }
 
 
+def may_name(name: str) -> bool:
+    """Whether a text can be a pool's name."""
+    return _NAME.fullmatch(name) is not None and len(name) <= _LONGEST
+
+
 def check_name(name: str) -> str:
     """Return a pool's name. Raises UsageProblem for one that would have to be quoted, or could be mistaken."""
-    if not _NAME.fullmatch(name) or len(name) > _LONGEST:
-        raise UsageProblem(
-            f"'{name}' cannot name a pool",
-            hint=f"use letters, digits, _ . and -, at most {_LONGEST}, the first a letter, a digit or _",
-            code="bad-pool-name",
-        )
+    if not may_name(name):
+        raise UsageProblem(f"'{name}' cannot name a pool", hint=f"use {NAMES}", code="bad-pool-name")
     return name
 
 

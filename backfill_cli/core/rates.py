@@ -23,7 +23,7 @@ _UNITS = {"s": 1, "sec": 1, "second": 1, "m": 60, "min": 60, "minute": 60, "h": 
 _UNITS |= {"day": 86_400, "seconds": 1, "minutes": 60, "hours": 3_600, "days": 86_400}
 MICROSECONDS = 1_000_000
 
-TAKES = "a number of starts and a time: '100/min', '5/s', '1000/h', '30/10s'"
+TAKES = "a whole number of starts and a time: '100/min', '5/s', '1000/h', '30/10s', '1/2s'"
 
 _TOLERANCE = 50
 """The part of a period that a start may be late: a fiftieth, 1.2 s of a minute."""

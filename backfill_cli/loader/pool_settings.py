@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from backfill_cli.core.pool_rules import PoolRules
+from backfill_cli.core.pooling import NAMES, may_name
 from backfill_cli.core.pools import MOST_SLOTS, UNLIMITED
 
 
@@ -17,7 +18,9 @@ class BadPool(ValueError):
 
 
 def pool_rules(name: str, value: Any) -> PoolRules:
-    """Return one pool of the settings. Raises BadPool for a key that is unknown, or a value that cannot be."""
+    """Return one pool of the settings. Raises BadPool for a name, a key or a value that cannot be."""
+    if not may_name(name):
+        raise BadPool(f"pool {name!r}|{NAMES}")
     if not isinstance(value, Mapping):
         return PoolRules(_slots(f"pool {name}", value))
     for key in value:

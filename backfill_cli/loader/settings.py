@@ -221,7 +221,7 @@ def _convert(key: str, value: Any, where: _Where) -> Any:
         what, _, takes = str(error).rpartition("|")
         raise SettingsError(
             f"{what or f'{key} = {value!r}'} is not possible",
-            hint=f"{key} takes {takes}",
+            hint=f"{'it' if what else key} takes {takes}",
             code="bad-setting",
             where=where.place,
         ) from None

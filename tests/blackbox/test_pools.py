@@ -111,6 +111,15 @@ def test_a_pool_that_a_dag_uses_is_deleted_with_yes_alone(calls: Project) -> Non
     assert "api" not in sizes(calls)
 
 
+def test_a_pool_with_rules_in_the_settings_is_deleted_without_asking_as_its_tasks_can_still_be_planned(
+    calls: Project,
+) -> None:
+    calls.write("bfill.toml", '[pools.api]\nrate_limit = "100/s"\n')
+    calls.bfill("pools", "delete", "api").says(3, "bfill.toml says no limit")
+    calls.bfill("pools", "set", "api", "2").exits(0)
+    assert calls.bfill("pools", "delete", "api", "--json").exits(0).data["after"]["slots"] == -1
+
+
 def test_a_pool_is_listed_with_what_the_settings_say_of_its_pace(project: Project) -> None:
     project.write(
         "bfill.toml",

@@ -120,6 +120,7 @@ def test_an_unknown_key_names_its_line_and_the_nearest(
     ("text", "message"),
     [
         ("workers = 0", "bfill.toml:1: workers = 0 is not possible"),
+        ('[pools]\n"sales:load" = 1', "bfill.toml:1: pool 'sales:load' is not possible"),
         ("pools.api = 2147483649", "bfill.toml:1: pool api = 2147483649 is not possible"),
         ("workers = true", "bfill.toml:1: workers = True is not possible"),
         ("workers = 2.5", "bfill.toml:1: workers = 2.5 is not possible"),
