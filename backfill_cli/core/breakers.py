@@ -82,6 +82,11 @@ class Breaker:
         return (is_over or is_free) and not self.is_asking
 
     @property
+    def is_unclaimed(self) -> bool:
+        """Whether nothing but a task that may start is missing: it would be the probe."""
+        return self.state is BreakerState.HALF_OPEN and not self.circuit.prober
+
+    @property
     def has_claim(self) -> bool:
         """Whether the probe is this run's to send, and has not been sent."""
         return self._is_mine and self._probe is None

@@ -70,11 +70,18 @@ class Throttle:
         """
         scopes = _scopes(pool, apart)
         held = self.holds.on(*scopes)
-        if self._paces:
-            for scope in scopes:
-                pace = self._paces.get(scope)
-                if pace is not None and (due_at := pace.due_at(now)) > now and (held is None or held.end < due_at):
-                    held = Hold(f"rate limit {pace.rate.said} of {_named(scope)}", due_at)
+        if held is not None and pool in self.breakers and self.breakers[pool].is_unclaimed:
+            # What keeps the probe from starting is why: who reads `nobody probes yet` does not know for how long.
+            why = self._paced(self.holds.on(*scopes, besides=SOURCE), scopes, now)
+            return held if why is None or why.end <= now + 1 else why
+        return self._paced(held, scopes, now)
+
+    def _paced(self, held: Hold | None, scopes: tuple[str, ...], now: int) -> Hold | None:
+        """Return what lasts longer, a hold or the wait for a limit of rate."""
+        for scope in scopes if self._paces else ():
+            pace = self._paces.get(scope)
+            if pace is not None and (due_at := pace.due_at(now)) > now and (held is None or held.end < due_at):
+                held = Hold(f"rate limit {pace.rate.said} of {_named(scope)}", due_at)
         return held
 
     def may_probe(self, pool: str, apart: str, now: int) -> bool:

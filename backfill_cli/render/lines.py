@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from backfill_cli import clock
 from backfill_cli.core.listening import PaceChange, ProgressCounts, RunStart, WaveReport
@@ -38,15 +38,30 @@ _LONG_US = 10_000_000
 _REMIND_US = 600_000_000
 """Microseconds after which what still holds tasks back is told once more."""
 
+_AGAIN_US = 30_000_000
+"""Microseconds after which a wait that has ended is told once more when it begins anew, as each refusal of a system
+leads to one: silent, a run that is refused again and again looks like one that hangs. One that is longer than the last
+is told at once."""
+
+_RATE = "rate limit "
+"""How what begins anew with each start begins; it is told as what goes on for ever."""
+
 _STALLED_US = 5_000_000
 """Microseconds without any task running after which a log says what they all wait for: a full pool that moves is no
 news, one that does not is what a person looks for."""
 
-_END = re.compile(r", (?:in [\d.]+ s|until [\d:+ -]+)(?= \(|$)")
+_END = re.compile(r", (?:in ([\d.]+) s|until [\d:+ -]+)(?= \(|$)")
 """How `core/wording.py` says the end of what holds tasks back until some moment."""
 
 _FAILURES_A_BATCH = 20
 """Failures written one by one from one batch; when hundreds fail at once the rest is a number."""
+
+
+class _Told(NamedTuple):
+    """When a wait was told, and when it ends by what was said, epoch microseconds; never, without a word of that."""
+
+    at: int
+    until: float
 
 
 class Sink(Protocol):
@@ -77,7 +92,7 @@ class LineListener:
         self._last_at = 0
         self._last_tenth = 0
         self._last_done = -1
-        self._held: dict[str, int] = {}
+        self._held: dict[str, _Told] = {}
         self._waiting: Mapping[str, int] = {}
         self._idle_since: int | None = None
         self._is_paused = False
@@ -123,8 +138,7 @@ class LineListener:
         idle_us = 0 if self._idle_since is None or self._is_paused else now - self._idle_since
         for reason, number in self._waiting.items():
             stem = _END.sub("", reason)
-            if (idle_us >= _STALLED_US or stem != reason) and now - self._held.get(stem, 0) >= _REMIND_US:
-                self._held[stem] = now
+            if (idle_us >= _STALLED_US or stem != reason) and self._is_news(stem, reason, now):
                 self._say(now, f"waiting {count(number, 'task')} for {reason}")
         if idle_us >= _STALLED_US and next_retry_at is not None and next_retry_at > now:
             self._wait_to_try(waiting.get(NEXT_TRY, 0), next_retry_at, now)
@@ -132,12 +146,24 @@ class LineListener:
     def _wait_to_try(self, number: int, at: int, now: int) -> None:
         """Tell when nothing runs because all that is left has been tried before: what the last one said, and when."""
         stem = f"{NEXT_TRY} {signature(self._tried)}"
-        if number and now - self._held.get(stem, 0) >= _REMIND_US:
-            self._held[stem] = now
+        if number and self._is_news(stem, "", now):
             first = "the first " if number > 1 else ""
             why = f" ({self._tried})" if self._tried else ""
             soon = duration(-(-(at - now) // 1_000_000))
             self._say(now, f"waiting {count(number, 'task')} for {NEXT_TRY}, {first}in {soon}{why}")
+
+    def _is_news(self, stem: str, reason: str, now: int) -> bool:
+        """Whether a wait is to be told now; it counts as told then."""
+        found = _END.search(reason)
+        lasts_us = float(found[1]) * 1_000_000 if found and found[1] else float("inf")
+        told = self._held.get(stem)
+        if told is not None and now - told.at < _REMIND_US:
+            is_another = now >= told.until and lasts_us > _STALLED_US and not reason.startswith(_RATE)
+            is_longer = lasts_us > told.until - told.at
+            if not is_another or not (is_longer or now - told.at >= _AGAIN_US):
+                return False
+        self._held[stem] = _Told(now, now + lasts_us)
+        return True
 
     def _begin(self, start: RunStart) -> None:
         self._is_begun = True

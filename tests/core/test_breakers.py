@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from backfill_cli.core.breakers import Breaker, BreakerRule, BreakerState
 from backfill_cli.core.circuits import Circuit, Who
-from backfill_cli.core.holds import Holds, of_pool
+from backfill_cli.core.holds import Hold, Holds, of_pool
 from backfill_cli.core.invocations import AttemptReport
 from backfill_cli.core.states import Outcome
 from backfill_cli.core.throttle import Throttle
@@ -191,3 +191,22 @@ def test_a_circuit_that_others_have_closed_is_told_without_a_name() -> None:
     made.agree(Circuit("api"), 2 * SECOND)
     told = [(one.what, one.details.get("by", "nobody")) for one in made.news]
     assert told == [("breaker_opened", "bf-other"), ("breaker_closed", "nobody")]
+
+
+def test_what_keeps_the_probe_from_starting_is_the_reason_and_its_end_the_time() -> None:
+    """A probe that was refused for a minute is a minute in which nobody probes; people are told of the refusal."""
+    throttle = Throttle()
+    made = throttle.breakers["api"] = Breaker("api", RULE, throttle.holds)
+    made.share(Who("me", "bf-mine"))
+    made.agree(Circuit("api", BreakerState.HALF_OPEN, by="bf-other"), 0)
+
+    def why() -> tuple[str, int | None] | None:
+        held = throttle.hold_on("api", "", SECOND)
+        return None if held is None else (held.reason, held.until)
+
+    nobody = "the circuit breaker of pool api, half open: nobody probes yet", None
+    assert why() == nobody
+    throttle.holds.put(of_pool("api"), "deferral", Hold("pool api, which said wait", 60 * SECOND))
+    assert why() == ("pool api, which said wait", 60 * SECOND)
+    made.agree(Circuit("api", BreakerState.HALF_OPEN, at=0, until=30 * SECOND, by="bf-other", prober="other"), 0)
+    assert why() == ("the circuit breaker of pool api, half open: a task of bf-other probes", None)

@@ -159,6 +159,27 @@ def test_a_log_says_that_all_that_is_left_waits_for_its_next_try_and_why(monkeyp
     assert said == [told.format("29 min 53 s"), told.format("19 min 50 s")], "and again after ten minutes"
 
 
+def test_a_log_tells_each_wait_of_a_run_that_is_refused_again_and_again(monkeypatch):
+    """They double to a minute; told once in ten, nine of them were four and a half minutes of silence."""
+    begins, looks = 0, []
+    for length in (1, 2, 4, 8, 16, 32, 60, 60, 60):
+        for second in range(begins, begins + length):
+            reason = f"pool api, which said wait, in {begins + length - second:.1f} s (HTTP 429)"
+            looks.append((second, lambda listener, _at, reason=reason: listener.on_waiting({reason: 2}, None)))
+        begins += length
+    said = log_of(monkeypatch, *looks)
+    lengths = [re.search(r"in (\d+)\.0 s", one)[1] for one in said]
+    assert lengths == ["1", "8", "16", "32", "60", "60", "60"], "a few seconds more are no news"
+
+
+def test_a_log_tells_a_limit_of_rate_once_though_each_start_is_waited_for_anew(monkeypatch):
+    def waits(listener, at):
+        left_s = 5.9 - (at - NOW_US) / SECOND % 5.9
+        listener.on_waiting({f"rate limit 10/min of pool api, in {left_s:.1f} s": 2}, None)
+
+    assert len(log_of(monkeypatch, *((second, waits) for second in range(590)))) == 1
+
+
 def test_a_paused_run_is_not_stalled(monkeypatch):
     def steer(action, paused):
         news = Steered(action, "ann", None, NOW_US, "so be it", paused, 4, 31)
