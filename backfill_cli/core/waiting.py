@@ -13,9 +13,8 @@ from backfill_cli.core.graph import Dag
 from backfill_cli.core.pools import Queue, Ready
 from backfill_cli.core.progress import OpenRun
 from backfill_cli.core.slots import Slots
-from backfill_cli.core.waits import MOST, Wait, Waits
+from backfill_cli.core.waits import MOST, NEXT_TRY, Wait, Waits
 from backfill_cli.core.wording import (
-    NEXT_TRY,
     THE_PAST,
     fewer_at_once,
     held_reason,

@@ -10,6 +10,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+NEXT_TRY = "the next try"
+"""What tasks in `up_for_retry` wait for."""
+
 MOST = 500
 """Tasks named one by one; the reasons count all of them."""
 

@@ -20,9 +20,6 @@ _SOON_S = 600
 _NAMED = 2
 """Other holders of a pool that a sentence names."""
 
-NEXT_TRY = "the next try"
-"""What tasks in `up_for_retry` wait for."""
-
 THE_PAST = "the previous date"
 """What tasks wait for that depend on the past."""
 

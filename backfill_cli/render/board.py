@@ -17,7 +17,7 @@ from backfill_cli.core.listening import ProgressCounts, RunStart, WaveReport
 from backfill_cli.core.records import Batch, Control
 from backfill_cli.core.states import TaskState
 from backfill_cli.core.steering import Steered, paused_reason
-from backfill_cli.core.wording import NEXT_TRY
+from backfill_cli.core.waits import NEXT_TRY
 from backfill_cli.render.dates import DateFormat
 from backfill_cli.render.pace import Pace
 from backfill_cli.render.text import cut, line, pad, wide

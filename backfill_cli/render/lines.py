@@ -17,7 +17,7 @@ from backfill_cli.core.results import BackfillResult
 from backfill_cli.core.signatures import signature
 from backfill_cli.core.states import TaskState
 from backfill_cli.core.steering import Steered
-from backfill_cli.core.wording import NEXT_TRY
+from backfill_cli.core.waits import NEXT_TRY
 from backfill_cli.render.dates import DateFormat
 from backfill_cli.render.pace import Pace
 from backfill_cli.render.safe import safe_text

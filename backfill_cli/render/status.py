@@ -9,8 +9,7 @@ from rich.text import Text
 
 from backfill_cli.core.standing import BackfillView, StatusResult
 from backfill_cli.core.states import GOING, BackfillState
-from backfill_cli.core.waits import Waits
-from backfill_cli.core.wording import NEXT_TRY
+from backfill_cli.core.waits import NEXT_TRY, Waits
 from backfill_cli.render.dates import DateFormat
 from backfill_cli.render.grids import grid
 from backfill_cli.render.parts import closing, failures, folded, ran_again, tally

@@ -14,7 +14,7 @@ from backfill_cli.core.listening import ProgressCounts
 from backfill_cli.core.records import Batch, Control
 from backfill_cli.core.states import RunState, TaskState
 from backfill_cli.core.steering import Steered
-from backfill_cli.core.wording import NEXT_TRY
+from backfill_cli.core.waits import NEXT_TRY
 from backfill_cli.render.board import Board
 from backfill_cli.render.lines import LineListener
 from backfill_cli.render.live import LiveListener
