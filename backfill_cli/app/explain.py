@@ -28,9 +28,9 @@ from backfill_cli.core.explanations import ExplainResult, InBackfill, PreviousRu
 from backfill_cli.core.instants import instant, run_id
 from backfill_cli.core.options import BackfillOptions
 from backfill_cli.core.planning import Policy, decide_action, unfinished_because
-from backfill_cli.core.records import RunType
+from backfill_cli.core.records import SCHEDULED, RunType
 from backfill_cli.core.standing import MISSING
-from backfill_cli.core.states import FAILURES, BackfillState, RunState, TaskState
+from backfill_cli.core.states import FAILURES, GOING, BackfillState, RunState, TaskState
 from backfill_cli.core.zones import EARLIEST, LATEST
 
 if TYPE_CHECKING:
@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from backfill_cli.core.records import AttemptRow, BackfillRow, InstanceRow, RunRow
     from backfill_cli.loader.resolve import Resolved
     from backfill_cli.loader.settings import Settings
+
+_LATEST = 20
+"""Backfills of a DAG that are looked at for one that holds the date, the latest first."""
 
 
 def explain(ctx: AppContext, options: BackfillOptions, *, when: When, task_ids: tuple[str, ...] = ()) -> ExplainResult:
@@ -181,14 +184,17 @@ class _Look:
         found = self._reader.backfill_dates(row.backfill_id, after=logical_date - 1, limit=1)
         planned = next((one for one in found if one.logical_date == logical_date), None)
         owner = self._reader.owner(row.owner) if row.owner is not None else None
-        is_lost = row.state is BackfillState.RUNNING and (owner is None or not owner.is_alive)
+        is_lost = row.state in GOING and (owner is None or not owner.is_alive)
         return InBackfill(row.backfill_id, BackfillState.INTERRUPTED if is_lost else row.state, planned)
 
     def _will_do(self, logical_date: int) -> BackfillRow | None:
-        """Return the backfill of a living process that has the date still before it."""
-        reader = self._reader
-        rows = reader.overlapping(self._dag.dag_id, logical_date, logical_date)
-        return next((row for row in rows if any(reader.claimed(row.backfill_id, logical_date, logical_date))), None)
+        """Return the backfill of a living process that has the date still before it, or the latest that holds it."""
+        reader, dag_id = self._reader, self._dag.dag_id
+        for row in reader.overlapping(dag_id, logical_date, logical_date):
+            if any(reader.claimed(row.backfill_id, logical_date, logical_date)):
+                return row
+        latest = reader.backfills(dag_id=dag_id, besides=SCHEDULED, limit=_LATEST)
+        return next((row for row in latest if any(reader.controls().dates(row.backfill_id, [logical_date]))), None)
 
     def _previous(self, facts: DateFacts) -> PreviousRun | None:
         before, dag = facts.previous, self._dag
@@ -231,14 +237,16 @@ class _Look:
         first = min(causes, key=lambda one: one.logical_date, default=None)
         watched = self._watched(result, first)
         if watched is not None:
-            return f"bfill status {watched} --watch"
+            row = self._reader.backfill(watched)
+            is_paused = row is not None and row.state is BackfillState.PAUSED
+            return f"bfill resume {watched}" if is_paused else f"bfill status {watched} --watch"
         if first is not None:
             # All dates from the cause to this one: what is blocked behind a repair goes on with it.
             command = "rerun-failed" if TaskState(first.state) in FAILURES else "run"
             begin = self._place(self._at(first.logical_date).run, first.logical_date)
             return f"bfill {command} {join(self._words(options, begin, ends[-1]))}"
         backfill = result.backfill
-        if result.run is None and backfill is not None and not backfill.state.is_terminal:
+        if result.run is None and backfill is not None and backfill.will_do and not backfill.state.is_terminal:
             return f"bfill run {backfill.backfill_id}"
         words = self._words(options, *ends)
         if result.state == RunState.FAILED:
@@ -250,7 +258,7 @@ class _Look:
         runs = [result.run] if cause is None else [result.run, self._at(cause.logical_date).run]
         held = next((run.backfill_id for run in runs if run is not None and self._held(run)), None)
         backfill = result.backfill
-        will_come = result.run is None and backfill is not None and backfill.state is BackfillState.RUNNING
+        will_come = result.run is None and backfill is not None and backfill.will_do and backfill.state in GOING
         return backfill.backfill_id if will_come and backfill is not None else held
 
     def _words(self, options: BackfillOptions, first: int, last: int | None = None) -> list[str]:

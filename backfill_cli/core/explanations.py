@@ -58,6 +58,11 @@ class InBackfill(NamedTuple):
     state: BackfillState
     planned: BackfillDateRow | None
 
+    @property
+    def will_do(self) -> bool:
+        """Whether the date is before it still, as far as it goes on: it neither left it alone nor has done it."""
+        return self.planned is not None and self.planned.action is not Action.SKIP and self.planned.outcome is None
+
     def data(self) -> dict[str, Any]:
         one = self.planned
         return {

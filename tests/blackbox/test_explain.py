@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from hashlib import sha256
 from typing import Any
 
@@ -209,3 +210,38 @@ def test_a_dag_run_that_the_schedule_no_longer_has_is_explained_too(project: Pro
     assert (data["state"], data["stale"], data["selected"], data["action"]) == ("success", True, False, None)
     assert "no range takes it; its neighbours are 2024-01-01 07:00Z and 2024-01-02 07:00Z" in data["rules"][0]["text"]
     assert [(one["task_id"], one["state"]) for one in data["tasks"]] == [("b", "scheduled"), ("a", "success")]
+
+
+def test_a_date_that_nobody_opened_is_explained_by_the_backfill_that_holds_it(project: Project) -> None:
+    """Whether it comes to the date, waits to be resumed, was stopped before it, or was told to leave it out."""
+    project.write(
+        "dags/held.py",
+        """
+        with DAG("held", schedule="@daily", start_date=datetime(2024, 1, 1)):
+            BashOperator(task_id="hold", bash_command="while test -e ../hold; do sleep 0.02; done")
+        """,
+    )
+    project.write("hold", "")
+
+    def said(day: str) -> tuple[str, str, str]:
+        data = project.bfill("explain", "--dag", "held", day, "--json").exits(0).data
+        return data["backfill"]["action"], data["backfill"]["reason"], data["next_command"]
+
+    going = project.start("run", "--dag", "held", "--start", "2024-01-01", "--end", "2024-01-06")
+    until(lambda: project.rows("SELECT 1 FROM v_dag_runs WHERE state = 'running'"))
+    (row,) = project.rows("SELECT backfill_id FROM backfills")
+    backfill = row["backfill_id"]
+    assert said("2024-01-05") == ("create", "no run yet", f"bfill status {backfill} --watch")
+    project.bfill("pause", "held").exits(0)
+    project.bfill("skip", "held", "2024-01-05", "--reason", "no data").exits(0)
+    assert said("2024-01-04") == ("create", "no run yet", f"bfill resume {backfill}")
+    assert said("2024-01-01")[2] == f"bfill resume {backfill}", "it is open, and goes on no sooner"
+    alone = "bfill run --dag held --dates 2024-01-05"
+    assert said("2024-01-05") == ("skip", "skipped by root: no data", alone)
+    (project.folder / "hold").unlink()
+    going.signal(signal.SIGINT)
+    going.wait().exits(130)
+    assert said("2024-01-04") == ("create", "no run yet", f"bfill run {backfill}")
+    assert said("2024-01-05") == ("skip", "skipped by root: no data", alone)
+    project.bfill("cancel", "held").exits(0)
+    assert said("2024-01-04")[2] == "bfill run --dag held --dates 2024-01-04"
