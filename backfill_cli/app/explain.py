@@ -21,6 +21,7 @@ from backfill_cli.app.lookup import find_backfill
 from backfill_cli.app.naming import naming
 from backfill_cli.app.past import past_run, run_before
 from backfill_cli.app.pools import views
+from backfill_cli.app.status_waits import turn_words
 from backfill_cli.app.targets import find_stored_target, find_target
 from backfill_cli.app.warnings import moved_warnings
 from backfill_cli.core.explaining import Cause, DateFacts, cause_of, checks_of
@@ -97,7 +98,9 @@ class _Look:
         is_live, ignores = self._held(run), self._ignores_past(run, place)
         free = self._free() if is_live else {}
         waits = self._waits(run, place) if is_live else {}
-        return DateFacts(logical_date, run, instances, previous, ignores, is_live, free, waits)
+        coming = self._will_do(logical_date) if run is None else None
+        turn = "" if coming is None else turn_words(reader, coming)
+        return DateFacts(logical_date, run, instances, previous, ignores, is_live, free, waits, turn)
 
     def _place(self, run: RunRow | None, logical_date: int) -> int:
         """Return the date under which its tasks stand and wait: of a batch, the first."""

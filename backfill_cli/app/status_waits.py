@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from backfill_cli.core.records import BackfillRow
 from backfill_cli.core.standing import REMAINING, RunView, StatusResult, TaskView
 from backfill_cli.core.states import BackfillState, RunState, TaskState
 from backfill_cli.core.waits import Waits
+from backfill_cli.core.zones import EARLIEST, LATEST
 
 if TYPE_CHECKING:
     from backfill_cli.core.ports import Reader
@@ -44,10 +46,18 @@ def with_waits(reader: Reader, result: StatusResult, live: Iterable[BackfillRow]
         reasons.update(one.reasons)
     tasks = tuple(sorted({wait for one in found for wait in one.tasks}))
     known = {(wait.logical_date, wait.task_id): wait.why for wait in tasks}
-    turns = {f"its date to begin: {row.request['parallel']} run together" for row in live}
+    turns = {turn_words(reader, row) for row in live}
     turn = turns.pop() if len(turns) == 1 else None
     runs = [_told(run, known, now, turn) for run in result.runs]
     return replace(result, runs=runs, waits=Waits(dict(reasons), tasks) if reasons else None)
+
+
+def turn_words(reader: Reader, row: BackfillRow) -> str:
+    """Return what a date waits for that a running backfill has not come to: its DAG may allow less than was asked."""
+    low, high = (EARLIEST, LATEST) if row.first is None or row.last is None else (row.first, row.last)
+    unfinished = reader.runs(row.dag_id, low, high, states=(RunState.QUEUED, RunState.RUNNING))
+    begun = islice((run for run in unfinished if run.owner == row.owner), int(row.request["parallel"]))
+    return f"its date to begin: {max(1, sum(1 for _ in begun))} run together"
 
 
 def _told(run: RunView, known: Mapping[tuple[int, str], str], now: int, turn: str | None) -> RunView:

@@ -78,6 +78,7 @@ class DateFacts:
         is_live: A living process works on it.
         free: Of each pool that has a limit, the slots that are free and those there are.
         waits: Of tasks that are ready, what that process says they wait for.
+        turn: What a date that a living process will come to waits for; empty for every other.
     """
 
     logical_date: int
@@ -88,6 +89,7 @@ class DateFacts:
     is_live: bool = False
     free: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     waits: Mapping[str, str] = field(default_factory=dict)
+    turn: str = ""
 
     def state(self, task_id: str) -> TaskState:
         one = self.instances.get(task_id)
@@ -171,6 +173,8 @@ def _watched(dag: Dag, rule: str, watched: str, previous: PastRun) -> Check:
 
 
 def _slots(task: Task, facts: DateFacts) -> Check:
+    if facts.turn:
+        return Check("slots", WAITS, f"all rules allow it; it waits for {facts.turn}")
     if not facts.is_live:
         return Check("slots", MET, "all rules allow it: the next run of this date starts it")
     if task.task_id in facts.waits:

@@ -12,7 +12,7 @@ import pytest
 from blackbox.world import Going, Project, until
 
 DAG_FILE = """\
-with DAG("calls", schedule="@daily", start_date=datetime(2024, 1, 1)):
+with DAG("calls", schedule="@daily", start_date=datetime(2024, 1, 1), max_active_runs=2):
     @task(retries=1, retry_delay=timedelta(minutes=5))
     def flaky(ds: str):
         if ds == "2024-01-02":
@@ -33,7 +33,7 @@ def going(project: Project) -> Iterator[Going]:
     """Three dates of which two are open, a pool in which one of them fits, and another process that has the rest."""
     project.bfill("pools", "set", "api", "3").exits(0)
     project.write("dags/calls.py", DAG_FILE)
-    going = project.start("run", "--dag", "calls", "--start", "2024-01-01", "--end", "2024-01-03", "--parallel", "2")
+    going = project.start("run", "--dag", "calls", "--start", "2024-01-01", "--end", "2024-01-03", "--parallel", "5")
     yield going
     going.signal(signal.SIGINT)
     going.signal(signal.SIGINT)
@@ -67,6 +67,8 @@ def test_every_task_that_has_not_run_says_what_it_waits_for(project: Project, go
         "pool api: needs 2, 1 of 3 free": 1,
         "the next try": 1,
     }
+    explained = project.bfill("explain", "2024-01-03", "--dag", "calls").exits(0).out
+    assert "all rules allow it; it waits for its date to begin: 2 run together" in explained
     screen = project.bfill(*words).exits(0).out
     assert "waiting   1 task for pool api: needs 2, 1 of 3 free" in screen
     assert re.search(r" 1 task for the next try, in \d+ s \(RuntimeError: not yet\)", screen)
