@@ -251,13 +251,13 @@ def test_a_pause_is_answered_when_what_was_submitted_has_begun(project: Project)
 
 
 def test_a_backfill_killed_while_paused_says_so_and_resume_runs_it_on(naps: Project) -> None:
-    going, backfill_id = begin(naps, "--parallel", "4", dates=12)
+    going, backfill_id = begin(naps, "--parallel", "4")
     naps.bfill("pause", backfill_id).exits(0)
     going.signal(signal.SIGKILL)
     going.wait()
     naps.bfill("pause", backfill_id).says(7, "interrupted", f"bfill run {backfill_id}")
     data = naps.bfill("resume", backfill_id, "--json").exits(0).data
-    assert (data["state"], data["completed"]) == ("success", 12)
+    assert (data["state"], data["completed"]) == ("success", 30)
     recovered = next(one for one in naps.bfill("audit", "--json").data["events"] if one["action"] == "recover")
     assert "while paused by" in recovered["details"]["reason"]
     assert naps.bfill("audit", "verify").code == 0
