@@ -71,6 +71,7 @@ def _begin(schedule: Schedule, last_end: int | None, dag_start: int | None) -> i
     if last_end is None:
         return dag_start
     # After a change of schedule the last end may lie inside an interval; all of it is owed, or its rest would be lost.
+    # Only where a run of the old schedule has its very date is the rest not covered: a date has one dag_run.
     inside = schedule.previous(last_end)
     begin = inside.start if inside is not None and inside.end > last_end else last_end
     return begin if dag_start is None else max(begin, dag_start)

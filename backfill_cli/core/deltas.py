@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from backfill_cli.core.durations import typed
 from backfill_cli.core.intervals import Span, make_span
 from backfill_cli.core.zones import DAY, EARLIEST, LATEST, ZoneClock, wall_seconds
 from backfill_cli.errors import ScheduleError
@@ -64,8 +65,8 @@ class DeltaSchedule:
         return len(self._starts(first, last))
 
     def describe(self) -> str:
-        """`every 6:00:00`."""
-        return f"every {timedelta(seconds=self.step)}"
+        """`every 6h`, `every 1d12h`."""
+        return f"every {typed(self.step)}"
 
     def digest_text(self) -> str:
         """The same text for the same dates: the step, and where its grid lies."""
@@ -163,7 +164,7 @@ class CalendarSchedule:
         named = ((years, "year"), (months, "month"), (weeks, "week"), (days, "day"))
         words = [f"{count} {name}{'s' if count > 1 else ''}" for count, name in named if count]
         if self.step.seconds:
-            words.append(str(timedelta(seconds=self.step.seconds)))
+            words.append(typed(self.step.seconds))
         return "every " + " ".join(words)
 
     def digest_text(self) -> str:

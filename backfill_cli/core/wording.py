@@ -74,10 +74,12 @@ def _until(at: int | None, now: int, timezone: str) -> str:
 
 
 def soon_words(at: int, now: int) -> str:
-    """Return how long it is to a moment, `3.2 s` or `90 s`; nothing from 10 min on. Epoch microseconds."""
+    """Return how long it is to a moment, `40 ms`, `3.2 s` or `90 s`; nothing from 10 min on. Epoch microseconds."""
     left = max(0, at - now) / 1_000_000
     if left >= _SOON_S:
         return ""
+    if left < 0.1:
+        return f"{left * 1000:.0f} ms"
     return f"{left:.1f} s" if left < 10 else f"{left:.0f} s"
 
 

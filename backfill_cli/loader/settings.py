@@ -270,7 +270,7 @@ def _on_event(value: Any, where: _Where) -> EventTarget | None:
     try:
         return event_target(value, where.base)
     except ValueError as error:
-        raise _Bad(f"{error}|{TAKES}") from None
+        raise _Bad(f"on_event: {error}|{TAKES}") from None
 
 
 def _number(least: float, *, whole: bool) -> Callable[[Any, _Where], Any]:

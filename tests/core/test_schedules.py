@@ -198,7 +198,7 @@ def test_calendar_day_that_the_zone_skipped_is_no_interval() -> None:
 def test_a_duration_without_months_is_a_timedelta() -> None:
     assert make(pendulum.duration(days=1), anchor=0).kind == "delta"
     assert make(relativedelta(hours=6), anchor=0).kind == "delta"
-    assert make(relativedelta(hours=6), anchor=0).describe() == "every 6:00:00"
+    assert make(relativedelta(hours=6), anchor=0).describe() == "every 6h"
 
 
 def test_manual_run_of_a_calendar_delta_goes_one_step_back_on_the_wall() -> None:
@@ -360,7 +360,7 @@ def test_a_bad_zone_is_refused_with_the_nearest_name() -> None:
     [
         ("@daily", "@daily"),
         (" 30 2 * * * ", "30 2 * * *"),
-        (timedelta(hours=6), "every 6:00:00"),
+        (timedelta(hours=6), "every 6h"),
         (relativedelta(months=1), "every 1 month"),
         (pendulum.duration(years=1, months=2), "every 1 year 2 months"),
         (relativedelta(weeks=2), "every 2 weeks"),
