@@ -15,6 +15,9 @@ settings.load_profile("bfill")
 
 GOLDEN = Path(__file__).parent / "golden"
 
+BEGUN_FIRST = ("test_docs.py", "test_scenarios.py")
+"""Minutes each, one test after the other: begun last, they would be all that is left, for one worker of several."""
+
 
 @pytest.fixture(autouse=True)
 def _no_secrets_of_others() -> Iterator[None]:
@@ -35,6 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in BEGUN_FIRST)
     if config.getoption("--long"):
         return
     long = [item for item in items if item.get_closest_marker("long")]
