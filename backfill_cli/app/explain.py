@@ -17,7 +17,7 @@ from backfill_cli.app.commands import selection_words
 from backfill_cli.app.explain_range import date_meant, selection_rules
 from backfill_cli.app.history import liveness
 from backfill_cli.app.leaving import first_run
-from backfill_cli.app.lookup import find_backfill
+from backfill_cli.app.lookup import find_backfill, is_killed
 from backfill_cli.app.naming import naming
 from backfill_cli.app.past import past_run, run_before
 from backfill_cli.app.pools import views
@@ -186,9 +186,8 @@ class _Look:
             return None
         found = self._reader.backfill_dates(row.backfill_id, after=logical_date - 1, limit=1)
         planned = next((one for one in found if one.logical_date == logical_date), None)
-        owner = self._reader.owner(row.owner) if row.owner is not None else None
-        is_lost = row.state in GOING and (owner is None or not owner.is_alive)
-        return InBackfill(row.backfill_id, BackfillState.INTERRUPTED if is_lost else row.state, planned)
+        state = BackfillState.INTERRUPTED if is_killed(self._reader, row) else row.state
+        return InBackfill(row.backfill_id, state, planned)
 
     def _will_do(self, logical_date: int) -> BackfillRow | None:
         """Return the backfill of a living process that has the date still before it, or the latest that holds it."""

@@ -12,19 +12,26 @@ from backfill_cli.core.states import GOING
 from backfill_cli.errors import NotFoundError, UsageProblem
 
 if TYPE_CHECKING:
-    from backfill_cli.core.ports import Store
-    from backfill_cli.core.records import BackfillRow
+    from backfill_cli.core.ports import Reader, Store
+    from backfill_cli.core.records import BackfillRow, OwnerRow
 
 _MOST_GOING = 1_000
 
 
+def live_owner(reader: Reader, row: BackfillRow) -> OwnerRow | None:
+    """Return the living process that works on a backfill."""
+    owner = None if row.owner is None else reader.owner(row.owner)
+    return owner if owner is not None and owner.is_alive else None
+
+
 def is_alive(store: Store, row: BackfillRow) -> bool:
     """Whether a living process owns the backfill."""
-    owner_id = row.owner
-    if owner_id is None:
-        return False
-    owner = store.read(lambda reader: reader.owner(owner_id))
-    return owner is not None and owner.is_alive
+    return row.owner is not None and store.read(lambda reader: live_owner(reader, row)) is not None
+
+
+def is_killed(reader: Reader, row: BackfillRow) -> bool:
+    """Whether the process that worked on it has died, and nobody has put that on record yet: it is interrupted."""
+    return row.state in GOING and live_owner(reader, row) is None
 
 
 def find_steered(store: Store, name: str) -> BackfillRow:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from backfill_cli.app.lookup import live_owner
 from backfill_cli.core.planning import HELD
 from backfill_cli.core.problems import Problem
 from backfill_cli.core.records import SCHEDULED, Action
@@ -20,7 +21,7 @@ from backfill_cli.errors import ConflictError
 
 if TYPE_CHECKING:
     from backfill_cli.core.ports import Reader, Store
-    from backfill_cli.core.records import BackfillRow, OwnerRow, PlanRow
+    from backfill_cli.core.records import BackfillRow, PlanRow
     from backfill_cli.core.results import PlanResult
 
 
@@ -49,12 +50,6 @@ class DatesHeld(ConflictError):
         if self.dates is None:
             return False
         return not any(one in self.dates for one in reader.claimed(row.backfill_id, min(self.dates), max(self.dates)))
-
-
-def live_owner(reader: Reader, row: BackfillRow) -> OwnerRow | None:
-    """Return the living process that works on a backfill."""
-    owner = None if row.owner is None else reader.owner(row.owner)
-    return owner if owner is not None and owner.is_alive else None
 
 
 def refuse_overlap(reader: Reader, dag_id: str, rows: Iterable[PlanRow], *, besides: str | None = None) -> None:

@@ -14,10 +14,10 @@ from backfill_cli.app.conflicts import Confirm, past_conflicts
 from backfill_cli.app.context import AppContext
 from backfill_cli.app.jobs import Job, job_of
 from backfill_cli.app.leaving import left_out_dates
-from backfill_cli.app.lookup import find_backfill
+from backfill_cli.app.lookup import find_backfill, is_killed
 from backfill_cli.app.manner import manner_of
 from backfill_cli.app.outcomes import is_unrepaired
-from backfill_cli.app.overlaps import live_owner, told_of_holders
+from backfill_cli.app.overlaps import told_of_holders
 from backfill_cli.app.plan import Prepared, check_options, policy_for, prepare, preview, shaped
 from backfill_cli.app.pools import slots_of
 from backfill_cli.app.run import carry_out, nothing_to_do
@@ -138,7 +138,7 @@ def _latest_with_failures(store: Store, dag_id: str | None) -> str:
 
     def find(reader: Reader) -> str | None:
         for row in reader.backfills(dag_id=dag_id, states=(*ENDED_BADLY, *GOING), limit=1_000):
-            if row.state in GOING and live_owner(reader, row) is not None:
+            if row.state in GOING and not is_killed(reader, row):
                 continue
             if (repaired := _repaired_by(reader, row)) is not None:
                 return repaired
@@ -159,9 +159,8 @@ def _is_broken(reader: Reader, row: BackfillRow) -> bool:
 
 def _repaired_by(reader: Reader, row: BackfillRow) -> str | None:
     """What a repair that was stopped, or killed, repairs; it stands for that, and is gone on with (`app/jobs.py`)."""
-    is_killed = row.state in GOING and live_owner(reader, row) is None
-    is_stopped = row.request["rerun_failed"] and (is_killed or row.state is BackfillState.INTERRUPTED)
-    return row.parent_id if is_stopped else None
+    is_stopped = row.state is BackfillState.INTERRUPTED or is_killed(reader, row)
+    return row.parent_id if row.request["rerun_failed"] and is_stopped else None
 
 
 def _who_failed(reader: Reader, prepared: Prepared) -> str | None:

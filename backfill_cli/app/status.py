@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from backfill_cli.app.lookup import find_backfill
+from backfill_cli.app.lookup import find_backfill, live_owner
 from backfill_cli.app.outcomes import date_result, failure_groups
 from backfill_cli.app.reexecuting import reexecuted
 from backfill_cli.app.status_page import Page, after_date, instances_on, slowest_tasks, task_views
@@ -110,20 +110,17 @@ def _check_states(where: frozenset[str], what: str, known: frozenset[str]) -> No
 
 def view_of(ctx: AppContext, reader: Reader, row: BackfillRow) -> BackfillView:
     """Return a backfill with what is derived: a running one whose owner is dead is `interrupted`."""
-    owner = reader.owner(row.owner) if row.owner else None
-    state: str = row.state
-    if row.state in GOING and (owner is None or not owner.is_alive):
-        state = BackfillState.INTERRUPTED
+    owner = live_owner(reader, row)
+    state = BackfillState.INTERRUPTED if row.state in GOING and owner is None else row.state
     rate = eta = None
-    if state == BackfillState.RUNNING and owner is not None:
+    if state is BackfillState.RUNNING and owner is not None:
         rate, eta = _pace(reader, row, owner, ctx.clock.now_us())
-    alive = owner if owner is not None and owner.is_alive else None
     repaired_by, is_broken = _repairs(reader, row)
     return BackfillView(
         row,
         state,
-        alive.pid if alive else None,
-        alive.host if alive else None,
+        owner.pid if owner else None,
+        owner.host if owner else None,
         rate,
         eta,
         repaired_by,

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from backfill_cli.app.actor import host_name, origin, user_name
 from backfill_cli.app.at_rest import refuse_at_rest, steer_at_rest
-from backfill_cli.app.lookup import find_backfill, find_steered, is_alive
-from backfill_cli.app.overlaps import live_owner
+from backfill_cli.app.lookup import find_backfill, find_steered, is_alive, live_owner
 from backfill_cli.core.auditing import head_text
 from backfill_cli.core.masking import SECRETS
 from backfill_cli.core.records import Control, ControlRow

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from backfill_cli.cli.telling import courier_of, tell_of_waiting, undelivered
+from backfill_cli.cli.telling import CLOSE_S, courier_of, tell_of_waiting, undelivered
 
 if TYPE_CHECKING:
     from backfill_cli.core.problems import Problem
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from backfill_cli.engine.outpost import Outpost
     from backfill_cli.loader.settings import Settings
     from backfill_cli.render.scheduler_events import Stream
-
-_CLOSE_S = 10.0
 
 _CALM_S = 60.0
 """Seconds between two words about a target: one that takes every other event would fill a journal."""
@@ -68,7 +66,7 @@ class KeepingTold:
             return
         way = self._way_of(settings)
         if self._way is not None:
-            self._way.outpost.leave(_CLOSE_S)
+            self._way.outpost.leave(CLOSE_S)
             self._left.append(self._way)
         self._way, self._target = way, settings.on_event
 
@@ -93,7 +91,7 @@ class KeepingTold:
             missed = "" if lost is None else f", {lost.lost:,} of {lost.of:,} events could not be delivered"
             yield f"on_event is well again{missed}", False
 
-    def close(self, *, within_s: float = _CLOSE_S) -> list[Problem]:
+    def close(self, *, within_s: float = CLOSE_S) -> list[Problem]:
         """Wait a moment for what is on its way; return what was lost, as warnings. Again does nothing."""
         ways = [*self._left, *([] if self._way is None else [self._way])]
         self._left, self._way = [], None

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from backfill_cli.loader.event_targets import EventTarget
     from backfill_cli.loader.settings import Settings
 
+CLOSE_S = 10.0
+"""Seconds at the end in which what is on its way may still arrive."""
+
 _SILENT_S = 0.7
 """Seconds of waiting that nobody is told about."""
 
@@ -53,7 +56,7 @@ class Telling:
         if self._outbox is not None:
             self._outbox.put(text)
 
-    def close(self, *, within_s: float = 10.0) -> Problem | None:
+    def close(self, *, within_s: float = CLOSE_S) -> Problem | None:
         """Wait a moment for what is on its way; return what was lost, as a warning. Again does nothing."""
         outbox, self._outbox = self._outbox, None
         if outbox is None:
